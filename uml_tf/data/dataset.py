@@ -1,0 +1,210 @@
+"""The prepared data set: the one form that everything after the converters reads."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from uml_tf.errors import UmlError
+from uml_tf.files import write_text
+
+SPLITS = ("train", "val", "test")
+COLUMNS = ("image", "mask", "label", "split", "subject")
+YAML_NAME, MANIFEST_NAME = "dataset.yaml", "manifest.csv"
+
+
+class DatasetInfo(BaseModel):
+    """What ``dataset.yaml`` says.
+
+    Attributes:
+        name: the data set's name.
+        image_classes: names of the image classes; a row's label is one of them.
+        pixel_classes: names of the pixel classes; a mask's pixel value is their index, 0 background.
+        spacing: (row, column) pixel size in millimetres, if known and common to all images.
+        source, licence: where the images come from and under which terms.
+        unions: reported region -> the pixel classes it unites, e.g. disc: [rim, cup].
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    image_classes: tuple[str, ...] = Field(min_length=2)
+    pixel_classes: tuple[str, ...] = Field(min_length=2)
+    spacing: tuple[float, float] | None = None
+    source: str = ""
+    licence: str = ""
+    unions: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of ``manifest.csv``; paths are relative to the data set's folder.
+
+    Attributes:
+        image: path of the image.
+        mask: path of the mask, or "" for an image without one.
+        label: name of the image class, or "" for an image without one.
+        split: "train", "val" or "test".
+        subject: patient, or group of near-duplicate images; splits never divide one.
+    """
+
+    image: str
+    mask: str
+    label: str
+    split: str
+    subject: str
+
+
+@dataclass(frozen=True)
+class PreparedDataset:
+    """A folder with ``dataset.yaml``, ``manifest.csv``, images and masks.
+
+    Attributes:
+        root: the folder.
+        info: what ``dataset.yaml`` says.
+        rows: the manifest's lines, in file order.
+    """
+
+    root: Path
+    info: DatasetInfo
+    rows: tuple[Row, ...] = field(repr=False)
+
+    @classmethod
+    def open(cls, root: Path) -> PreparedDataset:
+        """Reads the two files; images are not opened.
+
+        Raises:
+            UmlError: a file is missing or not of the form, naming file, field, found and expected.
+        """
+        return cls(root, _read_info(root / YAML_NAME), _read_rows(root / MANIFEST_NAME))
+
+    def split(self, name: str) -> tuple[Row, ...]:
+        """The rows of one split.
+
+        Raises:
+            UmlError: the split has no row.
+        """
+        rows = tuple(row for row in self.rows if row.split == name)
+        if not rows:
+            found = ", ".join(sorted({row.split for row in self.rows})) or "no rows"
+            raise UmlError(f"{self.root / MANIFEST_NAME}: split '{name}' has no image, found {found}")
+        return rows
+
+    def label_index(self, row: Row) -> int:
+        """Index of the row's label in ``info.image_classes``, or -1 without one."""
+        if not row.label:
+            return -1
+        try:
+            return self.info.image_classes.index(row.label)
+        except ValueError:
+            known = ", ".join(self.info.image_classes)
+            raise UmlError(
+                f"{self.root / MANIFEST_NAME}: {row.image}: label: found '{row.label}', "
+                f"expected one of {known}"
+            ) from None
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of what decides a result: both files' text and every image's and mask's bytes."""
+        digest = hashlib.sha256()
+        for name in (YAML_NAME, MANIFEST_NAME):
+            digest.update((self.root / name).read_bytes())
+        for row in self.rows:
+            for relative in (row.image, row.mask):
+                if relative:
+                    digest.update(hashlib.sha256(_bytes(self.root / relative)).digest())
+        return digest.hexdigest()
+
+    def class_counts(self, split: str) -> Counter[str]:
+        """Images by label in one split; "" counts the unlabelled."""
+        return Counter(row.label for row in self.rows if row.split == split)
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UmlError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def _text(path: Path) -> str:
+    if not path.is_file():
+        raise UmlError(f"{path}: no such file, expected a prepared data set (see `uml-tf data --help`)")
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UmlError(f"{path}: cannot be read as UTF-8 text ({error})") from error
+
+
+def _read_info(path: Path) -> DatasetInfo:
+    try:
+        data = yaml.safe_load(_text(path))
+    except yaml.YAMLError as error:
+        raise UmlError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from error
+    if not isinstance(data, dict):
+        raise UmlError(f"{path}: found {type(data).__name__}, expected a mapping with 'name' and classes")
+    try:
+        return DatasetInfo(**data)
+    except (ValidationError, TypeError) as error:
+        raise UmlError(f"{path}: {first_problem(error)}") from error
+
+
+def first_problem(error: Exception) -> str:
+    """The first problem of a pydantic error as "field: found ..., expected ..."."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "missing":
+        return f"{where}: missing"
+    return f"{where}: found {first['input']!r}, {first['msg'][:1].lower()}{first['msg'][1:]}"
+
+
+def _read_rows(path: Path) -> tuple[Row, ...]:
+    reader = csv.DictReader(io.StringIO(_text(path)))
+    found = tuple(reader.fieldnames or ())
+    if set(COLUMNS) - set(found):
+        missing = ", ".join(column for column in COLUMNS if column not in found)
+        raise UmlError(f"{path}: columns: found {', '.join(found) or 'none'}, missing {missing}")
+    rows = []
+    for number, record in enumerate(reader, start=2):
+        values = {column: (record[column] or "").strip() for column in COLUMNS}
+        if not values["image"]:
+            raise UmlError(f"{path}: line {number}: image: found nothing, expected a path")
+        if values["split"] not in SPLITS:
+            raise UmlError(
+                f"{path}: line {number}: split: found '{values['split']}', "
+                f"expected one of {', '.join(SPLITS)}"
+            )
+        for column in ("image", "mask"):
+            relative = Path(values[column])
+            if relative.is_absolute() or ".." in relative.parts:
+                raise UmlError(
+                    f"{path}: line {number}: {column}: found '{relative}', "
+                    "expected a path inside the data set's folder"
+                )
+        rows.append(Row(**values))
+    if not rows:
+        raise UmlError(f"{path}: found no rows, expected at least one image")
+    return tuple(rows)
+
+
+def write_dataset(root: Path, info: DatasetInfo, rows: Iterable[Row]) -> PreparedDataset:
+    """Writes ``dataset.yaml`` and, last, ``manifest.csv``; the files they name must be there already."""
+    data = {key: value for key, value in info.model_dump(mode="json").items() if value not in (None, {}, "")}
+    write_text(root / YAML_NAME, yaml.safe_dump(data, sort_keys=False, allow_unicode=True))
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(vars(row) for row in rows)
+    write_text(root / MANIFEST_NAME, buffer.getvalue())
+    return PreparedDataset.open(root)

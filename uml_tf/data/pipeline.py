@@ -1,0 +1,174 @@
+"""From a prepared data set to batches: decode and resize once, keep in memory, order, augment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from uml_tf.data.augmentation import Augmentation
+from uml_tf.data.dataset import PreparedDataset, Row
+from uml_tf.errors import UmlError
+from uml_tf.images import Array, read_image, read_mask, resize_nearest
+
+BATCH_KEYS = ("image", "label", "mask", "has_mask")
+
+
+@dataclass(frozen=True)
+class Examples:
+    """A split, decoded and resized, in memory.
+
+    Attributes:
+        images: ``(N, H, W, 3)`` uint8 RGB.
+        labels: ``(N,)`` int32, -1 without a label.
+        masks: ``(N, H, W)`` uint8 class indices, 0 where there is none.
+        has_mask: ``(N,)`` float32, 1 or 0.
+        rows: the manifest's lines.
+    """
+
+    images: Array
+    labels: Array
+    masks: Array
+    has_mask: Array
+    rows: tuple[Row, ...]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def _decode_pair(dataset: PreparedDataset, row: Row, size: tuple[int, int]) -> tuple[Array, Array]:
+    image = read_image(dataset.root / row.image)
+    if not row.mask:
+        return image, np.zeros(size, np.uint8)
+    path = dataset.root / row.mask
+    mask = read_mask(path)
+    if mask.shape != image.shape[:2]:
+        raise UmlError(f"{path}: found {mask.shape}, expected {image.shape[:2]} as {row.image}")
+    if mask.max(initial=0) >= len(dataset.info.pixel_classes):
+        last = len(dataset.info.pixel_classes) - 1
+        raise UmlError(f"{path}: found pixel value {mask.max()}, expected class indices 0 to {last}")
+    return image, resize_nearest(mask, size)
+
+
+def load_examples(
+    dataset: PreparedDataset,
+    split: str,
+    size: tuple[int, int],
+    progress: Callable[[int], None] = lambda done: None,
+) -> Examples:
+    """Reads one split with tf.data: decode, resize (image bilinear with antialias, mask nearest).
+
+    Args:
+        dataset: the data set.
+        split: "train", "val" or "test".
+        size: (H, W).
+        progress: called with the number of images read.
+
+    Raises:
+        UmlError: a file is missing, broken or does not fit, by name.
+    """
+    rows = dataset.split(split)
+    labels = np.array([dataset.label_index(row) for row in rows], np.int32)
+    failures: list[UmlError] = []
+
+    def decode(index: Array) -> tuple[Array, Array]:
+        try:
+            return _decode_pair(dataset, rows[int(index)], size)
+        except UmlError as error:
+            failures.append(error)
+            raise
+
+    def read(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        image, mask = tf.numpy_function(decode, [index], [tf.uint8, tf.uint8])
+        image = tf.image.resize(tf.ensure_shape(image, (None, None, 3)), size, antialias=True)
+        return tf.cast(tf.round(image), tf.uint8), tf.ensure_shape(mask, size)
+
+    stream = tf.data.Dataset.range(len(rows)).map(read, num_parallel_calls=os.cpu_count() or 1)
+    images = np.empty((len(rows), *size, 3), np.uint8)
+    masks = np.empty((len(rows), *size), np.uint8)
+    try:
+        for index, (image, mask) in enumerate(stream.prefetch(8)):
+            images[index], masks[index] = image, mask
+            progress(index + 1)
+    except tf.errors.OpError:
+        if failures:
+            raise failures[0] from None
+        raise
+    has_mask = np.array([bool(row.mask) for row in rows], np.float32)
+    return Examples(images, labels, masks, has_mask, rows)
+
+
+def epoch_order(
+    examples: Examples, batch_size: int, seed: int, epoch: int, masked_share: float | None
+) -> Array:
+    """Indices of one epoch's training images; the same for the same seed and epoch.
+
+    Args:
+        examples: the training split.
+        batch_size: global batch size; the order's length is a multiple of it.
+        seed: seed of the run.
+        epoch: epoch number from 0.
+        masked_share: share of every batch that has a mask, in (0, 1), repeating masked images as
+            needed; None takes every image once. Only mixed data sets are affected.
+    """
+    rng = np.random.default_rng([seed, epoch])
+    everything = rng.permutation(len(examples))
+    masked = everything[examples.has_mask[everything] > 0]
+    bare = everything[examples.has_mask[everything] == 0]
+    if masked_share is None or not len(masked) or not len(bare):
+        whole = max(len(everything) // batch_size, 1) * batch_size
+        return np.resize(everything, whole)
+    per_batch = min(max(round(batch_size * masked_share), 1), batch_size - 1)
+    steps = max(len(bare) // (batch_size - per_batch), 1)
+    passes = -(-steps * per_batch // len(masked))
+    repeated = np.concatenate([rng.permutation(masked) for _ in range(passes)])
+    order = np.concatenate(
+        [
+            np.resize(repeated, (steps, per_batch)),
+            np.resize(bare, (steps, batch_size - per_batch)),
+        ],
+        axis=1,
+    )
+    return rng.permuted(order, axis=1).ravel()
+
+
+def batches(examples: Examples, order: Sequence[int] | Array, batch_size: int) -> tf.data.Dataset:
+    """Batches of the examples in the given order: the keys of ``BATCH_KEYS``, images uint8."""
+
+    def gather(index: Array) -> tuple[Array, ...]:
+        return (
+            examples.images[index],
+            examples.labels[index],
+            examples.masks[index],
+            examples.has_mask[index],
+        )
+
+    types = (tf.uint8, tf.int32, tf.uint8, tf.float32)
+    side = examples.images.shape[1:]
+
+    def batch(index: tf.Tensor) -> dict[str, tf.Tensor]:
+        values = tf.numpy_function(gather, [index], types, stateful=False)
+        shapes = ((None, *side), (None,), (None, *side[:2]), (None,))
+        shaped = [tf.ensure_shape(value, shape) for value, shape in zip(values, shapes, strict=True)]
+        return dict(zip(BATCH_KEYS, shaped, strict=True))
+
+    return tf.data.Dataset.from_tensor_slices(np.asarray(order)).batch(batch_size).map(batch)
+
+
+def training_batches(
+    examples: Examples, order: Array, batch_size: int, augmentation: Augmentation | None
+) -> tf.data.Dataset:
+    """Augmented, prefetched training batches of one epoch; images float32 in [0, 255]."""
+    stream = batches(examples, order, batch_size)
+    if augmentation is not None:
+        # In order and one at a time: the random state advances the same way in every run.
+        stream = stream.map(augmentation, num_parallel_calls=1, deterministic=True)
+    return stream.map(_as_float).prefetch(tf.data.AUTOTUNE)
+
+
+def _as_float(batch: dict[str, Any]) -> dict[str, Any]:
+    return {**batch, "image": tf.cast(batch["image"], tf.float32)}

@@ -1,0 +1,7 @@
+"""The one error that users see: a line that says what, where, found and expected."""
+
+from __future__ import annotations
+
+
+class UmlError(Exception):
+    """Bad input or a state that stops the work; the CLI prints its message as one line and exits 1."""

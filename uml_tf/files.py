@@ -1,0 +1,71 @@
+"""Writing so that nothing is ever left half-written: a temporary name in the same folder, then rename."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from uml_tf.errors import UmlError
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yields a temporary path beside ``path`` (same suffix); renames it over ``path`` on success.
+
+    Raises:
+        UmlError: the folder cannot be written to, or the disk is full.
+    """
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError as error:
+        raise UmlError(f"{path}: cannot be written ({error.strerror or error})") from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Yields a temporary folder beside ``path`` and renames it to ``path`` on success.
+
+    Raises:
+        UmlError: ``path`` exists and is not an empty folder, or the place cannot be written to.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise UmlError(f"{path}: exists already, expected a new or empty folder")
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+        temporary.chmod(0o755)
+        yield temporary
+        temporary.replace(path)
+    except OSError as error:
+        raise UmlError(f"{path}: cannot be written ({error.strerror or error})") from error
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes UTF-8 text atomically."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes indented JSON atomically; NaN is refused, as JSON has none."""
+    write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")

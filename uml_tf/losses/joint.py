@@ -1,0 +1,118 @@
+"""The joint loss: 0.5 L_cls + 0.4 L_seg + 0.1 L_mut (UML, equation 8)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import keras
+from keras import ops
+
+from uml_tf.losses.dice import soft_dice_loss
+from uml_tf.losses.dirichlet import evidential_loss, softmax_loss
+
+TERMS = ("cls", "seg", "mut", "total")
+
+
+@dataclass(frozen=True)
+class LossSpec:
+    """Weights and variant of the joint loss.
+
+    Attributes:
+        cls, seg, mut: weights of the three terms.
+        annealing_epochs: lambda_t = min(1, epoch / annealing_epochs), epoch counted from 0.
+        segmentation: "dice" over the softmax of every decoder level (paper) or "dice+ce" of the top
+            level (released).
+        evidential: Dirichlet terms, or cross-entropy in their place (the ablation).
+        class_weights: weight per image class, or None for equal weights.
+    """
+
+    cls: float = 0.5
+    seg: float = 0.4
+    mut: float = 0.1
+    annealing_epochs: float = 50
+    segmentation: Literal["dice", "dice+ce"] = "dice+ce"
+    evidential: bool = True
+    class_weights: tuple[float, ...] | None = None
+
+
+def annealing(epoch: Any, spec: LossSpec) -> Any:
+    """lambda_t, a float32 scalar in [0, 1]."""
+    return ops.minimum(ops.cast(epoch, "float32") / max(spec.annealing_epochs, 1e-6), 1.0)
+
+
+def _masked_mean(values: Any, weight: Any) -> Any:
+    """Weighted mean over images; 0 when every weight is 0."""
+    return ops.sum(values * weight) / ops.maximum(ops.sum(weight), 1e-6)
+
+
+def _levels(outputs: dict[str, Any], prefix: str) -> list[Any]:
+    return [outputs[key] for key in sorted(outputs) if key.startswith(prefix)]
+
+
+def classification_loss(outputs: dict[str, Any], batch: dict[str, Any], lam: Any, spec: LossSpec) -> Any:
+    """L_cls over the images that have a label."""
+    evidence = outputs["class_evidence"]
+    labelled = ops.cast(batch["label"] >= 0, "float32")
+    label = ops.maximum(batch["label"], 0)
+    target = ops.one_hot(label, evidence.shape[-1])
+    loss = evidential_loss(target, evidence, lam) if spec.evidential else softmax_loss(target, evidence)
+    if spec.class_weights is not None:
+        loss = loss * ops.take(ops.convert_to_tensor(spec.class_weights, dtype="float32"), label)
+    return _masked_mean(loss, labelled)
+
+
+def _pixel_mean(loss: Any, weight: Any) -> Any:
+    return _masked_mean(ops.mean(loss, axis=(1, 2)), weight)
+
+
+def mutual_loss(outputs: dict[str, Any], target: Any, weight: Any, lam: Any, spec: LossSpec) -> Any:
+    """L_mut: per level the two evidential terms over pixels + soft Dice of softmax(evidence)."""
+    total = ops.zeros(())
+    for evidence in _levels(outputs, "mutual_evidence_"):
+        if spec.evidential:
+            pixels = evidential_loss(target, evidence, lam)
+        else:
+            pixels = softmax_loss(target, evidence)
+        dice = soft_dice_loss(target, ops.softmax(evidence, axis=-1), weight)
+        total = total + _pixel_mean(pixels, weight) + dice
+    return total
+
+
+def segmentation_loss(outputs: dict[str, Any], target: Any, weight: Any, spec: LossSpec) -> Any:
+    """L_seg, in the paper's or the released network's form."""
+    levels = [ops.cast(z, "float32") for z in _levels(outputs, "segmentation_logits_")]
+    if spec.segmentation == "dice":
+        dices = [soft_dice_loss(target, ops.softmax(z, axis=-1), weight) for z in levels]
+        return sum(dices[1:], dices[0]) / len(dices)
+    top = levels[0]
+    dice = soft_dice_loss(target, ops.softmax(top, axis=-1), weight)
+    return dice + _pixel_mean(softmax_loss(target, top), weight)
+
+
+def joint_loss(
+    outputs: dict[str, Any], batch: dict[str, Any], epoch: Any, spec: LossSpec
+) -> dict[str, Any]:
+    """The three terms and their weighted total.
+
+    Args:
+        outputs: what ``UML.training_model`` answers.
+        batch: ``label`` (B,) int, -1 without one; ``mask`` (B, H, W) int; ``has_mask`` (B,) 0 or 1. An
+            image without a mask adds only to L_cls, one without a label only to L_seg and L_mut.
+        epoch: epoch number from 0, for the annealing.
+        spec: weights and variant.
+
+    Returns:
+        "cls", "seg", "mut" and "total": float32 scalars.
+    """
+    lam = annealing(epoch, spec)
+    classes = outputs["mutual_evidence_1"].shape[-1]
+    target = keras.ops.one_hot(ops.cast(batch["mask"], "int32"), classes)
+    weight = ops.cast(batch["has_mask"], "float32")
+    terms = {
+        "cls": classification_loss(outputs, batch, lam, spec),
+        "seg": segmentation_loss(outputs, target, weight, spec),
+        "mut": mutual_loss(outputs, target, weight, lam, spec),
+    }
+    total = spec.cls * terms["cls"] + spec.seg * terms["seg"] + spec.mut * terms["mut"]
+    return {**terms, "total": total}

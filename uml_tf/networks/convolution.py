@@ -1,0 +1,123 @@
+"""The convolution blocks that decoders, navigator and instructor are made of."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import keras
+
+BATCH_NORM_EPSILON = 1e-5
+BATCH_NORM_MOMENTUM = 0.9
+
+
+@dataclass(frozen=True)
+class ConvStyle:
+    """How the 3x3 convolutions outside the encoders are made.
+
+    Attributes:
+        separable: depthwise 3x3 and pointwise 1x1, without biases, in place of a full convolution.
+        activation: Keras activation name.
+        dropout: spatial dropout rate, in [0, 1).
+        dropout_after_each: dropout after every activation (paper) or once at the block's end.
+    """
+
+    separable: bool = False
+    activation: str = "relu"
+    dropout: float = 0.1
+    dropout_after_each: bool = False
+
+
+def batch_norm(name: str) -> keras.layers.BatchNormalization:
+    """Batch normalisation with PyTorch's defaults, which the published networks were trained with."""
+    return keras.layers.BatchNormalization(
+        momentum=BATCH_NORM_MOMENTUM, epsilon=BATCH_NORM_EPSILON, name=name
+    )
+
+
+def pointwise(filters: int, use_bias: bool, name: str) -> keras.layers.Conv2D:
+    """A 1x1 convolution."""
+    return keras.layers.Conv2D(filters, 1, use_bias=use_bias, name=name)
+
+
+@keras.saving.register_keras_serializable(package="uml_tf")
+class SeparableConv(keras.layers.Layer):
+    """Depthwise 3x3 then pointwise 1x1, no biases and nothing between them.
+
+    Args:
+        filters: output channels.
+        dilation: dilation of the depthwise part; zero padding keeps the size.
+
+    Shapes:
+        ``(B, H, W, D)`` to ``(B, H, W, filters)``.
+    """
+
+    def __init__(self, filters: int, dilation: int = 1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.dilation = dilation
+        self.depthwise = keras.layers.DepthwiseConv2D(
+            3, padding="same", dilation_rate=dilation, use_bias=False, name="depthwise"
+        )
+        self.pointwise = pointwise(filters, False, "pointwise")
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        self.depthwise.build(input_shape)
+        self.pointwise.build(input_shape)
+
+    def call(self, inputs: Any) -> Any:
+        return self.pointwise(self.depthwise(inputs))
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return (*input_shape[:-1], self.filters)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "filters": self.filters, "dilation": self.dilation}
+
+
+@keras.saving.register_keras_serializable(package="uml_tf")
+class DoubleConv(keras.layers.Layer):
+    """Twice: 3x3 convolution, batch norm, activation; with spatial dropout as the style says.
+
+    Args:
+        filters: output channels of both convolutions.
+        style: how the convolutions are made (a ``ConvStyle`` or its fields as a dict).
+
+    Shapes:
+        ``(B, H, W, D)`` to ``(B, H, W, filters)``.
+    """
+
+    def __init__(self, filters: int, style: ConvStyle | dict[str, Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.style = ConvStyle(**style) if isinstance(style, dict) else style
+        self.convs = [self._conv(f"conv_{i}") for i in (1, 2)]
+        self.norms = [batch_norm(f"norm_{i}") for i in (1, 2)]
+        self.activation = keras.layers.Activation(self.style.activation)
+        self.dropout = keras.layers.SpatialDropout2D(self.style.dropout)
+
+    def _conv(self, name: str) -> keras.layers.Layer:
+        if self.style.separable:
+            return SeparableConv(self.filters, name=name)
+        return keras.layers.Conv2D(self.filters, 3, padding="same", name=name)
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        shape = tuple(input_shape)
+        for conv, norm in zip(self.convs, self.norms, strict=True):
+            conv.build(shape)
+            shape = (*shape[:-1], self.filters)
+            norm.build(shape)
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        x = inputs
+        for conv, norm in zip(self.convs, self.norms, strict=True):
+            x = self.activation(norm(conv(x), training=training))
+            if self.style.dropout_after_each:
+                x = self.dropout(x, training=training)
+        return x if self.style.dropout_after_each else self.dropout(x, training=training)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return (*input_shape[:-1], self.filters)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "filters": self.filters, "style": asdict(self.style)}

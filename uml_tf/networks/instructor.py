@@ -1,0 +1,55 @@
+"""The Uncertainty Instructor: the class, from a feature that the reliable segmentation instructs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from uml_tf.networks.convolution import ConvStyle, DoubleConv, SeparableConv, batch_norm
+
+
+@dataclass(frozen=True)
+class InstructorSpec:
+    """Widths of the classification head.
+
+    Attributes:
+        widths: channels of the separable convolutions (dilation 2).
+        join_mutual: they read the classification feature and the mutual feature m4 together (paper).
+        dropout: spatial dropout after each of them.
+        dropout_dense: dropout before the last dense layer.
+    """
+
+    widths: tuple[int, ...]
+    join_mutual: bool = False
+    dropout: float = 0.1
+    dropout_dense: float = 0.0
+
+
+def instructor(
+    feature: Any, eta: Any | None, spec: InstructorSpec, classes: int, conv: ConvStyle
+) -> Any:
+    """Class logits ``(B, K)`` from the coarsest feature, instructed by eta (UML, section 2.4).
+
+    Args:
+        feature: ``(B, h4, w4, D)`` classification feature.
+        eta: ``(B, h4, w4, E)`` reliable feature of the segmentation, or None: the ablation without
+            the instructor.
+        spec: widths.
+        classes: K.
+        conv: how the double convolution on eta is made.
+    """
+    for index, width in enumerate(spec.widths, start=1):
+        name = f"instructor_conv_{index}"
+        feature = SeparableConv(width, dilation=2, name=name)(feature)
+        feature = batch_norm(f"{name}_norm")(feature)
+        feature = keras.layers.Activation(conv.activation, name=f"{name}_act")(feature)
+        if spec.dropout:
+            feature = keras.layers.SpatialDropout2D(spec.dropout, name=f"{name}_dropout")(feature)
+    if eta is not None:
+        feature = feature + feature * DoubleConv(spec.widths[-1], conv, name="instructor_reliable")(eta)
+    pooled = keras.layers.GlobalAveragePooling2D(name="instructor_pool")(feature)
+    if spec.dropout_dense:
+        pooled = keras.layers.Dropout(spec.dropout_dense, name="instructor_dropout")(pooled)
+    return keras.layers.Dense(classes, use_bias=False, name="instructor_logits")(pooled)

@@ -1,0 +1,165 @@
+"""One object that says a whole training run; what YAML holds and MLflow logs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from uml_tf.data.augmentation_spec import AugmentationSpec
+from uml_tf.data.dataset import first_problem
+from uml_tf.errors import UmlError
+
+PresetName = Literal["edge", "released", "paper"]
+Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
+AblationPart = Literal["mixer", "navigator", "instructor", "evidential"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LossConfig(_Section):
+    """Weights of the joint loss; see ``uml_tf.losses.LossSpec``.
+
+    Attributes:
+        cls, seg, mut: weights of the three terms.
+        annealing_epochs: epochs until the KL term counts in full.
+        segmentation: "dice+ce", "dice", or None for the preset's own.
+        class_weights: "none", or "balanced" for weights inverse to the training counts.
+    """
+
+    cls: float = Field(default=0.5, ge=0)
+    seg: float = Field(default=0.4, ge=0)
+    mut: float = Field(default=0.1, ge=0)
+    annealing_epochs: float = Field(default=50, gt=0)
+    segmentation: Literal["dice", "dice+ce"] | None = None
+    class_weights: Literal["none", "balanced"] = "none"
+
+
+class PhantomConfig(_Section):
+    """The embedded data set, drawn when no ``data`` is given.
+
+    Attributes:
+        images, seed, size: see ``uml_tf.data.phantom.PhantomOptions``.
+    """
+
+    images: int = Field(default=1000, ge=10)
+    seed: int = Field(default=0, ge=0)
+    size: int = Field(default=192, ge=64)
+
+
+class TrainingConfig(_Section):
+    """Everything that decides a training run.
+
+    Attributes:
+        data: folder of a prepared data set, or None for phantoms.
+        phantoms: what is drawn then.
+        preset: "edge", "released" or "paper".
+        without: parts of the method that are switched off (ablation).
+        encoder_weights: "imagenet" for keras-cv presets with published weights, or None.
+        image_size: side of the square input, pixels.
+        epochs, batch_size: the batch size is the global one.
+        learning_rate: None for the preset's own (edge 2e-3, published networks 1e-4).
+        weight_decay: L2 decay added to the gradient.
+        hold_epochs: epochs at the full rate, then polynomial decay; None for 3 tenths of the epochs.
+        warmup_epochs: epochs of linear rise before that.
+        averaging: decay of the weights' moving average that is validated and kept; 0 for none.
+        gradient_clip: largest global norm of the gradient; None for no limit.
+        patience: epochs without a better joint score until training stops; None for never.
+        seed: seed of weights, order and augmentation.
+        precision: "float32", "mixed_bfloat16" or "mixed_float16" (with loss scaling).
+        jit: compile the step with XLA.
+        masked_share: share of each batch that has a mask, for data sets where only some have.
+        loss, augmentation: sections of their own.
+    """
+
+    data: Path | None = None
+    phantoms: PhantomConfig = PhantomConfig()
+    preset: PresetName = "edge"
+    without: tuple[AblationPart, ...] = ()
+    encoder_weights: str | None = None
+    image_size: int = Field(default=128, ge=32)
+    epochs: int = Field(default=24, ge=1)
+    batch_size: int = Field(default=8, ge=1)
+    learning_rate: float | None = Field(default=None, gt=0)
+    weight_decay: float = Field(default=1e-5, ge=0)
+    hold_epochs: int | None = Field(default=None, ge=0)
+    warmup_epochs: int = Field(default=0, ge=0)
+    averaging: float = Field(default=0.99, ge=0, lt=1)
+    gradient_clip: float | None = Field(default=None, gt=0)
+    patience: int | None = Field(default=None, ge=1)
+    seed: int = Field(default=0, ge=0)
+    precision: Precision = "float32"
+    jit: bool = False
+    masked_share: float | None = Field(default=None, gt=0, lt=1)
+    loss: LossConfig = LossConfig()
+    augmentation: AugmentationSpec = AugmentationSpec()
+
+    def resolved(self) -> TrainingConfig:
+        """The same run with every preset-dependent default written out."""
+        update: dict[str, Any] = {}
+        if self.learning_rate is None:
+            update["learning_rate"] = 2e-3 if self.preset == "edge" else 1e-4
+        if self.hold_epochs is None:
+            update["hold_epochs"] = round(0.3 * self.epochs)
+        if self.loss.segmentation is None:
+            form = "dice" if self.preset == "paper" else "dice+ce"
+            update["loss"] = self.loss.model_copy(update={"segmentation": form})
+        return self.model_copy(update=update)
+
+    def flat(self) -> dict[str, Any]:
+        """Dotted name -> value, as MLflow parameters take them."""
+        return _flatten(self.model_dump(mode="json"))
+
+    def to_yaml(self) -> str:
+        """The YAML that ``--config`` takes."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
+
+def _flatten(data: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in data.items():
+        if isinstance(value, dict):
+            flat |= _flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def _merge(base: dict[str, Any], update: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in update.items():
+        if isinstance(value, dict) and isinstance(merged.get(key), dict):
+            merged[key] = _merge(merged[key], value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def load_config(path: Path | None, overrides: dict[str, Any]) -> TrainingConfig:
+    """Reads a YAML config, if there is one, and applies overrides on top.
+
+    Args:
+        path: the YAML file, or None for the defaults.
+        overrides: fields that win over the file; nested dicts for sections.
+
+    Raises:
+        UmlError: the file cannot be read, or a field is unknown or out of range; file and field named.
+    """
+    values: Any = {}
+    if path is not None:
+        try:
+            values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        except (OSError, UnicodeDecodeError) as error:
+            raise UmlError(f"{path}: cannot be read ({error})") from error
+        except yaml.YAMLError as error:
+            raise UmlError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from error
+        if not isinstance(values, dict):
+            raise UmlError(f"{path}: found {type(values).__name__}, expected a mapping of fields")
+    try:
+        return TrainingConfig(**_merge(values, overrides))
+    except ValidationError as error:
+        raise UmlError(f"{path or 'options'}: {first_problem(error)}") from error
