@@ -1,0 +1,1 @@
+"""Data sets: the prepared form, converters, checks and the training pipeline."""

@@ -71,9 +71,7 @@ def _find_images(raw: Path) -> list[Path]:
         if path.parent.name.lower() in CLASSES and not _MASK.search(path.stem)
     ]
     if not images:
-        raise UmlError(
-            f"{raw}: found no 'CLASS/CLASS (N).png', expected folders named {', '.join(CLASSES)}"
-        )
+        raise UmlError(f"{raw}: found no 'CLASS/CLASS (N).png', expected folders named {', '.join(CLASSES)}")
     return images
 
 

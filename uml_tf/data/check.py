@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
@@ -125,5 +124,3 @@ def _counts(dataset: PreparedDataset) -> dict[tuple[str, str], tuple[int, int]]:
 def _shares(dataset: PreparedDataset, pixels: Counter[int]) -> dict[str, float]:
     total = max(sum(pixels.values()), 1)
     return {name: pixels[index] / total for index, name in enumerate(dataset.info.pixel_classes)}
-
-

@@ -184,7 +184,9 @@ def _photograph(rng: np.random.Generator, scene: Array, ungradable: bool) -> Arr
     image = cv2.GaussianBlur(scene.astype(np.float32), (0, 0), max(sigma, 0.3))
     image = image * (light * tilt * exposure)[..., None]
     if glare:
-        spot = _radius(size, tuple(size * rng.uniform(0.25, 0.75, 2)), (size * rng.uniform(0.2, 0.45),) * 2, 0)
+        spot = _radius(
+            size, tuple(size * rng.uniform(0.25, 0.75, 2)), (size * rng.uniform(0.2, 0.45),) * 2, 0
+        )
         image = image + glare * np.exp(-(spot**2))[..., None] * _soft(radius, 0.008)[..., None]
     image = np.clip(image, 0, 1.2) ** rng.uniform(0.85, 1.15)
     image = image + rng.normal(0, rng.uniform(0.004, 0.02), image.shape)

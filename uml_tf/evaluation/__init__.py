@@ -1,0 +1,1 @@
+"""Running a model over a split, measuring it and writing what was measured."""

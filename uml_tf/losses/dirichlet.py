@@ -37,9 +37,7 @@ def kl_from_uniform(concentration: Any) -> Any:
     classes = concentration.shape[-1]
     strength = ops.sum(concentration, axis=-1)
     t, t_strength = 1.0 / concentration, 1.0 / strength
-    per_class = (
-        (concentration - 1.0) * digamma_remainder(t) - binet(t) - 0.5 * ops.log(concentration)
-    )
+    per_class = (concentration - 1.0) * digamma_remainder(t) - binet(t) - 0.5 * ops.log(concentration)
     constant = 0.5 * (1 - classes) * math.log(2 * math.pi) - math.lgamma(classes)
     return (
         ops.sum(per_class, axis=-1)

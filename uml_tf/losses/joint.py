@@ -70,10 +70,7 @@ def mutual_loss(outputs: dict[str, Any], target: Any, weight: Any, lam: Any, spe
     """L_mut: per level the two evidential terms over pixels + soft Dice of softmax(evidence)."""
     total = ops.zeros(())
     for evidence in _levels(outputs, "mutual_evidence_"):
-        if spec.evidential:
-            pixels = evidential_loss(target, evidence, lam)
-        else:
-            pixels = softmax_loss(target, evidence)
+        pixels = evidential_loss(target, evidence, lam) if spec.evidential else softmax_loss(target, evidence)
         dice = soft_dice_loss(target, ops.softmax(evidence, axis=-1), weight)
         total = total + _pixel_mean(pixels, weight) + dice
     return total
@@ -90,9 +87,7 @@ def segmentation_loss(outputs: dict[str, Any], target: Any, weight: Any, spec: L
     return dice + _pixel_mean(softmax_loss(target, top), weight)
 
 
-def joint_loss(
-    outputs: dict[str, Any], batch: dict[str, Any], epoch: Any, spec: LossSpec
-) -> dict[str, Any]:
+def joint_loss(outputs: dict[str, Any], batch: dict[str, Any], epoch: Any, spec: LossSpec) -> dict[str, Any]:
     """The three terms and their weighted total.
 
     Args:

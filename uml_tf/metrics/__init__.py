@@ -1,0 +1,1 @@
+"""Metrics: plain arrays in, plain numbers out; nothing here knows a network."""

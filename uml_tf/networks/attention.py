@@ -31,7 +31,7 @@ class PolarizedSelfAttention(keras.layers.Layer):
         super().__init__(**kwargs)
         self.integer_safe = integer_safe
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: tuple[Any, ...]) -> None:
         channels = input_shape[-1]
         half = channels // 2
         pooled = (input_shape[0], 1, 1, channels)

@@ -7,8 +7,9 @@ from typing import Any
 
 import keras
 
+from uml_tf.networks.normalization import MOMENTUM, BatchNorm
+
 BATCH_NORM_EPSILON = 1e-5
-BATCH_NORM_MOMENTUM = 0.9
 
 
 @dataclass(frozen=True)
@@ -28,11 +29,9 @@ class ConvStyle:
     dropout_after_each: bool = False
 
 
-def batch_norm(name: str) -> keras.layers.BatchNormalization:
+def batch_norm(name: str) -> BatchNorm:
     """Batch normalisation with PyTorch's defaults, which the published networks were trained with."""
-    return keras.layers.BatchNormalization(
-        momentum=BATCH_NORM_MOMENTUM, epsilon=BATCH_NORM_EPSILON, name=name
-    )
+    return BatchNorm(momentum=MOMENTUM, epsilon=BATCH_NORM_EPSILON, name=name)
 
 
 def pointwise(filters: int, use_bias: bool, name: str) -> keras.layers.Conv2D:

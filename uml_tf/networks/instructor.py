@@ -27,9 +27,7 @@ class InstructorSpec:
     dropout_dense: float = 0.0
 
 
-def instructor(
-    feature: Any, eta: Any | None, spec: InstructorSpec, classes: int, conv: ConvStyle
-) -> Any:
+def instructor(feature: Any, eta: Any | None, spec: InstructorSpec, classes: int, conv: ConvStyle) -> Any:
     """Class logits ``(B, K)`` from the coarsest feature, instructed by eta (UML, section 2.4).
 
     Args:

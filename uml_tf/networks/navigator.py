@@ -54,7 +54,7 @@ class NavigatorInputs:
     mutual: list[Any]
     mutual_feature: Any
     evidence: Any
-    uncertainty: Any | None
+    uncertainty: Any
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class NavigatorAnswer:
     reliable_masks: dict[int, Any]
 
 
-def _certainty(uncertainty: Any, dtype: str) -> Any:
+def _certainty(uncertainty: Any, dtype: Any) -> Any:
     """exp(-u), in [exp(-1), 1)."""
     return ops.cast(ops.exp(-uncertainty), dtype)
 

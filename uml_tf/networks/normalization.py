@@ -1,4 +1,4 @@
-"""Batch normalisation as the published encoders use it: frozen, and without an epsilon."""
+"""Batch normalisation: frozen as in the published encoders, and trained with TensorFlow's one kernel."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from typing import Any
 
 import keras
 from keras import ops
+
+MOMENTUM = 0.9
+"""Of the moving statistics of trained norms: PyTorch's default, as in the published networks."""
 
 
 @keras.saving.register_keras_serializable(package="uml_tf")
@@ -40,3 +43,60 @@ class FrozenBatchNorm(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return input_shape
+
+
+@keras.saving.register_keras_serializable(package="uml_tf")
+class BatchNorm(keras.layers.BatchNormalization):
+    """Keras' batch normalisation of ``(B, H, W, D)``, trained through TensorFlow's fused kernel.
+
+    Keras 3 computes the moments, the normalisation and their gradients as separate operations, which
+    makes an ``edge`` training step on CPU about twice as long (``benchmarks/batch_norm.py``). The fused
+    kernel also updates the moving variance with the unbiased batch variance, as PyTorch does.
+    Inference, other backends, and ``synchronized=True`` are Keras' own.
+
+    Args:
+        **kwargs: as ``keras.layers.BatchNormalization``.
+    """
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        fused = (
+            training
+            and self.trainable
+            and not self.synchronized
+            and keras.backend.backend() == "tensorflow"
+            and len(inputs.shape) == 4
+        )
+        if not fused:
+            return super().call(inputs, training=training, mask=mask)
+        import tensorflow as tf
+
+        answer, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=inputs,
+            scale=tf.cast(self.gamma, tf.float32),
+            offset=tf.cast(self.beta, tf.float32),
+            mean=[],
+            variance=[],
+            epsilon=self.epsilon,
+            is_training=True,
+        )
+        keep = self.momentum
+        self.moving_mean.assign(self.moving_mean * keep + mean * (1.0 - keep))
+        self.moving_variance.assign(self.moving_variance * keep + variance * (1.0 - keep))
+        return answer
+
+
+def with_fused_batch_norms(model: keras.Model, momentum: float) -> keras.Model:
+    """The same functional model with every ``BatchNormalization`` replaced by ``BatchNorm``.
+
+    Weights are kept. The momentum of the moving statistics becomes ``momentum``: with Keras' 0.99 they
+    trail the weights by more steps than a small data set has in an epoch, and validation with them.
+    """
+
+    def replace(layer: keras.layers.Layer) -> keras.layers.Layer:
+        if type(layer) is keras.layers.BatchNormalization:
+            return BatchNorm.from_config({**layer.get_config(), "momentum": momentum})
+        return type(layer).from_config(layer.get_config())
+
+    clone = keras.models.clone_model(model, clone_function=replace)
+    clone.set_weights(model.get_weights())
+    return clone

@@ -21,9 +21,7 @@ def _aligned_rows(inputs: Any, axis: int, target: int) -> Any:
     high = [min(i + 1, source - 1) for i in low]
     shape = [1] * len(inputs.shape)
     shape[axis] = target
-    weight = ops.reshape(
-        ops.cast([p - i for p, i in zip(position, low, strict=True)], inputs.dtype), shape
-    )
+    weight = ops.reshape(ops.cast([p - i for p, i in zip(position, low, strict=True)], inputs.dtype), shape)
     a, b = ops.take(inputs, low, axis=axis), ops.take(inputs, high, axis=axis)
     return a + (b - a) * weight
 

@@ -11,6 +11,7 @@ from keras import ops
 
 from uml_tf.errors import UmlError
 from uml_tf.evidence import Opinion, opinion_from_evidence, opinion_from_probability
+from uml_tf.model_card import ModelCard
 from uml_tf.networks.encoders import LEVELS, build_encoder
 from uml_tf.networks.heads import DirichletHead
 from uml_tf.networks.instructor import instructor
@@ -128,6 +129,7 @@ class UML(keras.Model):
         pixel_classes: C, at least 2, background included.
         image_size: (H, W), each divisible by the network's coarsest stride.
         encoder_weights: "imagenet" to start keras-cv presets from their published weights.
+        card: what a trained model says of itself; saved with it.
 
     Shapes:
         ``(B, H, W, 3)`` RGB in [0, 255] to the names of ``CONTRACT``. ``training_model`` shares all
@@ -147,12 +149,14 @@ class UML(keras.Model):
         pixel_classes: int,
         image_size: Sequence[int],
         encoder_weights: str | None = None,
+        card: ModelCard | dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.spec = NetworkSpec.from_dict(spec) if isinstance(spec, dict) else spec
         self.image_classes, self.pixel_classes = image_classes, pixel_classes
         self.image_size = (int(image_size[0]), int(image_size[1]))
+        self.card = ModelCard.from_dict(card) if isinstance(card, dict) else card
         self._check()
         shape = (*self.image_size, 3)
         encoders = [
@@ -196,6 +200,7 @@ class UML(keras.Model):
             "image_classes": self.image_classes,
             "pixel_classes": self.pixel_classes,
             "image_size": list(self.image_size),
+            "card": None if self.card is None else self.card.to_dict(),
             "name": self.name,
         }
 

@@ -1,0 +1,1 @@
+"""Config, schedule, step, loop and the whole run."""

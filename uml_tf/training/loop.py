@@ -16,29 +16,9 @@ from uml_tf.errors import UmlError
 from uml_tf.evaluation.answers import Answerer
 from uml_tf.losses import TERMS
 from uml_tf.training.config import TrainingConfig
+from uml_tf.training.report import EpochReport
 from uml_tf.training.step import TrainStep
 from uml_tf.training.validation import Validation, validate
-
-
-@dataclass(frozen=True)
-class EpochReport:
-    """One finished epoch.
-
-    Attributes:
-        epoch: number from 0.
-        losses: mean of each loss term over the epoch's steps.
-        validation: what was reached on the validation split.
-        learning_rate: at the epoch's end.
-        seconds: wall time, validation included.
-        is_best: whether this is the best joint score so far.
-    """
-
-    epoch: int
-    losses: dict[str, float]
-    validation: Validation
-    learning_rate: float
-    seconds: float
-    is_best: bool
 
 
 @dataclass

@@ -33,10 +33,10 @@ class ScheduleSpec:
 
 @keras.saving.register_keras_serializable(package="uml_tf")
 class HoldThenPolynomial(keras.optimizers.schedules.LearningRateSchedule):
-    """base until ``hold_epochs``, then base (1 - n / N)^0.9, never below base / 10.
+    """base until ``hold_epochs``, then base (1 - n / (N + 1))^0.9, never below base / 10.
 
-    n counts the steps after the hold from 1 and N is their number, as in the authors' code; with base
-    1e-4 and 100 epochs of which 30 are held this is their schedule number for number.
+    n counts the steps after the hold from 1 and N is their number; with base 1e-4 and 100 epochs of which
+    30 are held this is the published schedule number for number.
 
     Args:
         spec: the schedule (or its fields as a dict).
@@ -47,9 +47,10 @@ class HoldThenPolynomial(keras.optimizers.schedules.LearningRateSchedule):
         self.spec = ScheduleSpec(**spec) if isinstance(spec, dict) else spec
 
     def __call__(self, step: Any) -> Any:
+        """The rate of an optimizer step, counted from 0."""
         spec = self.spec
         step = ops.cast(step, "float32")
-        decaying = max((spec.epochs - spec.hold_epochs) * spec.steps_per_epoch, 1)
+        decaying = (spec.epochs - spec.hold_epochs) * spec.steps_per_epoch + 1
         after = step - spec.hold_epochs * spec.steps_per_epoch + 1.0
         progress = ops.clip(after / decaying, 0.0, 1.0)
         rate = spec.base * ops.power(1.0 - progress, POWER)
@@ -58,4 +59,5 @@ class HoldThenPolynomial(keras.optimizers.schedules.LearningRateSchedule):
         return rate * ops.minimum((step + 1.0) / warmup, 1.0) if warmup else rate
 
     def get_config(self) -> dict[str, Any]:
+        """The schedule as plain data."""
         return {"spec": asdict(self.spec)}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import keras
 
 from uml_tf.errors import UmlError
+from uml_tf.networks.normalization import MOMENTUM, with_fused_batch_norms
 
 _EFFICIENTNET = {
     "stackwise_kernel_sizes": [3, 3, 5, 3, 5, 5, 3],
@@ -125,6 +127,6 @@ def keras_cv_encoder(
         raise UmlError(f"encoder 'keras_cv:{name}': found {len(keys)} pyramid levels, expected {levels}")
     outputs = [backbone.get_layer(pyramid[key]).output for key in keys]
     sides = [input_shape[0] / output.shape[1] for output in outputs]
-    if any(not math.isclose(b / a, 2) for a, b in zip(sides, sides[1:], strict=False)):
+    if any(not math.isclose(b / a, 2) for a, b in pairwise(sides)):
         raise UmlError(f"encoder 'keras_cv:{name}': found strides {sides}, expected each twice the last")
-    return keras.Model(backbone.input, outputs, name=model_name)
+    return with_fused_batch_norms(keras.Model(backbone.input, outputs, name=model_name), MOMENTUM)

@@ -1,0 +1,87 @@
+"""Live progress in the terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from uml_tf.training.report import EpochReport
+
+
+class TerminalDisplay:
+    """A progress bar for every stage; in training the running losses, ETA, and a line for each epoch.
+
+    A context manager: the bars live inside it. Where the output is no terminal, only whole lines are
+    written.
+    """
+
+    def __init__(self) -> None:
+        self.console = Console(stderr=True, highlight=False)
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=self.console,
+            disable=not self.console.is_terminal,
+            transient=True,
+        )
+        self._training: TaskID | None = None
+        self._epochs = self._steps = 0
+        self._start = time.monotonic()
+
+    def __enter__(self) -> TerminalDisplay:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def stage(self, name: str, total: int) -> Callable[[int], None]:
+        """Begins a stage; the answer takes the number done."""
+        task = self._progress.add_task(name, total=total, note="")
+
+        def done(count: int) -> None:
+            self._progress.update(task, completed=count, visible=count < total)
+            if count == total:
+                self.console.print(f"{name}: {total}")
+
+        return done
+
+    def begin_training(self, epochs: int, steps: int) -> None:
+        """Begins the training's bar, one step at a time."""
+        self._epochs, self._steps = epochs, steps
+        self._training = self._progress.add_task("training", total=epochs * steps, note="compiling")
+        self._start = time.monotonic()
+
+    def losses(self, epoch: int, step: int, terms: dict[str, float]) -> None:
+        """Shows the running losses."""
+        if self._training is None:
+            return
+        note = "  ".join(f"{name} {value:.3f}" for name, value in terms.items())
+        self._progress.update(
+            self._training,
+            completed=epoch * self._steps + step,
+            description=f"epoch {epoch + 1}/{self._epochs}",
+            note=note,
+        )
+
+    def epoch(self, report: EpochReport) -> None:
+        """Prints the finished epoch's line."""
+        done = report.epoch + 1
+        left = (time.monotonic() - self._start) / done * (self._epochs - done)
+        terms = " ".join(f"{name} {value:.3f}" for name, value in report.losses.items())
+        v = report.validation
+        dice = "/".join(f"{d:.3f}" for d in v.dice)
+        self.console.print(
+            f"epoch {done:3d}/{self._epochs}  {terms}  | val accuracy {v.accuracy:.3f} "
+            f"Dice {dice} score {v.score:.3f}{' *' if report.is_best else '  '} "
+            f"| {report.seconds:.0f} s, {left / 60:.1f} min left",
+            soft_wrap=True,
+        )

@@ -1,0 +1,57 @@
+"""``uml-tf``: the group, and how errors end."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from uml_tf import __version__
+from uml_tf.errors import UmlError
+
+COMMANDS = {
+    "data": ("uml_tf.cli.data", "data", "Prepare, check and look at data sets."),
+    "train": ("uml_tf.cli.train", "train", "Train a joint network."),
+    "evaluate": ("uml_tf.cli.evaluate", "evaluate", "Measure a model on a data set."),
+    "predict": ("uml_tf.cli.predict", "predict", "Read images with a model."),
+}
+
+
+class _LazyGroup(click.Group):
+    """Imports a command's module when the command is used, so that help answers at once."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[name]
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, help_line) for name, (_, _, help_line) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except UmlError as error:
+            if ctx.params.get("debug"):
+                raise
+            click.echo(f"uml-tf: {error}", err=True)
+            sys.exit(1)
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="uml-tf")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def main(debug: bool) -> None:
+    """Joint classification and segmentation of medical images that says how far to trust it.
+
+    MODEL is a .keras file, runs:/ID/model, models:/NAME/VERSION, models:/NAME@ALIAS, or "last" for the
+    newest finished training.
+    """

@@ -1,0 +1,69 @@
+"""``uml-tf train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from uml_tf.training.config import load_config
+
+_SECTION = {"class_weights": "loss", "annealing_epochs": "loss"}
+
+
+def _overrides(options: dict[str, Any]) -> dict[str, Any]:
+    """The options that were given, sections nested."""
+    given = {name: value for name, value in options.items() if value not in (None, ())}
+    nested: dict[str, Any] = {}
+    for name, value in given.items():
+        if name in _SECTION:
+            nested.setdefault(_SECTION[name], {})[name] = value
+        else:
+            nested[name] = value
+    return nested
+
+
+@click.command()
+@click.option("--config", type=click.Path(path_type=Path), help="YAML with any of the fields; options win.")
+@click.option("--data", type=click.Path(path_type=Path), help="Prepared data set  [default: phantoms]")
+@click.option("--preset", type=click.Choice(["edge", "released", "paper"]), help="[default: edge]")
+@click.option(
+    "--without",
+    multiple=True,
+    type=click.Choice(["mixer", "navigator", "instructor", "evidential"]),
+    help="Switch a part of the method off (ablation); may be repeated.",
+)
+@click.option("--encoder-weights", help='"imagenet": start a keras-cv preset from published weights.')
+@click.option("--epochs", type=int, help="[default: 24]")
+@click.option("--batch-size", type=int, help="[default: 8]")
+@click.option("--image-size", type=int, help="Side of the square input, pixels.  [default: 128]")
+@click.option("--learning-rate", type=float, help="[default: 2e-3 for edge, 1e-4 for the published networks]")
+@click.option("--seed", type=int, help="[default: 0]")
+@click.option("--precision", type=click.Choice(["float32", "mixed_bfloat16", "mixed_float16"]))
+@click.option("--patience", type=int, help="Stop after so many epochs without a better joint score.")
+@click.option("--class-weights", type=click.Choice(["none", "balanced"]), help="[default: none]")
+@click.option("--annealing-epochs", type=float, help="Epochs until the KL term counts in full.")
+@click.option("--masked-share", type=float, help="Share of each batch that has a mask, for mixed data sets.")
+def train(config: Path | None, **options: Any) -> None:
+    """Train a joint network, evaluate it on the test split and keep everything in MLflow.
+
+    Without arguments: synthetic fundus photographs and the edge network.
+    """
+    settings = load_config(config, _overrides(options))
+    from uml_tf.cli.display import TerminalDisplay
+    from uml_tf.cli.quiet import import_tensorflow
+
+    import_tensorflow()
+
+    from uml_tf.training.run import MODEL_FILE
+    from uml_tf.training.run import train as run_training
+
+    with TerminalDisplay() as display:
+        result = run_training(settings, display)
+    click.echo((result.folder / "metrics.md").read_text(encoding="utf-8"))
+    click.echo(f"model     {result.folder / MODEL_FILE}")
+    click.echo(f"numbers   {result.folder / 'metrics.json'}")
+    click.echo(f"figures   {result.folder / 'figures'}")
+    click.echo(f"MLflow    run {result.run_id}")
+    click.echo(f"see it    mlflow ui --backend-store-uri {result.tracking_uri}")

@@ -1,0 +1,82 @@
+"""Shared fixtures: real files, the real command line, and the reference values where they are."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def _shared(part: str) -> Path:
+    path = SHARED / part
+    if not path.is_dir():
+        message = f"{part}/ with the reference material is not beside this checkout: NOT CHECKED"
+        warnings.warn(message, stacklevel=2)
+        pytest.skip(message)
+    return path
+
+
+@pytest.fixture(scope="session")
+def reference() -> Path:
+    return _shared("reference")
+
+
+@pytest.fixture(scope="session")
+def busi_raw() -> Path:
+    return _shared("data") / "busi"
+
+
+@pytest.fixture(scope="session")
+def uml_tf_command():
+    """Runs the installed command in a process of its own; answers the completed process."""
+    executable = Path(sys.executable).parent / "uml-tf"
+
+    def run(*arguments: object, cwd: Path, expect: int = 0) -> subprocess.CompletedProcess[str]:
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
+        done = subprocess.run(
+            [str(executable), *map(str, arguments)],
+            cwd=cwd,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=900,
+            check=False,
+        )
+        assert done.returncode == expect, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        assert "Traceback" not in done.stderr
+        return done
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def phantoms(tmp_path_factory):
+    """A small prepared data set."""
+    from uml_tf.data.phantom import PhantomOptions, generate_phantoms
+
+    folder = tmp_path_factory.mktemp("data") / "phantoms"
+    return generate_phantoms(folder, PhantomOptions(images=60, seed=3, size=96))
+
+
+TINY_CONFIG = """\
+epochs: 2
+image_size: 64
+seed: 5
+"""
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory, phantoms, uml_tf_command):
+    """A working folder in which ``uml-tf train`` ran for real: (folder, completed process)."""
+    folder = tmp_path_factory.mktemp("work")
+    (folder / "tiny.yaml").write_text(TINY_CONFIG)
+    done = uml_tf_command("train", "--config", "tiny.yaml", "--data", phantoms.root, cwd=folder)
+    return folder, done

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import csv
+from collections import Counter, defaultdict
+
+import cv2
+import numpy as np
+import pytest
+
+from uml_tf.data.busi import BusiOptions, convert_busi
+from uml_tf.data.check import check_dataset
+from uml_tf.errors import UmlError
+from uml_tf.images import read_mask
+
+
+def _write(path, image):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    assert cv2.imwrite(str(path), image)
+
+
+@pytest.fixture
+def raw(tmp_path):
+    """A small folder in the published convention, with a second lesion, a twin and a misfit."""
+    rng = np.random.default_rng(0)
+    root = tmp_path / "raw"
+    for name in ("benign", "malignant", "normal"):
+        for n in range(1, 9):
+            image = cv2.resize(rng.integers(0, 255, (6, 7), dtype=np.uint8), (70 + n, 60))
+            mask = np.zeros((60, 70 + n), np.uint8)
+            if name != "normal":
+                mask[10:20, 5:25] = 255
+            _write(root / name / f"{name} ({n}).png", image)
+            if n < 6:
+                _write(root / name / f"{name} ({n})_mask.png", mask)
+    second = np.zeros((60, 71), np.uint8)
+    second[40:50, 40:60] = 255
+    _write(root / "benign/benign (1)_mask_1.png", second)
+    _write(root / "benign/benign (2)_mask_1.png", np.zeros((30, 30), np.uint8))
+    twin = cv2.imread(str(root / "benign/benign (3).png"))
+    twin[:4, :4] = 255  # a cursor
+    _write(root / "benign/benign (8).png", twin)
+    return root
+
+
+def _by_name(dataset):
+    return {row.image.split("/")[-1][:-4]: row for row in dataset.rows}
+
+
+def test_conversion(raw, tmp_path):
+    dataset, problems = convert_busi(raw, tmp_path / "out", BusiOptions())
+    rows = _by_name(dataset)
+    assert len(rows) == 24
+    union = read_mask(dataset.root / rows["benign_1"].mask)
+    assert union[15, 10] == union[45, 50] == 1
+    assert set(np.unique(union)) == {0, 1}
+    assert rows["benign_7"].mask == ""
+    assert rows["benign_3"].subject == rows["benign_8"].subject
+    assert rows["benign_3"].split == rows["benign_8"].split
+    assert check_dataset(dataset).problems == []
+    (problem,) = problems
+    assert "benign (2)_mask_1.png" in problem
+    assert "found 30 x 30 pixels, expected 72 x 60" in problem
+    assert rows["benign_2"].mask != ""
+
+
+def test_strict_stops_and_leaves_nothing(raw, tmp_path):
+    with pytest.raises(UmlError, match=r"benign \(2\)_mask_1.png"):
+        convert_busi(raw, tmp_path / "out", BusiOptions(strict=True))
+    assert [path.name for path in tmp_path.iterdir()] == ["raw"]
+
+
+def test_normal_images_get_empty_masks_on_request(raw, tmp_path):
+    dataset, _ = convert_busi(raw, tmp_path / "out", BusiOptions(empty_normal_masks=True))
+    assert all(row.mask for row in dataset.rows if row.label == "normal")
+    assert any(not row.mask for row in dataset.rows if row.label == "benign")
+
+
+def test_known_groups_are_kept_together(raw, tmp_path):
+    with (raw / "groups.csv").open("w") as file:
+        writer = csv.writer(file)
+        writer.writerow(["image", "near_duplicate_group"])
+        writer.writerows([["benign/benign (4).png", "7"], ["malignant/malignant (4).png", "7"]])
+    rows = _by_name(convert_busi(raw, tmp_path / "out", BusiOptions())[0])
+    assert rows["benign_4"].subject == rows["malignant_4"].subject
+
+
+def test_empty_folder_is_refused(tmp_path):
+    with pytest.raises(UmlError, match=r"found no 'CLASS/CLASS \(N\).png'"):
+        convert_busi(tmp_path, tmp_path / "out", BusiOptions())
+
+
+def test_real_images(busi_raw, tmp_path):
+    dataset, problems = convert_busi(busi_raw, tmp_path / "out", BusiOptions())
+    assert len(dataset.rows) == 529
+    assert sum(bool(row.mask) for row in dataset.rows) == 119
+    (problem,) = problems
+    assert "benign (4)_mask_1.png" in problem
+    groups = defaultdict(set)
+    split = {row.image: row.split for row in dataset.rows}
+    with (busi_raw / "groups.csv").open() as file:
+        for record in csv.DictReader(file):
+            stem = record["image"].split("/")[-1][:-4].replace(" (", "_").replace(")", "")
+            groups[record["near_duplicate_group"]].add(split[f"images/{stem}.png"])
+    assert all(len(splits) == 1 for splits in groups.values())
+    labels = Counter((row.split, row.label) for row in dataset.rows)
+    assert min(labels.values()) >= 8

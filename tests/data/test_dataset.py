@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+
+from uml_tf.data.check import check_dataset
+from uml_tf.data.dataset import PreparedDataset
+from uml_tf.data.splits import stratified_group_split
+from uml_tf.errors import UmlError
+
+
+@pytest.fixture
+def copy(phantoms, tmp_path):
+    return shutil.copytree(phantoms.root, tmp_path / "copy")
+
+
+def _replace(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def _problems(folder):
+    return check_dataset(PreparedDataset.open(folder)).problems
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "message"),
+    [
+        ("manifest.csv", ",train,", ",training,", "split: found 'training'"),
+        ("manifest.csv", "image,mask", "picture,mask", "missing image"),
+        ("manifest.csv", "images/00000.jpg", "../00000.jpg", "expected a path inside"),
+        ("dataset.yaml", "pixel_classes", "pixels", "pixel_classes: missing"),
+        ("dataset.yaml", "name:", "- name", "not valid YAML"),
+    ],
+)
+def test_bad_files_are_refused_by_name(copy, file, old, new, message):
+    _replace(copy / file, old, new)
+    with pytest.raises(UmlError) as caught:
+        PreparedDataset.open(copy)
+    assert file in str(caught.value)
+    assert message in str(caught.value)
+
+
+def test_missing_data_set(tmp_path):
+    with pytest.raises(UmlError, match="no such file, expected a prepared data set"):
+        PreparedDataset.open(tmp_path)
+
+
+def test_check_finds_a_missing_image(copy):
+    (copy / "images/00003.jpg").unlink()
+    assert any("00003.jpg: no such file" in p for p in _problems(copy))
+
+
+def test_check_finds_a_mask_of_another_size(copy):
+    cv2.imwrite(str(copy / "masks/00004.png"), np.zeros((5, 5), np.uint8))
+    assert any("00004.png: found 5 x 5 pixels, expected 96 x 96" in p for p in _problems(copy))
+
+
+def test_check_finds_a_pixel_value_that_is_no_class(copy):
+    cv2.imwrite(str(copy / "masks/00004.png"), np.full((96, 96), 128, np.uint8))
+    assert any("found pixel value 128, expected class indices 0 to 2" in p for p in _problems(copy))
+
+
+def test_check_finds_an_unknown_label(copy):
+    _replace(copy / "manifest.csv", ",healthy,", ",ill,")
+    assert any("label: found 'ill'" in p for p in _problems(copy))
+
+
+def test_check_finds_a_divided_subject_and_a_repeated_image(copy):
+    rows = PreparedDataset.open(copy).rows
+    train = next(r for r in rows if r.split == "train")
+    test = next(r for r in rows if r.split == "test")
+    _replace(copy / "manifest.csv", test.subject, train.subject)
+    shutil.copy(copy / train.image, copy / test.image)
+    problems = _problems(copy)
+    assert any(f"subject '{train.subject}' is on several splits" in p for p in problems)
+    assert any("near-duplicate images is on several splits" in p for p in problems)
+
+
+def test_fingerprint_sees_a_changed_pixel(copy, phantoms):
+    assert PreparedDataset.open(copy).fingerprint == phantoms.fingerprint
+    path = copy / "masks/00000.png"
+    mask = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    mask[0, 0] = 1
+    cv2.imwrite(str(path), mask)
+    assert PreparedDataset.open(copy).fingerprint != phantoms.fingerprint
+
+
+def test_splits_are_stratified_and_divide_no_subject():
+    rng = np.random.default_rng(0)
+    subjects = [f"s{i}" for i in rng.integers(0, 150, 400)]
+    strata = [f"c{i}" for i in rng.choice(3, 400, p=[0.6, 0.3, 0.1])]
+    splits = stratified_group_split(strata, subjects, (0.6, 0.2, 0.2), seed=1)
+    of_subject = {}
+    for subject, split in zip(subjects, splits, strict=True):
+        assert of_subject.setdefault(subject, split) == split
+    for stratum in ("c0", "c1", "c2"):
+        members = [s for s, t in zip(splits, strata, strict=True) if t == stratum]
+        assert members.count("train") / len(members) == pytest.approx(0.6, abs=0.06)
+        assert members.count("test") / len(members) == pytest.approx(0.2, abs=0.06)
+    assert splits == stratified_group_split(strata, subjects, (0.6, 0.2, 0.2), seed=1)

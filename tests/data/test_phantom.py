@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from uml_tf.data.check import check_dataset
+from uml_tf.data.phantom import PIXEL_CLASSES, PhantomOptions, draw_phantom, generate_phantoms
+from uml_tf.errors import UmlError
+from uml_tf.images import read_mask
+from uml_tf.metrics.cup_to_disc import vertical_cup_to_disc_ratio
+
+
+def _digest(folder):
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+
+
+def test_deterministic_by_seed(tmp_path):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        generate_phantoms(tmp_path / name, PhantomOptions(images=10, seed=seed, size=64))
+    assert _digest(tmp_path / "a") == _digest(tmp_path / "b")
+    assert _digest(tmp_path / "a") != _digest(tmp_path / "c")
+
+
+def test_label_follows_the_masks_own_ratio(phantoms):
+    ratios = []
+    for row in phantoms.rows:
+        ratio = vertical_cup_to_disc_ratio(read_mask(phantoms.root / row.mask), PIXEL_CLASSES)
+        assert row.label == ("glaucoma" if ratio > 0.6 else "healthy")
+        ratios.append(ratio)
+    # Some are near the limit, so that doubt is real.
+    assert sum(abs(r - 0.6) < 0.07 for r in ratios) >= 3
+
+
+def test_sound_and_balanced(phantoms):
+    assert check_dataset(phantoms).problems == []
+    labels = Counter(row.label for row in phantoms.rows)
+    assert min(labels.values()) > 0.3 * len(phantoms.rows)
+
+
+def test_ungradable_is_blurred():
+    sharp = [draw_phantom(np.random.default_rng(i), 96)[0] for i in range(8)]
+    blurred = [draw_phantom(np.random.default_rng(i), 96, ungradable=True)[0] for i in range(8)]
+
+    def detail(images):
+        # Green channel, inside the field of view: the vessels are there.
+        return np.mean([np.abs(np.diff(i[30:66, 30:66, 1].astype(float), 2, axis=1)).mean() for i in images])
+
+    assert detail(blurred) < 0.9 * detail(sharp)
+
+
+def test_what_cannot_be_drawn_is_refused(tmp_path):
+    with pytest.raises(UmlError, match="--images: found 3"):
+        generate_phantoms(tmp_path / "x", PhantomOptions(images=3))
+    generate_phantoms(tmp_path / "y", PhantomOptions(images=10, size=64))
+    with pytest.raises(UmlError, match="exists already"):
+        generate_phantoms(tmp_path / "y", PhantomOptions(images=10, size=64))

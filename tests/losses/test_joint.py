@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from uml_tf.losses import LossSpec, joint_loss
+from uml_tf.losses.dice import soft_dice_loss
+from uml_tf.losses.joint import annealing
+
+B, H, C, K = 4, 16, 3, 2
+
+
+@pytest.fixture
+def case():
+    rng = np.random.default_rng(0)
+
+    def draw(*shape):
+        return tf.constant(rng.normal(0, 2, shape).astype(np.float32))
+
+    outputs = {
+        "class_evidence": tf.nn.softplus(draw(B, K)),
+        "mutual_evidence_1": tf.nn.softplus(draw(B, H, H, C)),
+        "segmentation_logits_1": draw(B, H, H, C),
+    }
+    batch = {
+        "label": tf.constant([0, 1, 1, 0]),
+        "mask": tf.constant(rng.integers(0, C, (B, H, H)).astype(np.uint8)),
+        "has_mask": tf.ones(B),
+    }
+    return outputs, batch
+
+
+def _part(case, index):
+    outputs, batch = case
+    return ({k: tf.gather(v, index) for k, v in d.items()} for d in (outputs, batch))
+
+
+def test_total_is_the_weighted_sum(case):
+    terms = joint_loss(*case, 10.0, LossSpec())
+    expected = 0.5 * terms["cls"] + 0.4 * terms["seg"] + 0.1 * terms["mut"]
+    np.testing.assert_allclose(terms["total"], expected, rtol=1e-6)
+
+
+def test_image_without_a_mask_adds_only_to_the_class_term(case):
+    outputs, batch = case
+    whole = joint_loss(outputs, {**batch, "has_mask": tf.constant([1.0, 1.0, 0.0, 0.0])}, 5.0, LossSpec())
+    part = joint_loss(*_part(case, [0, 1]), 5.0, LossSpec())
+    everything = joint_loss(outputs, batch, 5.0, LossSpec())
+    np.testing.assert_allclose(whole["seg"], part["seg"], rtol=1e-5)
+    np.testing.assert_allclose(whole["mut"], part["mut"], rtol=1e-5)
+    np.testing.assert_allclose(whole["cls"], everything["cls"], rtol=1e-6)
+
+
+def test_image_without_a_label_adds_only_to_the_mask_terms(case):
+    outputs, batch = case
+    whole = joint_loss(outputs, {**batch, "label": tf.constant([0, 1, -1, -1])}, 5.0, LossSpec())
+    part = joint_loss(*_part(case, [0, 1]), 5.0, LossSpec())
+    everything = joint_loss(outputs, batch, 5.0, LossSpec())
+    np.testing.assert_allclose(whole["cls"], part["cls"], rtol=1e-5)
+    np.testing.assert_allclose(whole["seg"], everything["seg"], rtol=1e-6)
+
+
+def test_batch_with_nothing_known_has_no_loss_and_no_nan(case):
+    outputs, batch = case
+    nothing = {**batch, "has_mask": tf.zeros(B), "label": tf.fill([B], -1)}
+    assert {float(v) for v in joint_loss(outputs, nothing, 5.0, LossSpec()).values()} == {0.0}
+
+
+def test_annealing_counts_epochs_from_zero():
+    spec = LossSpec()
+    assert [float(annealing(e, spec)) for e in (0, 25, 50, 80)] == [0.0, 0.5, 1.0, 1.0]
+
+
+def test_class_weights_weigh(case):
+    spec = LossSpec()
+    heavy = joint_loss(*case, 0.0, replace(spec, class_weights=(2.0, 2.0)))["cls"]
+    np.testing.assert_allclose(heavy, 2 * joint_loss(*case, 0.0, spec)["cls"], rtol=1e-6)
+
+
+def test_paper_form_averages_the_levels(case):
+    outputs, batch = case
+    two = {**outputs, "segmentation_logits_2": -outputs["segmentation_logits_1"]}
+    spec = replace(LossSpec(), segmentation="dice")
+    one = float(joint_loss(outputs, batch, 0.0, spec)["seg"])
+    other = float(
+        joint_loss({**outputs, "segmentation_logits_1": two["segmentation_logits_2"]}, batch, 0.0, spec)[
+            "seg"
+        ]
+    )
+    np.testing.assert_allclose(joint_loss(two, batch, 0.0, spec)["seg"], (one + other) / 2, rtol=1e-6)
+
+
+def test_soft_dice_by_hand():
+    target = tf.constant([1.0, 0.0, 1.0, 0.0], shape=(1, 2, 2, 1))
+    probability = tf.constant([0.5, 0.5, 1.0, 0.0], shape=(1, 2, 2, 1))
+    expected = -np.log((2 * 1.5 + 1e-5) / (2 + 2 + 1e-5))
+    np.testing.assert_allclose(soft_dice_loss(target, probability, tf.ones(1)), expected, rtol=1e-6)

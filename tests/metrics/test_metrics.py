@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn import metrics as sk
+
+from uml_tf.metrics import bootstrap, calibration, classification, overlap, uncertainty
+from uml_tf.metrics.cup_to_disc import vertical_cup_to_disc_ratio
+from uml_tf.metrics.surface import surface_distances
+
+
+def _ellipse(shape, parameters):
+    cy, cx, ry, rx = parameters
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    return ((y - cy) / ry) ** 2 + ((x - cx) / rx) ** 2 <= 1
+
+
+def test_surface_metrics_are_medpys(reference):
+    data = json.loads((reference / "surface_metrics.json").read_text())
+    for case in data["cases"]:
+        truth, predicted = (_ellipse(data["shape"], case[key]) for key in ("true", "pred"))
+        plain = surface_distances(truth, predicted)
+        spaced = surface_distances(truth, predicted, (0.5, 2.0))
+        found = {
+            "dice": overlap.dice(truth, predicted),
+            "jaccard": overlap.intersection_over_union(truth, predicted),
+            "assd": plain.assd,
+            "assd_spacing_0.5_2": spaced.assd,
+            "hd95": plain.hd95,
+            "hd": plain.hd,
+        }
+        for name, value in found.items():
+            assert value == pytest.approx(case[name], abs=1e-6), (case, name)
+
+
+def test_empty_masks_follow_the_stated_rule():
+    empty, full = np.zeros((30, 40), bool), np.zeros((30, 40), bool)
+    full[5:9, 5:9] = True
+    assert np.isnan(overlap.dice(empty, full))
+    assert np.isnan(surface_distances(empty, full).assd)
+    assert overlap.dice(full, empty) == 0
+    assert surface_distances(full, empty).hd95 == 50
+    assert overlap.false_positive_area(empty, full) == pytest.approx(16 / 1200)
+    assert np.isnan(overlap.false_positive_area(full, full))
+
+
+def test_region_at_the_edge_of_the_image():
+    a, b = np.zeros((20, 20), bool), np.zeros((20, 20), bool)
+    a[:, :4], b[:, :6] = True, True
+    assert surface_distances(a, b).hd == 2
+
+
+@pytest.fixture
+def answers():
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 3, 200), rng.dirichlet(np.ones(3), 200)
+
+
+def test_class_metrics_are_scikit_learns(answers):
+    labels, probability = answers
+    predicted = probability.argmax(1)
+    m = classification
+    assert m.accuracy(labels, probability) == pytest.approx(sk.accuracy_score(labels, predicted))
+    assert m.balanced_accuracy(labels, probability) == pytest.approx(
+        sk.balanced_accuracy_score(labels, predicted)
+    )
+    assert m.auc(labels, probability) == pytest.approx(
+        sk.roc_auc_score(labels, probability, multi_class="ovr", average="macro")
+    )
+    assert m.negative_log_likelihood(labels, probability) == pytest.approx(sk.log_loss(labels, probability))
+    assert m.brier(labels, np.eye(3)[labels]) == 0
+
+
+def test_auc_of_one_class_is_undefined():
+    assert np.isnan(classification.auc(np.zeros(5, int), np.full((5, 2), 0.5)))
+
+
+def test_calibration_error():
+    confidence = np.full(1000, 0.8)
+    right = np.arange(1000) < 800
+    assert calibration.expected_calibration_error(confidence, right) == pytest.approx(0, abs=1e-9)
+    assert calibration.expected_calibration_error(confidence, ~right) == pytest.approx(0.6)
+
+
+def test_calibration_histograms_add_up():
+    rng = np.random.default_rng(0)
+    confidence, right = rng.random(600), rng.random(600) < 0.5
+    parts = sum(calibration.calibration_histogram(confidence[i::3], right[i::3]) for i in range(3))
+    np.testing.assert_allclose(parts, calibration.calibration_histogram(confidence, right))
+
+
+def test_risk_coverage_by_hand():
+    doubt = np.array([0.1, 0.2, 0.3, 0.4])
+    correct = np.array([True, False, True, True])
+    coverage, risk = uncertainty.risk_coverage(doubt, correct)
+    np.testing.assert_allclose(coverage, [0.25, 0.5, 0.75, 1])
+    np.testing.assert_allclose(risk, [0, 1 / 2, 1 / 3, 1 / 4])
+    assert uncertainty.aurc(doubt, correct) == pytest.approx((0 + 1 / 2 + 1 / 3 + 1 / 4) / 4)
+    assert uncertainty.excess_aurc(doubt, correct) == pytest.approx((1 / 2 + 1 / 3 + 1 / 4 - 1 / 4) / 4)
+
+
+@given(st.integers(0, 1000))
+def test_risk_coverage_does_not_depend_on_the_order_of_ties(seed):
+    rng = np.random.default_rng(seed)
+    doubt, correct = rng.integers(0, 4, 30) / 4, rng.random(30) < 0.7
+    shuffled = rng.permutation(30)
+    first = uncertainty.risk_coverage(doubt, correct)[1]
+    np.testing.assert_allclose(first, uncertainty.risk_coverage(doubt[shuffled], correct[shuffled])[1])
+
+
+def test_failure_detection():
+    doubt = np.array([0.1, 0.2, 0.8, 0.9])
+    assert uncertainty.failure_detection_auroc(doubt, np.array([True, True, False, False])) == 1
+    assert np.isnan(uncertainty.failure_detection_auroc(doubt, np.ones(4, bool)))
+
+
+def test_overlap_counts_against_a_plain_count():
+    rng = np.random.default_rng(0)
+    doubt, wrong = rng.random((20, 20)), rng.random((20, 20)) < 0.3
+    counts = uncertainty.overlap_counts(doubt, wrong)
+    for place in (0, 20, 45, 60):
+        above = doubt >= uncertainty.OVERLAP_THRESHOLDS[place]
+        expected = [(above & wrong).sum(), above.sum(), wrong.sum()]
+        np.testing.assert_allclose(counts[place], expected)
+
+
+def test_bootstrap_holds_the_value_and_is_repeatable():
+    values = np.random.default_rng(0).normal(3, 1, 100)
+    values[:5] = np.nan
+    a, b = bootstrap.bootstrap_mean(values), bootstrap.bootstrap_mean(values)
+    assert a == b
+    assert a.low < a.value < a.high
+    assert a.value == pytest.approx(np.nanmean(values))
+    assert a.high - a.low == pytest.approx(2 * 1.96 / np.sqrt(95), rel=0.2)
+    assert bootstrap.bootstrap_mean(np.full(3, np.nan)).value is None
+
+
+def test_cup_to_disc_ratio():
+    names = ("background", "rim", "cup")
+    mask = np.zeros((50, 50), np.uint8)
+    assert vertical_cup_to_disc_ratio(mask, names) is None
+    mask[10:30, 10:30] = 1
+    assert vertical_cup_to_disc_ratio(mask, names) == 0
+    mask[15:27, 15:25] = 2
+    assert vertical_cup_to_disc_ratio(mask, names) == pytest.approx(12 / 20)
+    assert vertical_cup_to_disc_ratio(mask, ("background", "lesion")) is None

@@ -1,0 +1,58 @@
+"""What the network will see: a contact sheet of training images, augmented, with their masks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from uml_tf.data.augmentation import Augmentation
+from uml_tf.data.augmentation_spec import AugmentationSpec
+from uml_tf.data.dataset import PreparedDataset
+from uml_tf.data.pipeline import Examples, load_examples, training_batches
+from uml_tf.figures.save import save_figure
+from uml_tf.figures.sheets import outline_sheet
+
+
+def _choose(examples: Examples, count: int, seed: int) -> np.ndarray:
+    """Images of every class, those with a mask first."""
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(examples))
+    order = order[np.argsort(-examples.has_mask[order], kind="stable")]
+    by_class = [order[examples.labels[order] == c] for c in np.unique(examples.labels)]
+    longest = max(map(len, by_class))
+    turns = [members[i] for i in range(longest) for members in by_class if i < len(members)]
+    return np.array(turns[:count])
+
+
+def preview(
+    dataset: PreparedDataset, out: Path, spec: AugmentationSpec, size: int, count: int, seed: int
+) -> Path:
+    """Writes a sheet: each chosen training image as it is, then two augmented versions of it.
+
+    Args:
+        dataset: the data set.
+        out: the PNG.
+        spec: the augmentation.
+        size: side in pixels, as in training.
+        count: number of images.
+        seed: of the choice and the augmentation.
+    """
+    examples = load_examples(dataset, "train", (size, size))
+    chosen = _choose(examples, count, seed)
+    order = np.repeat(chosen, 2)
+    stream = training_batches(examples, order, len(order), Augmentation(spec, seed))
+    varied = {key: value.numpy() for key, value in next(iter(stream)).items()}
+    images, masks, captions = [], [], []
+    for place, index in enumerate(chosen):
+        label = examples.rows[index].label or "no label"
+        mask_note = "" if examples.has_mask[index] else ", no mask"
+        images.append(examples.images[index])
+        masks.append(examples.masks[index])
+        captions.append(f"{label}{mask_note}")
+        for turn in (0, 1):
+            images.append(varied["image"][2 * place + turn].astype(np.uint8))
+            masks.append(varied["mask"][2 * place + turn])
+            captions.append("augmented")
+    save_figure(outline_sheet(images, masks, captions, dataset.info), out)
+    return out

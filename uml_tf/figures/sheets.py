@@ -1,0 +1,112 @@
+"""Contact sheets: many small pictures with captions in one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from uml_tf.data.dataset import DatasetInfo
+from uml_tf.data.pipeline import Examples
+from uml_tf.evaluation.answers import Answerer
+from uml_tf.overlay import class_colour, draw_outlines, uncertainty_map
+
+Array = NDArray[Any]
+
+
+def _grid(rows: int, columns: int, panel: float) -> tuple[Figure, Array]:
+    figure = Figure(figsize=(columns * panel, rows * (panel + 0.28)), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for one in axes.ravel():
+        one.axis("off")
+    return figure, axes
+
+
+def _legend(figure: Figure, pixel_classes: Sequence[str]) -> None:
+    from matplotlib.patches import Patch
+
+    colours = [np.array(class_colour(i)) / 255 for i in range(1, len(pixel_classes))]
+    handles = [Patch(color=c, label=n) for c, n in zip(colours, pixel_classes[1:], strict=True)]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=8)
+
+
+def enlarge(image: Array, side: int = 256) -> Array:
+    """Enlarges a small image so that its outlines can be thin."""
+    if min(image.shape[:2]) >= side:
+        return image
+    factor = side / min(image.shape[:2])
+    kind = cv2.INTER_CUBIC if image.ndim == 3 else cv2.INTER_NEAREST
+    return cv2.resize(image, None, fx=factor, fy=factor, interpolation=kind)
+
+
+def outline_sheet(
+    images: Sequence[Array], masks: Sequence[Array], captions: Sequence[str], info: DatasetInfo
+) -> Figure:
+    """A grid of images with their masks outlined.
+
+    Args:
+        images: RGB ``(H, W, 3)`` uint8.
+        masks: ``(H, W)`` class indices, all 0 where there is none.
+        captions: a line for each.
+        info: the data set's classes.
+    """
+    columns = min(6, len(images))
+    figure, axes = _grid(-(-len(images) // columns), columns, 1.9)
+    for one, image, mask, caption in zip(axes.ravel(), images, masks, captions, strict=False):
+        one.imshow(draw_outlines(enlarge(image), enlarge(mask)))
+        one.set_title(caption, fontsize=7)
+    _legend(figure, info.pixel_classes)
+    return figure
+
+
+def pick_spread(values: Array, count: int) -> list[int]:
+    """Indices of ``count`` values spread evenly from the smallest to the largest."""
+    order = np.argsort(values, kind="stable")
+    return [int(order[round(p)]) for p in np.linspace(0, len(order) - 1, min(count, len(order)))]
+
+
+def sample_sheet(answerer: Answerer, examples: Examples, info: DatasetInfo, count: int = 6) -> Figure:
+    """Image, truth, prediction and uncertainty map, from the least to the most uncertain image."""
+    masked = np.flatnonzero(examples.has_mask > 0)
+    candidates = (masked if len(masked) else np.arange(len(examples)))[: 8 * answerer.batch_size]
+    batches = [
+        answerer(examples.images[candidates[i : i + answerer.batch_size]])
+        for i in range(0, len(candidates), answerer.batch_size)
+    ]
+    answers = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+    chosen = pick_spread(answers["class_uncertainty"].ravel(), count)
+    figure, axes = _grid(4, len(chosen), 1.9)
+    for column, place in enumerate(chosen):
+        index = candidates[place]
+        image = enlarge(examples.images[index])
+        mask = answers["mask_probability"][place].argmax(axis=-1).astype(np.uint8)
+        truth = examples.masks[index]
+        label = examples.labels[index]
+        predicted = int(answers["class_probability"][place].argmax())
+        uncertainty = float(answers["class_uncertainty"][place, 0])
+        panels = (
+            (image, examples.rows[index].image.rsplit("/", 1)[-1]),
+            (draw_outlines(image, enlarge(truth)), info.image_classes[label] if label >= 0 else "no label"),
+            (draw_outlines(image, enlarge(mask)), f"{info.image_classes[predicted]}, u = {uncertainty:.2f}"),
+            (uncertainty_map(enlarge(answers["mask_uncertainty"][place, ..., 0])), "pixel uncertainty"),
+        )
+        for row, (picture, caption) in enumerate(panels):
+            axes[row, column].imshow(picture)
+            axes[row, column].set_title(caption, fontsize=7)
+    for row, name in enumerate(("image", "truth", "prediction", "uncertainty")):
+        axes[row, 0].text(
+            -0.06,
+            0.5,
+            name,
+            rotation=90,
+            va="center",
+            ha="right",
+            fontsize=8,
+            transform=axes[row, 0].transAxes,
+        )
+    _legend(figure, info.pixel_classes)
+    return figure

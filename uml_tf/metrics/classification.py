@@ -1,0 +1,74 @@
+"""Metrics of the image class: plain arrays in, plain numbers out.
+
+Every function takes ``labels`` (N,) int class indices and ``probability`` (N, K), rows summing to 1, and
+answers a float; nan where the metric is undefined (an AUC of one class, no image at all).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn import metrics
+
+from uml_tf.metrics.calibration import expected_calibration_error
+
+Array = NDArray[Any]
+
+
+def accuracy(labels: Array, probability: Array) -> float:
+    """Share of images whose most probable class is the label, in [0, 1]."""
+    return float((probability.argmax(axis=1) == labels).mean())
+
+
+def balanced_accuracy(labels: Array, probability: Array) -> float:
+    """Mean recall over the classes that occur, in [0, 1]."""
+    predicted = probability.argmax(axis=1)
+    return float(np.mean([(predicted[labels == c] == c).mean() for c in np.unique(labels)]))
+
+
+def f1_weighted(labels: Array, probability: Array) -> float:
+    """F1 per class, averaged by the classes' share of the images (the paper's F1), in [0, 1]."""
+    return float(metrics.f1_score(labels, probability.argmax(axis=1), average="weighted", zero_division=0.0))
+
+
+def auc(labels: Array, probability: Array) -> float:
+    """Area under the ROC curve: of class 1 for two classes, else the mean of one against the rest."""
+    columns = [1] if probability.shape[1] == 2 else range(probability.shape[1])
+    areas = []
+    for c in columns:
+        truth = labels == c
+        if truth.all() or not truth.any():
+            return float("nan")
+        areas.append(metrics.roc_auc_score(truth, probability[:, c]))
+    return float(np.mean(areas))
+
+
+def brier(labels: Array, probability: Array) -> float:
+    """Mean squared distance to the one-hot label, summed over classes, in [0, 2]."""
+    target = np.eye(probability.shape[1])[labels]
+    return float(((probability - target) ** 2).sum(axis=1).mean())
+
+
+def negative_log_likelihood(labels: Array, probability: Array) -> float:
+    """Mean -log probability of the label, at least 0."""
+    chosen = probability[np.arange(len(labels)), labels]
+    return float(-np.log(np.clip(chosen, 1e-12, 1.0)).mean())
+
+
+def calibration_error(labels: Array, probability: Array) -> float:
+    """Expected calibration error of the most probable class, 15 equal bins, in [0, 1]."""
+    return expected_calibration_error(probability.max(axis=1), probability.argmax(axis=1) == labels)
+
+
+METRICS: dict[str, Callable[[Array, Array], float]] = {
+    "accuracy": accuracy,
+    "balanced_accuracy": balanced_accuracy,
+    "f1_weighted": f1_weighted,
+    "auc": auc,
+    "brier": brier,
+    "nll": negative_log_likelihood,
+    "ece": calibration_error,
+}

@@ -1,0 +1,46 @@
+"""Pictures of an answer: the mask on the image, and the uncertainty as a map. NumPy and OpenCV alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+# Background has no colour of its own. Okabe and Ito's palette: told apart with any colour vision.
+COLOURS = ((0, 0, 0), (0, 158, 115), (240, 228, 66), (86, 180, 233), (213, 94, 0), (204, 121, 167))
+
+
+def class_colour(index: int) -> tuple[int, int, int]:
+    """RGB colour of a pixel class; background is black."""
+    return COLOURS[0] if index == 0 else COLOURS[1 + (index - 1) % (len(COLOURS) - 1)]
+
+
+def draw_outlines(image: Array, mask: Array, fill: float = 0.0) -> Array:
+    """The image with each foreground class outlined, and tinted by ``fill``.
+
+    Args:
+        image: RGB ``(H, W, 3)`` uint8.
+        mask: ``(H, W)`` class indices.
+        fill: opacity of the tint in [0, 1].
+    """
+    canvas = image.copy()
+    thickness = max(1, round(min(image.shape[:2]) / 200))
+    for index in range(1, int(mask.max(initial=0)) + 1):
+        region = (mask == index).astype(np.uint8)
+        colour = class_colour(index)
+        if fill:
+            inside = region > 0
+            canvas[inside] = (canvas[inside] * (1 - fill) + np.array(colour) * fill).astype(np.uint8)
+        contours, _ = cv2.findContours(region, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+        cv2.drawContours(canvas, contours, -1, colour, thickness)
+    return canvas
+
+
+def uncertainty_map(uncertainty: Array) -> Array:
+    """RGB ``(H, W, 3)`` uint8 of ``(H, W)`` uncertainty: dark is 0, bright is 1, the same for every image."""
+    grey = (np.clip(uncertainty, 0, 1) * 255 + 0.5).astype(np.uint8)
+    return cv2.cvtColor(cv2.applyColorMap(grey, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)

@@ -1,0 +1,154 @@
+"""The answer to one image, as a doctor reads it: numbers, mask and maps at original size.
+
+NumPy and OpenCV alone, so that the device runtime answers the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uml_tf.evaluation.measure import at_original_size
+from uml_tf.files import write_json
+from uml_tf.images import write_png
+from uml_tf.metrics.cup_to_disc import vertical_cup_to_disc_ratio
+from uml_tf.model_card import ModelCard
+from uml_tf.overlay import draw_outlines, uncertainty_map
+from uml_tf.referral import decide
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Region:
+    """A pixel class or union, as found.
+
+    Attributes:
+        area: pixels of the original image.
+        box: (left, top, width, height) in pixels, or None when there is none.
+    """
+
+    area: int
+    box: tuple[int, int, int, int] | None
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Everything that is said of one image.
+
+    Attributes:
+        class_name: the most probable class.
+        class_probability, class_belief: name -> number in [0, 1].
+        class_uncertainty: in (0, 1]; a relative score of how little evidence there is.
+        decision: "accept" or "refer".
+        reason: why.
+        mask: ``(H, W)`` uint8 class indices at original size.
+        mask_uncertainty: ``(H, W)`` float32 in (0, 1] at original size.
+        regions: name -> what was found.
+        cup_to_disc: vertical cup-to-disc ratio, or None.
+    """
+
+    class_name: str
+    class_probability: dict[str, float]
+    class_belief: dict[str, float]
+    class_uncertainty: float
+    decision: str
+    reason: str
+    mask: Array
+    mask_uncertainty: Array
+    regions: dict[str, Region]
+    cup_to_disc: float | None
+
+    def to_dict(self, image: str) -> dict[str, Any]:
+        """The JSON of the output contract."""
+        data: dict[str, Any] = {
+            "image": image,
+            "class": self.class_name,
+            "class_probability": self.class_probability,
+            "class_belief": self.class_belief,
+            "class_uncertainty": self.class_uncertainty,
+            "decision": self.decision,
+            "reason": self.reason,
+            "mask_uncertainty": float(self.mask_uncertainty.mean()),
+            "pixels": {name: {"area": r.area, "box": r.box} for name, r in self.regions.items()},
+        }
+        if self.cup_to_disc is not None:
+            data["vertical_cup_to_disc_ratio"] = self.cup_to_disc
+        return data
+
+
+def _region(mask: Array) -> Region:
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if rows.size == 0:
+        return Region(0, None)
+    top, left = int(rows[0]), int(columns[0])
+    box = (left, top, int(columns[-1]) - left + 1, int(rows[-1]) - top + 1)
+    return Region(int(mask.sum()), box)
+
+
+def _regions(mask: Array, card: ModelCard) -> dict[str, Region]:
+    names = list(card.pixel_classes)
+    members = {name: [index] for index, name in enumerate(names) if index > 0}
+    members |= {union: [names.index(n) for n in parts] for union, parts in card.unions.items()}
+    return {name: _region(np.isin(mask, indices)) for name, indices in members.items()}
+
+
+def interpret(answers: dict[str, Array], size: tuple[int, int], card: ModelCard) -> Prediction:
+    """Reads the contract's arrays of one image.
+
+    Args:
+        answers: name -> array without the batch axis (DESIGN.md, section 3).
+        size: (H, W) of the original image.
+        card: names and threshold of the model.
+    """
+    probability = at_original_size(answers["mask_probability"], size)
+    mask = probability.argmax(axis=-1).astype(np.uint8)
+    uncertainty = float(answers["class_uncertainty"][0])
+    decision, reason = decide(uncertainty, card.refer_above)
+
+    def named(key: str) -> dict[str, float]:
+        return {n: float(v) for n, v in zip(card.image_classes, answers[key], strict=True)}
+
+    return Prediction(
+        class_name=card.image_classes[int(answers["class_probability"].argmax())],
+        class_probability=named("class_probability"),
+        class_belief=named("class_belief"),
+        class_uncertainty=uncertainty,
+        decision=decision,
+        reason=reason,
+        mask=mask,
+        mask_uncertainty=at_original_size(answers["mask_uncertainty"], size)[..., 0],
+        regions=_regions(mask, card),
+        cup_to_disc=vertical_cup_to_disc_ratio(mask, card.pixel_classes),
+    )
+
+
+def write_prediction(
+    folder: Path, stem: str, image_name: str, image: Array, answer: Prediction
+) -> list[Path]:
+    """Writes ``stem.json``, ``stem_mask.png``, ``stem_overlay.png`` and ``stem_uncertainty.png``.
+
+    Args:
+        folder: where.
+        stem: what the names begin with.
+        image_name: what the JSON calls the image.
+        image: RGB ``(H, W, 3)`` uint8, original size.
+        answer: what was said of it.
+    """
+    pictures = {
+        "mask": answer.mask,
+        "overlay": draw_outlines(image, answer.mask, fill=0.25),
+        "uncertainty": uncertainty_map(answer.mask_uncertainty),
+    }
+    written = []
+    for name, picture in pictures.items():
+        written.append(folder / f"{stem}_{name}.png")
+        write_png(written[-1], picture)
+    # The JSON comes last: where it is, everything is.
+    written.append(folder / f"{stem}.json")
+    write_json(written[-1], answer.to_dict(image_name))
+    return written

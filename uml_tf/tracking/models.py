@@ -1,0 +1,104 @@
+"""Models in MLflow: logging one, and opening any MODEL that a command takes."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import mlflow
+import numpy as np
+from mlflow.exceptions import MlflowException
+from mlflow.models import infer_signature
+
+from uml_tf.errors import UmlError
+from uml_tf.model_card import ModelCard
+from uml_tf.tracking.store import last_run_id, use_store
+
+if TYPE_CHECKING:
+    from uml_tf.networks import UML
+
+MODEL_NAME = "model"
+_REQUIRED = ("tensorflow", "keras", "keras-cv", "tensorflow-probability", "tf-keras", "numpy")
+
+
+def log_model(model: UML) -> str:
+    """Logs a model to the active run, with signature and input example.
+
+    Returns:
+        Its MLflow model URI.
+    """
+    example = np.zeros((1, *model.image_size, 3), np.float32)
+    answers = {name: value.numpy() for name, value in model(example, training=False).items()}
+    info = mlflow.tensorflow.log_model(
+        model,
+        name=MODEL_NAME,
+        signature=infer_signature(example, answers),
+        input_example=None,
+        pip_requirements=[f"{name}=={version(name)}" for name in _REQUIRED],
+    )
+    return str(info.model_uri)
+
+
+def _keras_file(folder: Path, reference: str) -> Path:
+    files = sorted(folder.rglob("*.keras")) if folder.is_dir() else [folder]
+    if not files:
+        raise UmlError(f"model '{reference}': found no .keras file among its artifacts")
+    return files[0]
+
+
+def resolve_model(reference: str) -> Path:
+    """The ``.keras`` file behind a MODEL: a path, ``runs:/ID/...``, ``models:/...`` or ``last``.
+
+    Raises:
+        UmlError: it does not exist, or is not a model of this kind.
+    """
+    if reference == "last":
+        reference = f"runs:/{last_run_id()}/{MODEL_NAME}"
+    if reference.startswith(("runs:/", "models:/")):
+        use_store()
+        try:
+            folder = mlflow.artifacts.download_artifacts(artifact_uri=reference)
+        except (MlflowException, OSError) as error:
+            reason = str(error).splitlines()[0]
+            raise UmlError(f"model '{reference}': not found in the MLflow store ({reason})") from error
+        return _keras_file(Path(folder), reference)
+    path = Path(reference)
+    if not path.is_file():
+        raise UmlError(
+            f"model '{reference}': no such file, expected a .keras file, runs:/..., models:/... or last"
+        )
+    return path
+
+
+def load_model(reference: str) -> UML:
+    """Opens a MODEL (see ``resolve_model``).
+
+    Raises:
+        UmlError: it does not exist, cannot be read, or is not a uml-tf network.
+    """
+    path = resolve_model(reference)
+    import keras
+
+    from uml_tf.networks import UML
+
+    try:
+        model = keras.models.load_model(path, compile=False)
+    except Exception as error:  # Keras raises many kinds for a damaged or foreign file
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UmlError(f"{path}: cannot be read as a Keras model ({reason[:160]})") from error
+    if not isinstance(model, UML):
+        raise UmlError(f"{path}: found a {type(model).__name__}, expected a uml-tf network")
+    return model
+
+
+def load_trained(reference: str) -> tuple[UML, ModelCard]:
+    """``load_model`` of a trained model, with the card that it carries.
+
+    Raises:
+        UmlError: as ``load_model``, or the model has no card.
+    """
+    model = load_model(reference)
+    if model.card is None:
+        raise UmlError(f"model '{reference}': found no class names in it, expected a trained model")
+    return model, model.card
