@@ -93,6 +93,15 @@ def test_paper_form_averages_the_levels(case):
     np.testing.assert_allclose(joint_loss(two, batch, 0.0, spec)["seg"], (one + other) / 2, rtol=1e-6)
 
 
+def test_class_that_no_mask_shows_can_be_left_out_of_the_dice():
+    target = tf.one_hot(tf.zeros((2, 4, 4), tf.int32), 2)
+    probability = tf.concat([tf.fill((2, 4, 4, 1), 0.9), tf.fill((2, 4, 4, 1), 0.1)], -1)
+    counted = float(soft_dice_loss(target, probability, tf.ones(2)))
+    skipped = float(soft_dice_loss(target, probability, tf.ones(2), skip_absent=True))
+    assert skipped == pytest.approx(-np.log(2 * 0.9 / 1.9), rel=1e-4)
+    assert counted > 5
+
+
 def test_soft_dice_by_hand():
     target = tf.constant([1.0, 0.0, 1.0, 0.0], shape=(1, 2, 2, 1))
     probability = tf.constant([0.5, 0.5, 1.0, 0.0], shape=(1, 2, 2, 1))

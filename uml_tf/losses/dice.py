@@ -9,13 +9,16 @@ from keras import ops
 SMOOTH = 1e-5
 
 
-def soft_dice_loss(target: Any, probability: Any, weight: Any) -> Any:
+def soft_dice_loss(target: Any, probability: Any, weight: Any, skip_absent: bool = False) -> Any:
     """mean_c(-log d_c), d_c = (2 sum g p + 1e-5) / (sum g + sum p + 1e-5) over the whole batch.
 
     Args:
         target: ``(B, H, W, C)`` one-hot masks g.
         probability: ``(B, H, W, C)`` p in [0, 1].
         weight: ``(B,)`` 1 for an image with a mask, 0 for one without.
+        skip_absent: take the mean over the classes that the batch's masks show. By the formula alone a
+            class that no mask shows costs log(sum p / 1e-5), with a gradient of 1 / sum p that grows as
+            the network gets it right; small data sets with empty masks meet such batches often.
 
     Returns:
         Scalar, at least 0; exactly 0 when no image of the batch has a mask.
@@ -24,5 +27,10 @@ def soft_dice_loss(target: Any, probability: Any, weight: Any) -> Any:
     target, probability = target * weight, ops.cast(probability, "float32") * weight
     axes = (0, 1, 2)
     overlap = 2.0 * ops.sum(target * probability, axis=axes) + SMOOTH
-    total = ops.sum(target, axis=axes) + ops.sum(probability, axis=axes) + SMOOTH
-    return -ops.mean(ops.log(overlap / total))
+    size = ops.sum(target, axis=axes)
+    total = size + ops.sum(probability, axis=axes) + SMOOTH
+    loss = -ops.log(overlap / total)
+    if not skip_absent:
+        return ops.mean(loss)
+    present = ops.cast(size > 0, "float32")
+    return ops.sum(loss * present) / ops.maximum(ops.sum(present), 1.0)

@@ -25,6 +25,8 @@ class LossSpec:
             level (released).
         evidential: Dirichlet terms, or cross-entropy in their place (the ablation).
         class_weights: weight per image class, or None for equal weights.
+        skip_absent: leave a class that no mask of the batch shows out of the Dice; see
+            ``soft_dice_loss``.
     """
 
     cls: float = 0.5
@@ -34,6 +36,7 @@ class LossSpec:
     segmentation: Literal["dice", "dice+ce"] = "dice+ce"
     evidential: bool = True
     class_weights: tuple[float, ...] | None = None
+    skip_absent: bool = False
 
 
 def annealing(epoch: Any, spec: LossSpec) -> Any:
@@ -71,7 +74,7 @@ def mutual_loss(outputs: dict[str, Any], target: Any, weight: Any, lam: Any, spe
     total = ops.zeros(())
     for evidence in _levels(outputs, "mutual_evidence_"):
         pixels = evidential_loss(target, evidence, lam) if spec.evidential else softmax_loss(target, evidence)
-        dice = soft_dice_loss(target, ops.softmax(evidence, axis=-1), weight)
+        dice = soft_dice_loss(target, ops.softmax(evidence, axis=-1), weight, spec.skip_absent)
         total = total + _pixel_mean(pixels, weight) + dice
     return total
 
@@ -80,10 +83,10 @@ def segmentation_loss(outputs: dict[str, Any], target: Any, weight: Any, spec: L
     """L_seg, in the paper's or the released network's form."""
     levels = [ops.cast(z, "float32") for z in _levels(outputs, "segmentation_logits_")]
     if spec.segmentation == "dice":
-        dices = [soft_dice_loss(target, ops.softmax(z, axis=-1), weight) for z in levels]
+        dices = [soft_dice_loss(target, ops.softmax(z, axis=-1), weight, spec.skip_absent) for z in levels]
         return sum(dices[1:], dices[0]) / len(dices)
     top = levels[0]
-    dice = soft_dice_loss(target, ops.softmax(top, axis=-1), weight)
+    dice = soft_dice_loss(target, ops.softmax(top, axis=-1), weight, spec.skip_absent)
     return dice + _pixel_mean(softmax_loss(target, top), weight)
 
 

@@ -29,6 +29,7 @@ class LossConfig(_Section):
         annealing_epochs: epochs until the KL term counts in full.
         segmentation: "dice+ce", "dice", or None for the preset's own.
         class_weights: "none", or "balanced" for weights inverse to the training counts.
+        skip_absent: see ``uml_tf.losses.dice.soft_dice_loss``; for data with many empty masks.
     """
 
     cls: float = Field(default=0.5, ge=0)
@@ -37,6 +38,7 @@ class LossConfig(_Section):
     annealing_epochs: float = Field(default=50, gt=0)
     segmentation: Literal["dice", "dice+ce"] | None = None
     class_weights: Literal["none", "balanced"] = "none"
+    skip_absent: bool = False
 
 
 class PhantomConfig(_Section):

@@ -106,6 +106,7 @@ def loss_spec(config: TrainingConfig, spec: NetworkSpec, labels: np.ndarray, cla
         config.loss.segmentation or "dice+ce",
         spec.ablation.evidential,
         weights,
+        config.loss.skip_absent,
     )
 
 
