@@ -15,6 +15,11 @@ COMMANDS = {
     "data": ("uml_tf.cli.data", "data", "Prepare, check and look at data sets."),
     "train": ("uml_tf.cli.train", "train", "Train a joint network."),
     "evaluate": ("uml_tf.cli.evaluate", "evaluate", "Measure a model on a data set."),
+    "import-torch": (
+        "uml_tf.cli.import_torch",
+        "import_torch",
+        "Bring the authors' PyTorch checkpoint along.",
+    ),
     "predict": ("uml_tf.cli.predict", "predict", "Read images with a model."),
 }
 

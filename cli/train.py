@@ -34,8 +34,14 @@ def _overrides(options: dict[str, Any]) -> dict[str, Any]:
     type=click.Choice(["mixer", "navigator", "instructor", "evidential"]),
     help="Switch a part of the method off (ablation); may be repeated.",
 )
-@click.option("--encoder-weights", help='"imagenet": start a keras-cv preset from published weights.')
-@click.option("--epochs", type=int, help="[default: 24]")
+@click.option("--class-encoder", help="Another encoder than the preset's, e.g. keras_cv:ResNetV2Backbone.")
+@click.option("--segmentation-encoder", help="Likewise.")
+@click.option(
+    "--encoder-weights",
+    help='Start the encoders from "imagenet" (keras-cv presets, over the network) or a local file: the '
+    "public Res2Net or VGG16-BN .pth, a uml-tf .keras, Keras .weights.h5.",
+)
+@click.option("--epochs", type=int, help="[default: 14]")
 @click.option("--batch-size", type=int, help="[default: 8]")
 @click.option("--image-size", type=int, help="Side of the square input, pixels.  [default: 128]")
 @click.option("--learning-rate", type=float, help="[default: 2e-3 for edge, 1e-4 for the published networks]")

@@ -139,7 +139,8 @@ _RULES = {"released": _released_rules(), "paper": _paper_rules()}
 _ENCODERS = {"cls_feature_encoder": "class_encoder", "seg_feature_encoder": "segmentation_encoder"}
 
 # Stage 5 of both encoders is in the checkpoints and read by nothing; the counters are torch's own.
-_UNUSED = re.compile(r"(.*feature_encoder\.(layer4|conv5_\d|fc)\..*)|(.*\.num_batches_tracked)$")
+# A lone encoder's checkpoint has an ImageNet classifier on top.
+_UNUSED = re.compile(r"((.*feature_encoder\.)?(layer4|conv5_\d|fc|classifier)\..*)|(.*num_batches_tracked)$")
 
 _LEAVES = {
     "weight": ("kernel", "gamma"),
@@ -172,6 +173,19 @@ class StateReport:
         """Whether every weight was found and nothing was left over."""
         return not (self.unknown or self.misfits or self.missing)
 
+    def describe(self, most: int = 6) -> str:
+        """What does not fit, in one line."""
+        parts = []
+        for kind, names in (
+            ("shapes that do not fit", self.misfits),
+            ("missing", self.missing),
+            ("left over", self.unknown),
+        ):
+            if names:
+                more = f" and {len(names) - most} more" if len(names) > most else ""
+                parts.append(f"{len(names)} {kind}: {'; '.join(names[:most])}{more}")
+        return ". ".join(parts) or f"{self.loaded} arrays fit"
+
 
 def layer_of(name: str, preset: str) -> str | None:
     """Our layer ("block/part" or "class_encoder/layer") for a torch module name, or None."""
@@ -186,7 +200,7 @@ def layer_of(name: str, preset: str) -> str | None:
 
 
 def _variables(model: UML) -> dict[str, keras.Variable]:
-    """ "layer/leaf" -> variable; the two encoders' layers under their encoder's name."""
+    """Maps "layer/leaf" to its variable; the two encoders' layers under their encoder's name."""
     found: dict[str, keras.Variable] = {}
     for layer in model.training_model.layers:
         inside = layer.layers if layer.name in _ENCODERS.values() else [layer]
@@ -205,6 +219,54 @@ def _in_our_layout(array: NDArray[Any], layer: str) -> NDArray[Any]:
     return array.T if array.ndim == 2 else array
 
 
+def _key_of(name: str, preset: str, variables: Mapping[str, Any]) -> str | None:
+    """The key in ``_variables`` of a torch parameter name, or None."""
+    module, _, leaf = name.rpartition(".")
+    layer = layer_of(module, preset)
+    keys = [f"{layer}/{ours}" for ours in _LEAVES.get(leaf, ())]
+    return next((key for key in keys if key in variables), None)
+
+
+def variable_of(model: UML, name: str) -> keras.Variable:
+    """Our weight for a torch parameter name.
+
+    Raises:
+        KeyError: the network has no such weight.
+    """
+    variables = _variables(model)
+    key = _key_of(name, model.spec.preset, variables)
+    if key is None:
+        raise KeyError(name)
+    return variables[key]
+
+
+def _load(
+    variables: Mapping[str, keras.Variable],
+    keyed: Mapping[str, str | None],
+    state: Mapping[str, NDArray[Any]],
+) -> StateReport:
+    """Assigns the arrays by key (None: nobody's) and reports."""
+    report, waiting = StateReport(), set(variables)
+    for name, array in state.items():
+        if _UNUSED.match(name):
+            report.unused.append(name)
+            continue
+        key = keyed[name]
+        if key is None:
+            report.unknown.append(name)
+            continue
+        waiting.discard(key)
+        value = _in_our_layout(np.asarray(array), key.rpartition("/")[0])
+        if tuple(value.shape) != tuple(variables[key].shape):
+            expected = tuple(variables[key].shape)
+            report.misfits.append(f"{name}: found {tuple(array.shape)}, expected {expected} in our layout")
+            continue
+        variables[key].assign(value)
+        report.loaded += 1
+    report.missing = sorted(waiting)
+    return report
+
+
 def load_state(model: UML, state: Mapping[str, NDArray[Any]]) -> StateReport:
     """Puts a ``state_dict``'s arrays into a network of the same preset, where they fit.
 
@@ -215,26 +277,23 @@ def load_state(model: UML, state: Mapping[str, NDArray[Any]]) -> StateReport:
     Returns:
         What was loaded and what did not fit; weights without a fitting array keep their value.
     """
-    variables, report = _variables(model), StateReport()
-    waiting = set(variables)
-    for name, array in state.items():
-        if _UNUSED.match(name):
-            report.unused.append(name)
-            continue
+    variables = _variables(model)
+    keyed = {name: _key_of(name, model.spec.preset, variables) for name in state}
+    return _load(variables, keyed, state)
+
+
+def load_encoder_state(model: UML, encoder: str, state: Mapping[str, NDArray[Any]]) -> StateReport:
+    """Puts a lone encoder's ``state_dict`` into one of a network's encoders.
+
+    Args:
+        model: a network whose encoder is Res2Net or VGG16.
+        encoder: "class_encoder" or "segmentation_encoder".
+        state: the encoder's own torch names; a classifier on top of it is passed over.
+    """
+    variables = {k: v for k, v in _variables(model).items() if k.startswith(f"{encoder}/")}
+    keyed = {}
+    for name in state:
         module, _, leaf = name.rpartition(".")
-        layer = layer_of(module, model.spec.preset)
-        keys = [f"{layer}/{ours}" for ours in _LEAVES.get(leaf, ())]
-        key = next((k for k in keys if k in variables), None)
-        if layer is None or key is None:
-            report.unknown.append(name)
-            continue
-        waiting.discard(key)
-        value = _in_our_layout(np.asarray(array), layer)
-        if tuple(value.shape) != tuple(variables[key].shape):
-            expected = tuple(variables[key].shape)
-            report.misfits.append(f"{name}: found {tuple(array.shape)}, expected {expected} in our layout")
-            continue
-        variables[key].assign(value)
-        report.loaded += 1
-    report.missing = sorted(waiting)
-    return report
+        keys = [f"{encoder}/{module.replace('.', '_')}/{ours}" for ours in _LEAVES.get(leaf, ())]
+        keyed[name] = next((key for key in keys if key in variables), None)
+    return _load(variables, keyed, state)

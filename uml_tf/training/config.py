@@ -61,7 +61,10 @@ class TrainingConfig(_Section):
         phantoms: what is drawn then.
         preset: "edge", "released" or "paper".
         without: parts of the method that are switched off (ablation).
-        encoder_weights: "imagenet" for keras-cv presets with published weights, or None.
+        class_encoder, segmentation_encoder: other encoders than the preset's, by name; see
+            ``uml_tf.networks.encoders``.
+        encoder_weights: "imagenet" for keras-cv presets with published weights, a local file (see
+            ``uml_tf.networks.encoders.weights``), or None to start from scratch.
         image_size: side of the square input, pixels.
         epochs, batch_size: the batch size is the global one.
         learning_rate: None for the preset's own (edge 2e-3, published networks 1e-4).
@@ -82,9 +85,11 @@ class TrainingConfig(_Section):
     phantoms: PhantomConfig = PhantomConfig()
     preset: PresetName = "edge"
     without: tuple[AblationPart, ...] = ()
+    class_encoder: str | None = None
+    segmentation_encoder: str | None = None
     encoder_weights: str | None = None
     image_size: int = Field(default=128, ge=32)
-    epochs: int = Field(default=24, ge=1)
+    epochs: int = Field(default=14, ge=1)
     batch_size: int = Field(default=8, ge=1)
     learning_rate: float | None = Field(default=None, gt=0)
     weight_decay: float = Field(default=1e-5, ge=0)

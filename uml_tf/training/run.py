@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -29,6 +29,8 @@ from uml_tf.files import replacing, write_text
 from uml_tf.losses import LossSpec
 from uml_tf.model_card import ModelCard
 from uml_tf.networks import UML, NetworkSpec, preset, without
+from uml_tf.networks.encoders import EncoderSpec
+from uml_tf.networks.encoders.weights import load_encoder_weights
 from uml_tf.referral import RISK_TARGET, fit_refer_above
 from uml_tf.tracking.models import log_model
 from uml_tf.tracking.store import FINISHED_TAG, local_store, use_store
@@ -88,8 +90,13 @@ def open_dataset(config: TrainingConfig, display: Display) -> PreparedDataset:
 
 
 def network_spec(config: TrainingConfig) -> NetworkSpec:
-    """The config's preset, with its ablated parts off."""
-    return without(preset(config.preset), *config.without)
+    """The config's preset, with its own encoders and its ablated parts off."""
+    spec = preset(config.preset)
+    if config.class_encoder:
+        spec = replace(spec, class_encoder=EncoderSpec(config.class_encoder))
+    if config.segmentation_encoder:
+        spec = replace(spec, segmentation_encoder=EncoderSpec(config.segmentation_encoder))
+    return without(spec, *config.without)
 
 
 def loss_spec(config: TrainingConfig, spec: NetworkSpec, labels: np.ndarray, classes: int) -> LossSpec:
@@ -147,7 +154,10 @@ def build_loop(
     if not (train.labels >= 0).any() and not train.has_mask.any():
         raise UmlError(f"{dataset.root}: split 'train' has neither labels nor masks")
     with _precision(config.precision):
-        model = UML(spec, len(info.image_classes), len(info.pixel_classes), size, config.encoder_weights)
+        published = config.encoder_weights if config.encoder_weights == "imagenet" else None
+        model = UML(spec, len(info.image_classes), len(info.pixel_classes), size, published)
+    if config.encoder_weights and not published:
+        load_encoder_weights(model, Path(config.encoder_weights))
     steps = len(epoch_order(train, config.batch_size, config.seed, 0, config.masked_share))
     steps //= config.batch_size
     average = WeightAverage(model.variables, config.averaging) if config.averaging else None

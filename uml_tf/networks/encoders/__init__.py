@@ -52,6 +52,11 @@ def build_encoder(
     if spec.name.startswith(KERAS_CV_PREFIX):
         keras_cv_name = spec.name.removeprefix(KERAS_CV_PREFIX)
         return keras_cv_encoder(keras_cv_name, spec.arguments, input_shape, LEVELS, weights, name)
+    if spec.name in _OWN and weights:
+        raise UmlError(
+            f"--encoder-weights {weights}: encoder '{spec.name}' is not a keras-cv preset, "
+            "expected its public .pth file"
+        )
     if spec.name not in _OWN:
         known = ", ".join([*_OWN, f"{KERAS_CV_PREFIX}CLASS"])
         raise UmlError(f"encoder: found '{spec.name}', expected one of {known}")

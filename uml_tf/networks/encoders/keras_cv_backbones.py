@@ -86,6 +86,11 @@ def _backbone(
 
     kind = getattr(keras_cv.models, name, None)
     arguments = {"include_rescaling": False, **_SMALLEST.get(name, {}), **arguments}
+    if kind is not None and weights:
+        raise UmlError(
+            f"--encoder-weights {weights}: encoder 'keras_cv:{name}' is a class without published weights, "
+            "expected a keras-cv preset such as keras_cv:efficientnetv2_b0_imagenet"
+        )
     if kind is not None:
         return kind(input_shape=input_shape, **arguments)
     # Not a class: a preset of keras-cv's hub, whose configuration comes over the network.

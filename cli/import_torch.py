@@ -1,0 +1,69 @@
+"""``uml-tf import-torch``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from uml_tf.errors import UmlError
+
+
+def _names(text: str | None, count: int, what: str, option: str) -> tuple[str, ...]:
+    if text is None:
+        return tuple(f"{what}_{i}" for i in range(count))
+    names = tuple(name.strip() for name in text.split(","))
+    if len(names) != count or len(set(names)) != count or not all(names):
+        raise UmlError(f"{option}: found '{text}', expected {count} different names with commas between")
+    return names
+
+
+@click.command("import-torch")
+@click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.option("--preset", required=True, type=click.Choice(["released", "paper"]))
+@click.option("--classes", required=True, type=click.IntRange(min=2), help="Image classes, K.")
+@click.option("--seg-classes", required=True, type=click.IntRange(min=2), help="Pixel classes, C.")
+@click.option("--image-size", default=256, show_default=True, help="Input side, divisible by 8.")
+@click.option("--class-names", help="K names with commas between  [default: class_0, class_1...]")
+@click.option("--pixel-names", help="C names with commas between  [default: region_0, region_1...]")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The .keras file to write.")
+def import_torch(
+    checkpoint: Path,
+    preset: str,
+    classes: int,
+    seg_classes: int,
+    image_size: int,
+    class_names: str | None,
+    pixel_names: str | None,
+    out: Path,
+) -> None:
+    """Bring a PyTorch CHECKPOINT (.pth or .npz) of the authors' network along to Keras.
+
+    The checkpoint is read without PyTorch, and no code in it is executed. Division of the image by 255 is
+    inside the imported model. It carries no referral threshold.
+    """
+    if out.suffix != ".keras":
+        raise UmlError(f"--out: found '{out}', expected a name that ends in .keras")
+    names = _names(class_names, classes, "class", "--class-names")
+    pixels = _names(pixel_names, seg_classes, "region", "--pixel-names")
+    from uml_tf.checkpoints import read_checkpoint
+
+    state = read_checkpoint(checkpoint)
+    from uml_tf.cli.quiet import import_tensorflow
+
+    import_tensorflow()
+    from uml_tf.files import replacing
+    from uml_tf.model_card import ModelCard
+    from uml_tf.networks import UML
+    from uml_tf.networks import preset as network_preset
+    from uml_tf.networks.torch_names import load_state
+
+    card = ModelCard(names, pixels, dataset=checkpoint.name)
+    model = UML(network_preset(preset), classes, seg_classes, (image_size, image_size), card=card)
+    report = load_state(model, state)
+    if not report.fits:
+        raise UmlError(f"{checkpoint}: is not a '{preset}' network: {report.describe()}")
+    with replacing(out) as temporary:
+        model.save(temporary)
+    click.echo(f"{report.loaded} arrays taken over, {len(report.unused)} of unused parts passed over")
+    click.echo(f"written to {out}")
