@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import mlflow
-import numpy as np
 from mlflow.exceptions import MlflowException
 from mlflow.models import infer_signature
+from numpy.typing import NDArray
 
 from uml_tf.errors import UmlError
 from uml_tf.model_card import ModelCard
@@ -22,19 +22,22 @@ MODEL_NAME = "model"
 _REQUIRED = ("tensorflow", "keras", "keras-cv", "tensorflow-probability", "tf-keras", "numpy")
 
 
-def log_model(model: UML) -> str:
+def log_model(model: UML, example: NDArray[Any]) -> str:
     """Logs a model to the active run, with signature and input example.
+
+    Args:
+        model: the network.
+        example: ``(1, H, W, 3)`` float32 image in [0, 255].
 
     Returns:
         Its MLflow model URI.
     """
-    example = np.zeros((1, *model.image_size, 3), np.float32)
     answers = {name: value.numpy() for name, value in model(example, training=False).items()}
     info = mlflow.tensorflow.log_model(
         model,
         name=MODEL_NAME,
         signature=infer_signature(example, answers),
-        input_example=None,
+        input_example=example,
         pip_requirements=[f"{name}=={version(name)}" for name in _REQUIRED],
     )
     return str(info.model_uri)

@@ -238,7 +238,7 @@ def train(config: TrainingConfig, display: Display) -> RunResult:
         _write_run(folder, config, dataset, model, reports, answerer, splits["val"], test)
         mlflow.log_metrics({f"test/{n}": e.value for n, e in test.metrics.items() if e.value is not None})
         mlflow.log_artifacts(str(folder))
-        log_model(model)
+        log_model(model, splits["val"].images[:1].astype(np.float32))
         mlflow.set_tag(FINISHED_TAG, "train")
     return RunResult(run.info.run_id, folder, uri, test)
 

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from uml_tf.data.pipeline import load_examples
+from uml_tf.errors import UmlError
+from uml_tf.evaluation.answers import Answerer
+from uml_tf.losses import LossSpec
+from uml_tf.networks import UML, preset, without
+from uml_tf.training.averaging import WeightAverage
+from uml_tf.training.config import TrainingConfig
+from uml_tf.training.loop import Listener, Loop
+from uml_tf.training.run import _optimizer, _precision
+from uml_tf.training.step import StepSpec, TrainStep
+
+SIZE = 32
+
+
+@pytest.fixture
+def batch():
+    rng = np.random.default_rng(0)
+    return {
+        "image": tf.constant(rng.uniform(0, 255, (4, SIZE, SIZE, 3)).astype(np.float32)),
+        "label": tf.constant([0, 1, 1, -1]),
+        "mask": tf.constant(rng.integers(0, 3, (4, SIZE, SIZE)).astype(np.uint8)),
+        "has_mask": tf.constant([1.0, 0.0, 1.0, 1.0]),
+    }
+
+
+def _step(config=None, spec=None, **step):
+    config = (config or TrainingConfig()).resolved()
+    keras.utils.set_random_seed(0)
+    with _precision(config.precision):
+        model = UML(spec or preset("edge"), 2, 3, (SIZE, SIZE))
+    loss = LossSpec(evidential=model.spec.ablation.evidential)
+    return TrainStep(model, _optimizer(config, 10), loss, StepSpec(**step), None)
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16", "mixed_float16"])
+def test_loss_falls_at_every_precision(batch, precision):
+    step = _step(TrainingConfig(precision=precision))
+    losses = [float(step(batch, 0)["total"]) for _ in range(8)]
+    assert np.isfinite(losses).all()
+    assert losses[-1] < losses[0]
+    answers = step.model(batch["image"])
+    assert {value.dtype for value in answers.values()} == {tf.float32}
+    for part in ("class", "mask"):
+        total = tf.reduce_sum(answers[f"{part}_belief"], -1, keepdims=True) + answers[f"{part}_uncertainty"]
+        np.testing.assert_allclose(total, 1, atol=1e-5)
+
+
+def test_loss_falls_without_evidential_heads(batch):
+    step = _step(spec=without(preset("edge"), "evidential"))
+    losses = [float(step(batch, 0)["total"]) for _ in range(8)]
+    assert losses[-1] < losses[0]
+
+
+def test_weight_decay_is_added_to_the_gradient(batch):
+    # Plain gradient descent shows it directly: the two steps differ by rate * decay * weight.
+    moved = []
+    for decay in (0.0, 0.1):
+        keras.utils.set_random_seed(0)
+        model = UML(preset("edge"), 2, 3, (SIZE, SIZE))
+        kernel = model.training_model.get_layer("instructor_logits").kernel
+        before = kernel.numpy()
+        TrainStep(model, keras.optimizers.SGD(0.5), LossSpec(), StepSpec(decay), None)(batch, 0)
+        moved.append(kernel.numpy() - before)
+    np.testing.assert_allclose(moved[1] - moved[0], -0.5 * 0.1 * before, atol=1e-5)
+
+
+def test_average_follows_the_weights_and_gives_them_back():
+    model = UML(preset("edge"), 2, 3, (SIZE, SIZE))
+    average = WeightAverage(model.variables, 0.5)
+    variable = model.trainable_variables[0]
+    start = variable.numpy()
+    variable.assign(start + 1)
+    average.update()
+    with average.applied():
+        # The first rate is 1 - min(0.5, 2 / 11).
+        np.testing.assert_allclose(variable, start + 9 / 11, rtol=1e-5)
+    np.testing.assert_allclose(variable, start + 1)
+
+
+def _loop(phantoms, config, step):
+    splits = [load_examples(phantoms, name, (SIZE, SIZE)) for name in ("train", "val")]
+    return Loop(config.resolved(), step, Answerer(step.model), *splits, augmentation=None)
+
+
+def test_patience_stops_and_the_best_epoch_is_kept(phantoms):
+    config = TrainingConfig(epochs=6, patience=2, learning_rate=1e-12)
+    step = _step(config)
+    loop = _loop(phantoms, config, step)
+    reports = loop.run()
+    # Nothing improves at such a rate but for batch statistics, so patience must end it before the epochs.
+    assert len(reports) == loop.best_epoch + 3 <= 6
+    best = [r for r in reports if r.is_best][-1]
+    assert best.epoch == loop.best_epoch
+    assert best.validation.score == max(r.validation.score for r in reports)
+
+
+def test_a_loss_that_is_not_finite_ends_in_one_line(phantoms):
+    config = TrainingConfig(epochs=1)
+    step = _step(config)
+    step.model.training_model.get_layer("instructor_logits").kernel.assign(np.full((96, 2), np.nan))
+    loop = _loop(phantoms, config, step)
+    loop.listener = Listener()
+    with pytest.raises(UmlError, match="the loss is nan at epoch 1, step 1"):
+        loop.run()
