@@ -32,6 +32,9 @@ def log_model(model: UML, example: NDArray[Any]) -> str:
     Returns:
         Its MLflow model URI.
     """
+    import keras
+
+    keras.config.disable_interactive_logging()  # MLflow tries the example: no bar for one image
     answers = {name: value.numpy() for name, value in model(example, training=False).items()}
     info = mlflow.tensorflow.log_model(
         model,
