@@ -136,3 +136,9 @@ def resize_nearest(mask: Array, size: tuple[int, int]) -> Array:
     rows = ((np.arange(size[0]) + 0.5) * mask.shape[0] / size[0]).astype(int)
     columns = ((np.arange(size[1]) + 0.5) * mask.shape[1] / size[1]).astype(int)
     return mask[rows[:, None], columns[None, :]]
+
+
+def at_original_size(maps: Array, size: tuple[int, ...]) -> Array:
+    """Resizes ``(h, w, D)`` float maps bilinearly to ``(H, W, D)``."""
+    resized = cv2.resize(maps, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
+    return resized if resized.ndim == 3 else resized[..., None]

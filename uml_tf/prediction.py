@@ -1,7 +1,4 @@
-"""The answer to one image, as a doctor reads it: numbers, mask and maps at original size.
-
-NumPy and OpenCV alone, so that the device runtime answers the same.
-"""
+"""The answer to one image, as a doctor reads it: numbers, mask and maps at original size."""
 
 from __future__ import annotations
 
@@ -12,9 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uml_tf.evaluation.measure import at_original_size
 from uml_tf.files import write_json
-from uml_tf.images import write_png
+from uml_tf.images import at_original_size, write_png
 from uml_tf.metrics.cup_to_disc import vertical_cup_to_disc_ratio
 from uml_tf.model_card import ModelCard
 from uml_tf.overlay import draw_outlines, uncertainty_map

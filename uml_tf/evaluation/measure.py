@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from uml_tf.data.dataset import DatasetInfo
+from uml_tf.images import at_original_size
 from uml_tf.metrics.calibration import calibration_histogram
 from uml_tf.metrics.cup_to_disc import vertical_cup_to_disc_ratio
 from uml_tf.metrics.overlap import dice, false_positive_area, intersection_over_union
@@ -52,12 +51,6 @@ def region_members(info: DatasetInfo) -> dict[str, list[int]]:
     names = list(info.pixel_classes)
     regions = {name: [index] for index, name in enumerate(names) if index > 0}
     return regions | {union: [names.index(n) for n in parts] for union, parts in info.unions.items()}
-
-
-def at_original_size(maps: NDArray[Any], size: Sequence[int]) -> NDArray[Any]:
-    """Resizes ``(h, w, D)`` float maps bilinearly to ``(H, W, D)``."""
-    resized = cv2.resize(maps, (int(size[1]), int(size[0])), interpolation=cv2.INTER_LINEAR)
-    return resized if resized.ndim == 3 else resized[..., None]
 
 
 def _measure_region(
