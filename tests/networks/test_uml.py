@@ -162,6 +162,14 @@ def test_what_does_not_fit_is_refused(change, found):
         UML(preset("edge"), **arguments)
 
 
+def test_encoder_of_another_stride_is_refused():
+    from dataclasses import replace
+
+    spec = replace(preset("edge"), class_encoder=EncoderSpec("vgg16_bn"))
+    with pytest.raises(UmlError, match="class_encoder: finest feature at stride 1, expected 2"):
+        UML(spec, 2, 3, (64, 64))
+
+
 def test_unknown_names_are_refused():
     with pytest.raises(UmlError, match="found 'x', expected one of edge"):
         preset("x")

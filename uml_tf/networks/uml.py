@@ -163,6 +163,13 @@ class UML(keras.Model):
             build_encoder(self.spec.class_encoder, shape, "class_encoder", encoder_weights),
             build_encoder(self.spec.segmentation_encoder, shape, "segmentation_encoder", encoder_weights),
         ]
+        for encoder in encoders:
+            stride = self.image_size[0] / encoder.outputs[0].shape[1]
+            if stride != self.spec.stride:
+                raise UmlError(
+                    f"{encoder.name}: finest feature at stride {stride:g}, expected {self.spec.stride} "
+                    f"for preset '{self.spec.preset}'"
+                )
         assembly = _Assembly(self.spec, image_classes, pixel_classes)
         image = keras.Input(shape, name="image")
         answers = assembly.outputs(image, encoders)
