@@ -15,6 +15,7 @@ from uml_tf.metrics.cup_to_disc import vertical_cup_to_disc_ratio
 from uml_tf.model_card import ModelCard
 from uml_tf.overlay import draw_outlines, uncertainty_map
 from uml_tf.referral import decide
+from uml_tf.regions import region_members
 
 Array = NDArray[Any]
 
@@ -86,13 +87,6 @@ def _region(mask: Array) -> Region:
     return Region(int(mask.sum()), box)
 
 
-def _regions(mask: Array, card: ModelCard) -> dict[str, Region]:
-    names = list(card.pixel_classes)
-    members = {name: [index] for index, name in enumerate(names) if index > 0}
-    members |= {union: [names.index(n) for n in parts] for union, parts in card.unions.items()}
-    return {name: _region(np.isin(mask, indices)) for name, indices in members.items()}
-
-
 def interpret(answers: dict[str, Array], size: tuple[int, int], card: ModelCard) -> Prediction:
     """Reads the contract's arrays of one image.
 
@@ -104,6 +98,7 @@ def interpret(answers: dict[str, Array], size: tuple[int, int], card: ModelCard)
     probability = at_original_size(answers["mask_probability"], size)
     mask = probability.argmax(axis=-1).astype(np.uint8)
     uncertainty = float(answers["class_uncertainty"][0])
+    members = region_members(card.pixel_classes, card.unions)
     decision, reason = decide(uncertainty, card.refer_above)
 
     def named(key: str) -> dict[str, float]:
@@ -118,7 +113,7 @@ def interpret(answers: dict[str, Array], size: tuple[int, int], card: ModelCard)
         reason=reason,
         mask=mask,
         mask_uncertainty=at_original_size(answers["mask_uncertainty"], size)[..., 0],
-        regions=_regions(mask, card),
+        regions={name: _region(np.isin(mask, indices)) for name, indices in members.items()},
         cup_to_disc=vertical_cup_to_disc_ratio(mask, card.pixel_classes),
     )
 

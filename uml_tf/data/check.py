@@ -10,8 +10,9 @@ import numpy as np
 
 from uml_tf.data.dataset import MANIFEST_NAME, SPLITS, PreparedDataset, Row
 from uml_tf.data.near_duplicates import difference_hash, group_near_duplicates
+from uml_tf.data.reading import read_row
 from uml_tf.errors import UmlError
-from uml_tf.images import Array, read_image, read_mask
+from uml_tf.images import Array
 
 
 @dataclass(frozen=True)
@@ -34,21 +35,9 @@ class CheckReport:
 def _check_row(dataset: PreparedDataset, row: Row, pixels: Counter[int]) -> Array | None:
     """The row's hash, or None when its image cannot be read; raises at the first problem."""
     dataset.label_index(row)
-    image = read_image(dataset.root / row.image)
-    if row.mask:
-        mask_path = dataset.root / row.mask
-        mask = read_mask(mask_path)
-        if mask.shape != image.shape[:2]:
-            raise UmlError(
-                f"{mask_path}: found {mask.shape[1]} x {mask.shape[0]} pixels, "
-                f"expected {image.shape[1]} x {image.shape[0]} as {row.image}"
-            )
+    image, mask = read_row(dataset, row)
+    if mask is not None:
         values, counts = np.unique(mask, return_counts=True)
-        classes = len(dataset.info.pixel_classes)
-        if values[-1] >= classes:
-            raise UmlError(
-                f"{mask_path}: found pixel value {values[-1]}, expected class indices 0 to {classes - 1}"
-            )
         pixels.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
     elif not row.label:
         raise UmlError(f"{dataset.root / row.image}: found neither label nor mask, expected at least one")

@@ -12,8 +12,9 @@ import tensorflow as tf
 
 from uml_tf.data.augmentation import Augmentation
 from uml_tf.data.dataset import PreparedDataset, Row
+from uml_tf.data.reading import read_row
 from uml_tf.errors import UmlError
-from uml_tf.images import Array, read_image, read_mask, resize_nearest
+from uml_tf.images import Array, resize_nearest
 
 BATCH_KEYS = ("image", "label", "mask", "has_mask")
 
@@ -41,17 +42,8 @@ class Examples:
 
 
 def _decode_pair(dataset: PreparedDataset, row: Row, size: tuple[int, int]) -> tuple[Array, Array]:
-    image = read_image(dataset.root / row.image)
-    if not row.mask:
-        return image, np.zeros(size, np.uint8)
-    path = dataset.root / row.mask
-    mask = read_mask(path)
-    if mask.shape != image.shape[:2]:
-        raise UmlError(f"{path}: found {mask.shape}, expected {image.shape[:2]} as {row.image}")
-    if mask.max(initial=0) >= len(dataset.info.pixel_classes):
-        last = len(dataset.info.pixel_classes) - 1
-        raise UmlError(f"{path}: found pixel value {mask.max()}, expected class indices 0 to {last}")
-    return image, resize_nearest(mask, size)
+    image, mask = read_row(dataset, row)
+    return image, np.zeros(size, np.uint8) if mask is None else resize_nearest(mask, size)
 
 
 def load_examples(

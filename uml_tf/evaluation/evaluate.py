@@ -9,11 +9,12 @@ from itertools import islice
 import numpy as np
 
 from uml_tf.data.dataset import PreparedDataset, Row
+from uml_tf.data.reading import read_row
 from uml_tf.errors import UmlError
 from uml_tf.evaluation.answers import Answerer
 from uml_tf.evaluation.measure import ImageMeasure, measure_image
 from uml_tf.evaluation.summary import Metrics, summarise
-from uml_tf.images import read_image, read_mask, resize_antialiased
+from uml_tf.images import resize_antialiased
 from uml_tf.model_card import ModelCard
 
 
@@ -52,11 +53,10 @@ def check_classes(card: ModelCard, dataset: PreparedDataset) -> None:
 
 def _measure_chunk(answerer: Answerer, dataset: PreparedDataset, rows: Sequence[Row]) -> list[ImageMeasure]:
     size = answerer.model.image_size
-    images = [read_image(dataset.root / row.image) for row in rows]
-    answers = answerer(np.stack([resize_antialiased(image, size) for image in images]))
+    pairs = [read_row(dataset, row) for row in rows]
+    answers = answerer(np.stack([resize_antialiased(image, size) for image, _ in pairs]))
     measures = []
-    for i, row in enumerate(rows):
-        mask = read_mask(dataset.root / row.mask) if row.mask else None
+    for i, (row, (_, mask)) in enumerate(zip(rows, pairs, strict=True)):
         one = {name: value[i] for name, value in answers.items()}
         measures.append(measure_image(row.image, dataset.label_index(row), one, mask, dataset.info))
     return measures

@@ -15,6 +15,7 @@ from uml_tf.metrics.cup_to_disc import vertical_cup_to_disc_ratio
 from uml_tf.metrics.overlap import dice, false_positive_area, intersection_over_union
 from uml_tf.metrics.surface import surface_distances
 from uml_tf.metrics.uncertainty import overlap_counts
+from uml_tf.regions import region_members
 
 REGION_METRICS = ("dice", "iou", "assd", "hd95", "false_positive_area")
 
@@ -44,13 +45,6 @@ class ImageMeasure:
     calibration: NDArray[Any] | None = None
     overlap: NDArray[Any] | None = None
     cup_to_disc: tuple[float, float] | None = None
-
-
-def region_members(info: DatasetInfo) -> dict[str, list[int]]:
-    """Region name -> class indices: every foreground class, and the unions that the data set names."""
-    names = list(info.pixel_classes)
-    regions = {name: [index] for index, name in enumerate(names) if index > 0}
-    return regions | {union: [names.index(n) for n in parts] for union, parts in info.unions.items()}
 
 
 def _measure_region(
@@ -94,7 +88,7 @@ def measure_image(
     correct = predicted == mask
     regions = {
         region: _measure_region(np.isin(mask, members), np.isin(predicted, members), info.spacing)
-        for region, members in region_members(info).items()
+        for region, members in region_members(info.pixel_classes, info.unions).items()
     }
     ratios = [vertical_cup_to_disc_ratio(m, info.pixel_classes) for m in (mask, predicted)]
     return ImageMeasure(
