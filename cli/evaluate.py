@@ -15,23 +15,20 @@ import click
 def evaluate(model: str, data: Path, split: str, out: Path) -> None:
     """Measure MODEL on a split: metrics.json, metrics.md and figures, with 95 % intervals."""
     from uml_tf.cli.display import TerminalDisplay
-    from uml_tf.cli.quiet import import_tensorflow
+    from uml_tf.cli.models import open_source
 
     from uml_tf.data.dataset import PreparedDataset
 
     dataset = PreparedDataset.open(data)
     rows = dataset.split(split)
-    import_tensorflow()
-    from uml_tf.evaluation.answers import Answerer
     from uml_tf.evaluation.evaluate import check_classes
     from uml_tf.evaluation.evaluate import evaluate as measure
     from uml_tf.evaluation.report import write_evaluation
-    from uml_tf.tracking.models import load_trained
 
-    network, card = load_trained(model)
+    source, card = open_source(model, batch_size=16)
     check_classes(card, dataset)
     with TerminalDisplay() as display:
-        result = measure(Answerer(network), dataset, split, display.stage(f"evaluating {split}", len(rows)))
+        result = measure(source, dataset, split, display.stage(f"evaluating {split}", len(rows)))
     write_evaluation(out, result, card)
     click.echo((out / "metrics.md").read_text(encoding="utf-8"))
     click.echo(f"written to {out}")

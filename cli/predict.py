@@ -29,29 +29,25 @@ def predict(model: str, images: tuple[Path, ...], out: Path) -> None:
     An image that cannot be read gets one line; the others are still done, and the exit code is 1.
     """
     stems = _stems(images)
-    from uml_tf.cli.quiet import import_tensorflow
+    from uml_tf.cli.models import open_source
 
-    import_tensorflow()
-    from uml_tf.evaluation.answers import Answerer
-    from uml_tf.images import read_image, resize_antialiased
-    from uml_tf.prediction import interpret, write_prediction
-    from uml_tf.tracking.models import load_trained
+    from uml_tf.images import read_image
+    from uml_tf.prediction import predict_image, write_prediction
 
-    network, card = load_trained(model)
-    answerer = Answerer(network, batch_size=1)
+    source, card = open_source(model, batch_size=1)
     failed = 0
     for path, stem in zip(images, stems, strict=True):
         try:
             image = read_image(path)
-            answers = answerer(resize_antialiased(image, network.image_size)[None])
-            answer = interpret({n: v[0] for n, v in answers.items()}, image.shape[:2], card)
+            answer = predict_image(source, image, card)
             write_prediction(out, stem, str(path), image, answer)
         except UmlError as error:
             click.echo(f"uml-tf: {error}", err=True)
             failed += 1
             continue
         probability = answer.class_probability[answer.class_name]
-        click.echo(f"{path}: {answer.class_name} {probability:.3f}, {answer.decision}: {answer.reason}")
+        action, reason = answer.decision
+        click.echo(f"{path}: {answer.class_name} {probability:.3f}, {action}: {reason}")
     click.echo(f"{len(images) - failed} of {len(images)} images written to {out}")
     if failed:
         raise UmlError(f"{failed} of {len(images)} images could not be read")

@@ -44,7 +44,10 @@ def evidence_from_logits(logits: Any, xp: ModuleType = np) -> Any:
 def opinion_from_evidence(evidence: Any, xp: ModuleType = np) -> Opinion:
     """The opinion of ``(..., K)`` evidence: concentration alpha = e + 1, strength S = sum(alpha)."""
     classes = evidence.shape[-1]
-    inverse_strength = 1.0 / (xp.sum(evidence, axis=-1, keepdims=True) + float(classes))
+    strength = xp.sum(evidence, axis=-1, keepdims=True) + float(classes)
+    inverse_root = xp.rsqrt(strength) if hasattr(xp, "rsqrt") else 1.0 / xp.sqrt(strength)
+    # TFLite's converter quantizes neither a division nor a square to int8; this it does.
+    inverse_strength = inverse_root * inverse_root
     return Opinion(
         probability=(evidence + 1.0) * inverse_strength,
         belief=evidence * inverse_strength,

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from uml_tf.gradability import Gradability
+
 
 @dataclass(frozen=True)
 class ModelCard:
-    """Names, origin and referral threshold of a trained model.
+    """Names, origin and thresholds of a trained model.
 
     Attributes:
         image_classes, pixel_classes: names, in the order of the outputs.
@@ -16,8 +18,9 @@ class ModelCard:
         refer_above: class uncertainty above which an image is referred to a specialist, or None when
             nothing was fitted.
         risk_target: the selective risk on the validation split that the threshold was fitted for.
+        gradability: what the training images look like, or None when nothing was fitted.
         run_id: MLflow run that trained it.
-        dataset: name of the data set.
+        dataset, source, licence: name, origin and terms of the data set.
         fingerprint: SHA-256 of the data set.
     """
 
@@ -26,8 +29,11 @@ class ModelCard:
     unions: dict[str, tuple[str, ...]] = field(default_factory=dict)
     refer_above: float | None = None
     risk_target: float | None = None
+    gradability: Gradability | None = None
     run_id: str = ""
     dataset: str = ""
+    source: str = ""
+    licence: str = ""
     fingerprint: str = ""
 
     def to_dict(self) -> dict[str, Any]:
@@ -41,4 +47,9 @@ class ModelCard:
         for key in ("image_classes", "pixel_classes"):
             values[key] = tuple(values[key])
         values["unions"] = {name: tuple(parts) for name, parts in values.get("unions", {}).items()}
+        fitted = values.get("gradability")
+        if fitted is not None:
+            values["gradability"] = Gradability(
+                tuple(fitted["mean"]), tuple(fitted["deviation"]), fitted["limit"]
+            )
         return cls(**values)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from uml_tf.files import write_json
-from uml_tf.images import at_original_size, write_png
+from uml_tf.images import at_original_size, resize_antialiased, write_png
 from uml_tf.metrics.cup_to_disc import vertical_cup_to_disc_ratio
 from uml_tf.model_card import ModelCard
 from uml_tf.overlay import draw_outlines, uncertainty_map
-from uml_tf.referral import decide
+from uml_tf.referral import Decision, decide
 from uml_tf.regions import region_members
+
+if TYPE_CHECKING:
+    from uml_tf.evaluation.source import AnswerSource
 
 Array = NDArray[Any]
 
@@ -41,8 +44,7 @@ class Prediction:
         class_name: the most probable class.
         class_probability, class_belief: name -> number in [0, 1].
         class_uncertainty: in (0, 1]; a relative score of how little evidence there is.
-        decision: "accept" or "refer".
-        reason: why.
+        decision: "accept", "refer" or "ungradable", with the reason (``uml_tf.referral.Decision``).
         mask: ``(H, W)`` uint8 class indices at original size.
         mask_uncertainty: ``(H, W)`` float32 in (0, 1] at original size.
         regions: name -> what was found.
@@ -53,8 +55,7 @@ class Prediction:
     class_probability: dict[str, float]
     class_belief: dict[str, float]
     class_uncertainty: float
-    decision: str
-    reason: str
+    decision: Decision
     mask: Array
     mask_uncertainty: Array
     regions: dict[str, Region]
@@ -68,8 +69,8 @@ class Prediction:
             "class_probability": self.class_probability,
             "class_belief": self.class_belief,
             "class_uncertainty": self.class_uncertainty,
-            "decision": self.decision,
-            "reason": self.reason,
+            "decision": self.decision.action,
+            "reason": self.decision.reason,
             "mask_uncertainty": float(self.mask_uncertainty.mean()),
             "pixels": {name: {"area": r.area, "box": r.box} for name, r in self.regions.items()},
         }
@@ -87,19 +88,19 @@ def _region(mask: Array) -> Region:
     return Region(int(mask.sum()), box)
 
 
-def interpret(answers: dict[str, Array], size: tuple[int, int], card: ModelCard) -> Prediction:
+def interpret(answers: dict[str, Array], seen: Array, size: tuple[int, int], card: ModelCard) -> Prediction:
     """Reads the contract's arrays of one image.
 
     Args:
         answers: name -> array without the batch axis (DESIGN.md, section 3).
+        seen: ``(h, w, 3)`` in [0, 255], the image as the network read it.
         size: (H, W) of the original image.
-        card: names and threshold of the model.
+        card: names and thresholds of the model.
     """
     probability = at_original_size(answers["mask_probability"], size)
     mask = probability.argmax(axis=-1).astype(np.uint8)
     uncertainty = float(answers["class_uncertainty"][0])
     members = region_members(card.pixel_classes, card.unions)
-    decision, reason = decide(uncertainty, card.refer_above)
 
     def named(key: str) -> dict[str, float]:
         return {n: float(v) for n, v in zip(card.image_classes, answers[key], strict=True)}
@@ -109,13 +110,25 @@ def interpret(answers: dict[str, Array], size: tuple[int, int], card: ModelCard)
         class_probability=named("class_probability"),
         class_belief=named("class_belief"),
         class_uncertainty=uncertainty,
-        decision=decision,
-        reason=reason,
+        decision=decide(uncertainty, seen, card),
         mask=mask,
         mask_uncertainty=at_original_size(answers["mask_uncertainty"], size)[..., 0],
         regions={name: _region(np.isin(mask, indices)) for name, indices in members.items()},
         cup_to_disc=vertical_cup_to_disc_ratio(mask, card.pixel_classes),
     )
+
+
+def predict_image(source: AnswerSource, image: Array, card: ModelCard) -> Prediction:
+    """Asks a model about one image.
+
+    Args:
+        source: the model, in any form.
+        image: RGB ``(H, W, 3)`` uint8.
+        card: the model's names and thresholds.
+    """
+    seen = resize_antialiased(image, source.image_size)
+    answers = {name: value[0] for name, value in source(seen[None]).items()}
+    return interpret(answers, seen, (image.shape[0], image.shape[1]), card)
 
 
 def write_prediction(

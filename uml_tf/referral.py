@@ -1,49 +1,46 @@
-"""When to answer and when to refer: a threshold on the class uncertainty, fitted on validation images."""
+"""Accept the answer, refer the image to a specialist, or ask for another image."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
-import numpy as np
 from numpy.typing import NDArray
 
-from uml_tf.metrics.uncertainty import risk_coverage
-
-RISK_TARGET = 0.05
+from uml_tf.model_card import ModelCard
 
 
-def fit_refer_above(
-    uncertainty: NDArray[Any], correct: NDArray[Any], risk_target: float = RISK_TARGET
-) -> float | None:
-    """The largest uncertainty that may still be accepted.
+class Decision(NamedTuple):
+    """What to do with an answer, and why.
 
-    Accepting every image up to the answer keeps the selective risk (share of wrong classes among the
-    accepted) of these images at or under the target, at the largest coverage that does. It is the risk
-    on the images it was fitted on; new images can differ.
+    Attributes:
+        action: "accept"; "refer" for too little evidence; "ungradable" for an image unlike those the
+            network was trained on, whose answer means nothing.
+        reason: a sentence.
+    """
+
+    action: Literal["accept", "refer", "ungradable"]
+    reason: str
+
+
+def decide(class_uncertainty: float, image: NDArray[Any], card: ModelCard) -> Decision:
+    """The decision by the thresholds that were fitted at the training's end.
 
     Args:
-        uncertainty: ``(N,)`` class uncertainty.
-        correct: ``(N,)`` whether the class was right.
-        risk_target: in [0, 1].
-
-    Returns:
-        The threshold; 0.0, which refers every image, when no coverage reaches the target; None
-        without images.
+        class_uncertainty: in (0, 1].
+        image: ``(H, W, 3)`` in [0, 255], as the network read it.
+        card: the model's thresholds.
     """
-    if len(uncertainty) == 0:
-        return None
-    ordered = np.sort(uncertainty)
-    _, risk = risk_coverage(uncertainty, correct)
-    # Only whole groups of equal uncertainty can be accepted.
-    ends = np.append(ordered[1:] > ordered[:-1], True)
-    allowed = np.flatnonzero((risk <= risk_target) & ends)
-    return float(ordered[allowed[-1]]) if allowed.size else 0.0
-
-
-def decide(class_uncertainty: float, refer_above: float | None) -> tuple[str, str]:
-    """("accept" or "refer", the reason in a sentence)."""
-    if refer_above is None:
-        return "refer", "the model carries no referral threshold"
-    if class_uncertainty > refer_above:
-        return "refer", f"class uncertainty {class_uncertainty:.3f} is above {refer_above:.3f}"
-    return "accept", f"class uncertainty {class_uncertainty:.3f} is at most {refer_above:.3f}"
+    if card.gradability is not None:
+        score, what = card.gradability.score(image)
+        if score > card.gradability.limit:
+            return Decision(
+                "ungradable",
+                f"{what} that of the training images by {score:.1f} standard deviations "
+                f"(limit {card.gradability.limit:.1f})",
+            )
+    if card.refer_above is None:
+        return Decision("refer", "the model carries no referral threshold")
+    found = f"class uncertainty {class_uncertainty:.3f}"
+    if class_uncertainty > card.refer_above:
+        return Decision("refer", f"{found} is above {card.refer_above:.3f}")
+    return Decision("accept", f"{found} is at most {card.refer_above:.3f}")

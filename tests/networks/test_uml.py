@@ -8,8 +8,9 @@ import pytest
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+from uml_tf.contract import CONTRACT
 from uml_tf.errors import UmlError
-from uml_tf.networks import CONTRACT, PRESETS, UML, preset, without
+from uml_tf.networks import PRESETS, UML, preset, without
 from uml_tf.networks.encoders import EncoderSpec, build_encoder
 
 K, C = 2, 3

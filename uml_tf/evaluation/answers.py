@@ -10,9 +10,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from uml_tf.data.pipeline import Examples
+from uml_tf.evaluation.source import Answers
 from uml_tf.networks import UML
-
-Answers = dict[str, NDArray[Any]]
 
 
 class Answerer:
@@ -26,6 +25,7 @@ class Answerer:
     def __init__(self, model: UML, batch_size: int = 16) -> None:
         self.model = model
         self.batch_size = batch_size
+        self.image_size = model.image_size
         shape = (batch_size, *model.image_size, 3)
         self._answer = tf.function(
             lambda images: model(images, training=False),

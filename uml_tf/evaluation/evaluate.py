@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -11,11 +11,13 @@ import numpy as np
 from uml_tf.data.dataset import PreparedDataset, Row
 from uml_tf.data.reading import read_row
 from uml_tf.errors import UmlError
-from uml_tf.evaluation.answers import Answerer
 from uml_tf.evaluation.measure import ImageMeasure, measure_image
+from uml_tf.evaluation.source import Answers, AnswerSource, answer_all
 from uml_tf.evaluation.summary import Metrics, summarise
-from uml_tf.images import resize_antialiased
+from uml_tf.images import Array, resize_antialiased
 from uml_tf.model_card import ModelCard
+
+CHUNK = 16
 
 
 @dataclass(frozen=True)
@@ -51,19 +53,45 @@ def check_classes(card: ModelCard, dataset: PreparedDataset) -> None:
             )
 
 
-def _measure_chunk(answerer: Answerer, dataset: PreparedDataset, rows: Sequence[Row]) -> list[ImageMeasure]:
-    size = answerer.model.image_size
-    pairs = [read_row(dataset, row) for row in rows]
-    answers = answerer(np.stack([resize_antialiased(image, size) for image, _ in pairs]))
-    measures = []
-    for i, (row, (_, mask)) in enumerate(zip(rows, pairs, strict=True)):
-        one = {name: value[i] for name, value in answers.items()}
-        measures.append(measure_image(row.image, dataset.label_index(row), one, mask, dataset.info))
-    return measures
+@dataclass(frozen=True)
+class Chunk:
+    """A few images of a split, read once for every source that answers them.
+
+    Attributes:
+        rows: the manifest's lines.
+        images: ``(N, H, W, 3)`` float32 in [0, 255] at the network's input size.
+        masks: ``(H, W)`` each, at original size, or None.
+    """
+
+    rows: Sequence[Row]
+    images: Array
+    masks: list[Array | None]
+
+    def measure(self, answers: Answers, dataset: PreparedDataset) -> list[ImageMeasure]:
+        """Measures the answers to these images."""
+        return [
+            measure_image(
+                row.image,
+                dataset.label_index(row),
+                {name: value[i] for name, value in answers.items()},
+                mask,
+                dataset.info,
+            )
+            for i, (row, mask) in enumerate(zip(self.rows, self.masks, strict=True))
+        ]
+
+
+def read_chunks(dataset: PreparedDataset, split: str, size: tuple[int, int]) -> Iterator[Chunk]:
+    """A split, a few images at a time."""
+    rows = iter(dataset.split(split))
+    while some := list(islice(rows, CHUNK)):
+        pairs = [read_row(dataset, row) for row in some]
+        images = np.stack([resize_antialiased(image, size) for image, _ in pairs])
+        yield Chunk(some, images, [mask for _, mask in pairs])
 
 
 def measure_split(
-    answerer: Answerer,
+    source: AnswerSource,
     dataset: PreparedDataset,
     split: str,
     progress: Callable[[int], None] = lambda done: None,
@@ -71,24 +99,24 @@ def measure_split(
     """Measures every image of a split at its original size.
 
     Args:
-        answerer: the compiled model.
+        source: the model, in any form.
         dataset: a data set with the model's classes.
         split: "train", "val" or "test".
         progress: called with the number of images done.
     """
-    rows, measures = iter(dataset.split(split)), []
-    while chunk := list(islice(rows, answerer.batch_size)):
-        measures += _measure_chunk(answerer, dataset, chunk)
+    measures: list[ImageMeasure] = []
+    for chunk in read_chunks(dataset, split, source.image_size):
+        measures += chunk.measure(answer_all(source, chunk.images), dataset)
         progress(len(measures))
     return measures
 
 
 def evaluate(
-    answerer: Answerer,
+    source: AnswerSource,
     dataset: PreparedDataset,
     split: str,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Evaluation:
     """``measure_split`` and its summary."""
-    measures = measure_split(answerer, dataset, split, progress)
+    measures = measure_split(source, dataset, split, progress)
     return Evaluation(split, measures, summarise(measures))

@@ -74,7 +74,8 @@ class NavigatorAnswer:
 
 def _certainty(uncertainty: Any, dtype: Any) -> Any:
     """exp(-u), in [exp(-1), 1)."""
-    return ops.cast(ops.exp(-uncertainty), dtype)
+    # Multiplied by -1: TFLite has no int8 negation.
+    return ops.cast(ops.exp(uncertainty * -1.0), dtype)
 
 
 def _gate_skip(x: Any, inputs: NavigatorInputs, spec: NavigatorSpec, level: int) -> Any:

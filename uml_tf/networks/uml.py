@@ -9,8 +9,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from uml_tf.contract import LOGITS, contract, opinion
 from uml_tf.errors import UmlError
-from uml_tf.evidence import Opinion, opinion_from_evidence, opinion_from_probability
 from uml_tf.model_card import ModelCard
 from uml_tf.networks.encoders import LEVELS, build_encoder
 from uml_tf.networks.heads import DirichletHead
@@ -20,16 +20,6 @@ from uml_tf.networks.mutual_decoder import mutual_decoder
 from uml_tf.networks.navigator import NavigatorInputs, navigator
 from uml_tf.networks.presets import NetworkSpec
 from uml_tf.networks.resize import BilinearResize, reduce_by
-
-CONTRACT = (
-    "class_probability",
-    "class_belief",
-    "class_uncertainty",
-    "mask_probability",
-    "mask_belief",
-    "mask_uncertainty",
-)
-"""The names that every model answers, Keras or exported (DESIGN.md, section 3)."""
 
 
 def _float32(tensor: Any) -> Any:
@@ -50,11 +40,6 @@ class _Assembly:
             return DirichletHead(name=name).evidence(logits)
         return _float32(logits)
 
-    def opinion(self, evidence: Any) -> Opinion:
-        if self.spec.ablation.evidential:
-            return opinion_from_evidence(evidence, xp=ops)
-        return opinion_from_probability(ops.softmax(evidence, axis=-1), xp=ops)
-
     def upscale(self, tensor: Any, level: int) -> Any:
         """Brings a map of a level to the input size, as float32."""
         factor = self.spec.stride * 2 ** (level - 1)
@@ -69,7 +54,8 @@ class _Assembly:
             for i, (width, filters) in enumerate(zip(mixer.widths, mixer.filters, strict=True))
         ]
 
-    def outputs(self, image: Any, encoders: Sequence[keras.Model]) -> dict[str, Any]:
+    def outputs(self, image: Any, encoders: Sequence[keras.Model]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """(what the loss needs, at input size; the logits that it is made from)."""
         spec = self.spec
         scale, offset = spec.normalisation
         normalised = keras.layers.Rescaling(scale, offset, name="normalisation")(image)
@@ -77,7 +63,7 @@ class _Assembly:
         mutual = self.mutual_features(class_features, segmentation_features)
         decoded = mutual_decoder(mutual, spec.mutual_decoder, self.pixel_classes, spec.up, spec.conv)
         evidence = [self.evidence(z, f"mutual_head_evidence_{i}") for i, z in enumerate(decoded.logits)]
-        uncertainty = [self.opinion(e).uncertainty for e in evidence]
+        uncertainty = [opinion(e, spec.ablation.evidential, ops).uncertainty for e in evidence]
         final = navigator(
             NavigatorInputs(
                 segmentation_features,
@@ -105,14 +91,16 @@ class _Assembly:
         for level, z in enumerate(final.logits, start=1):
             answers[f"segmentation_logits_{level}"] = self.upscale(z, level)
         answers |= {f"reliable_mask_{level}": mask for level, mask in final.reliable_masks.items()}
-        return answers
+        return answers, dict(zip(LOGITS, (logits, decoded.logits[0], final.logits[0]), strict=True))
 
     def contract(self, answers: dict[str, Any]) -> dict[str, Any]:
-        image = self.opinion(answers["class_evidence"])
-        pixel = self.opinion(answers["mutual_evidence_1"])
-        mask_probability = ops.softmax(answers["segmentation_logits_1"], axis=-1)
-        values = (*image, mask_probability, pixel.belief, pixel.uncertainty)
-        return dict(zip(CONTRACT, values, strict=True))
+        return contract(
+            answers["class_evidence"],
+            answers["mutual_evidence_1"],
+            answers["segmentation_logits_1"],
+            self.spec.ablation.evidential,
+            ops,
+        )
 
 
 @keras.saving.register_keras_serializable(package="uml_tf")
@@ -172,10 +160,13 @@ class UML(keras.Model):
                 )
         assembly = _Assembly(self.spec, image_classes, pixel_classes)
         image = keras.Input(shape, name="image")
-        answers = assembly.outputs(image, encoders)
+        answers, logits = assembly.outputs(image, encoders)
         self.training_model = keras.Model(image, answers, name="training_model")
-        # A view of the same layers: kept out of attribute tracking, so that weights are saved once.
-        self._contract = (keras.Model(image, assembly.contract(answers), name="contract"),)
+        # Views of the same layers: kept out of attribute tracking, so that weights are saved once.
+        self._views = (
+            keras.Model(image, assembly.contract(answers), name="contract"),
+            keras.Model(image, logits, name="logits"),
+        )
         self.built = True
 
     def _check(self) -> None:
@@ -191,7 +182,12 @@ class UML(keras.Model):
             )
 
     def call(self, inputs: Any, training: bool | None = None) -> dict[str, Any]:
-        return self._contract[0](inputs, training=training)
+        return self._views[0](inputs, training=training)
+
+    @property
+    def logits_model(self) -> keras.Model:
+        """Shares all weights and answers ``LOGITS``, before any evidential arithmetic."""
+        return self._views[1]
 
     def with_image_size(self, image_size: Sequence[int]) -> UML:
         """The same network with the same weights for another input size."""
@@ -199,6 +195,9 @@ class UML(keras.Model):
             return self
         model = UML.from_config({**self.get_config(), "image_size": list(image_size)})
         model.set_weights(self.get_weights())
+        if model.card is not None:
+            # Sharpness and edges of a smaller or larger image are other numbers.
+            model.card = replace(model.card, gradability=None)
         return model
 
     def get_config(self) -> dict[str, Any]:

@@ -19,24 +19,24 @@ from uml_tf.data.phantom import PhantomOptions, generate_phantoms
 from uml_tf.data.pipeline import Examples, epoch_order, load_examples
 from uml_tf.errors import UmlError
 from uml_tf.evaluation.answers import Answerer
-from uml_tf.evaluation.evaluate import Evaluation, evaluate, measure_split
+from uml_tf.evaluation.evaluate import Evaluation, evaluate
 from uml_tf.evaluation.report import write_evaluation
-from uml_tf.evaluation.summary import class_arrays
 from uml_tf.figures.plots import training_curves
 from uml_tf.figures.save import save_figure
 from uml_tf.figures.sheets import sample_sheet
 from uml_tf.files import replacing, write_text
+from uml_tf.gradability import fit_gradability
 from uml_tf.losses import LossSpec
 from uml_tf.model_card import ModelCard
 from uml_tf.networks import UML, NetworkSpec, preset, without
 from uml_tf.networks.encoders import EncoderSpec
 from uml_tf.networks.encoders.weights import load_encoder_weights
-from uml_tf.referral import RISK_TARGET, fit_refer_above
 from uml_tf.tracking.models import log_model
 from uml_tf.tracking.store import FINISHED_TAG, local_store, use_store
 from uml_tf.training.averaging import WeightAverage
 from uml_tf.training.config import TrainingConfig
 from uml_tf.training.loop import Listener, Loop
+from uml_tf.training.referral_threshold import RISK_TARGET, fit_refer_above
 from uml_tf.training.report import EpochReport
 from uml_tf.training.schedule import HoldThenPolynomial, ScheduleSpec
 from uml_tf.training.step import StepSpec, TrainStep
@@ -184,18 +184,26 @@ def _listener(display: Display, pixel_classes: tuple[str, ...]) -> Listener:
     return Listener(step=display.losses, epoch=epoch)
 
 
-def _finish_model(model: UML, answerer: Answerer, dataset: PreparedDataset, run_id: str, done: Any) -> UML:
-    """Fits the referral threshold on the validation split and gives the model its card."""
-    labels, probability, doubt = class_arrays(measure_split(answerer, dataset, "val", done))
-    info = dataset.info
+def _finish_model(loop: Loop, dataset: PreparedDataset, run_id: str) -> UML:
+    """Fits the thresholds on the validation split and gives the model its card."""
+    model, val, info = loop.step.model, loop.val, dataset.info
+    answers = [answers for _, answers in loop.answerer.over(val)]
+    probability, uncertainty = (
+        np.concatenate([a[name] for a in answers]) for name in ("class_probability", "class_uncertainty")
+    )
+    labelled = val.labels >= 0
+    correct = probability[labelled].argmax(axis=1) == val.labels[labelled]
     model.card = ModelCard(
         image_classes=info.image_classes,
         pixel_classes=info.pixel_classes,
         unions=info.unions,
-        refer_above=fit_refer_above(doubt, probability.argmax(axis=1) == labels),
+        refer_above=fit_refer_above(uncertainty[labelled, 0], correct),
         risk_target=RISK_TARGET,
+        gradability=fit_gradability(loop.train.images, val.images),
         run_id=run_id,
         dataset=info.name,
+        source=info.source,
+        licence=info.licence,
         fingerprint=dataset.fingerprint,
     )
     if model.dtype_policy.compute_dtype == "float32":
@@ -230,8 +238,7 @@ def train(config: TrainingConfig, display: Display) -> RunResult:
         _log_start(config, dataset, loop.step.model)
         loop.listener = _listener(display, dataset.info.pixel_classes)
         reports = loop.run()
-        done = display.stage("fitting the referral threshold", len(dataset.split("val")))
-        model = _finish_model(loop.step.model, loop.answerer, dataset, run.info.run_id, done)
+        model = _finish_model(loop, dataset, run.info.run_id)
         answerer = loop.answerer if model is loop.step.model else Answerer(model)
         done = display.stage("evaluating test", len(dataset.split("test")))
         test = evaluate(answerer, dataset, "test", done)
@@ -249,6 +256,7 @@ def _log_start(config: TrainingConfig, dataset: PreparedDataset, model: UML) -> 
         {
             "dataset.name": dataset.info.name,
             "dataset.fingerprint": dataset.fingerprint,
+            "dataset.root": str(dataset.root.resolve()),
             "network.parameters": model.count_params(),
             "tensorflow": tf.__version__,
             "keras": keras.__version__,

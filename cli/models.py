@@ -1,0 +1,36 @@
+"""Opening a MODEL to ask it: a network that was trained, or a file that was exported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from uml_tf.evaluation.source import AnswerSource
+    from uml_tf.model_card import ModelCard
+
+
+def is_exported(reference: str) -> bool:
+    """Whether a MODEL is a file that `uml-tf export --tflite` wrote."""
+    return reference.endswith(".tflite")
+
+
+def open_source(reference: str, batch_size: int) -> tuple[AnswerSource, ModelCard]:
+    """A source of answers and the model's card; TensorFlow is imported only for a network.
+
+    Raises:
+        UmlError: the model does not exist or cannot be read.
+    """
+    if is_exported(reference):
+        from uml_tf.device.runtime import DeviceModel
+
+        exported = DeviceModel(Path(reference))
+        return exported, exported.card
+    from uml_tf.cli.quiet import import_tensorflow
+
+    import_tensorflow()
+    from uml_tf.evaluation.answers import Answerer
+    from uml_tf.tracking.models import load_trained
+
+    network, card = load_trained(reference)
+    return Answerer(network, batch_size), card

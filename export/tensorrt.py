@@ -1,0 +1,104 @@
+"""Building a TensorRT engine from the ONNX file, where the package and a GPU are."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from uml_tf.export.onnx import IMAGE
+
+from uml_tf.contract import CONTRACT
+from uml_tf.errors import UmlError
+
+Array = NDArray[Any]
+Precision = Literal["fp16", "int8"]
+
+ENGINE, ONNX = "model.engine", "model.onnx"
+
+
+def missing_for_build() -> str | None:
+    """What keeps this machine from building an engine, or None."""
+    if find_spec("tensorrt") is None or find_spec("cuda") is None:
+        return "the packages of the extra [tensorrt] are not installed here"
+    from cuda.bindings import runtime
+
+    error, count = runtime.cudaGetDeviceCount()
+    return None if int(error) == 0 and count else "there is no GPU here"
+
+
+def build_command(precision: Precision) -> str:
+    """The command that builds the engine on the target device, with TensorRT's own tool."""
+    # Int8 comes from the Q/DQ nodes in the file: the network is typed, and the flag would ask for ranges.
+    flag = "--fp16" if precision == "fp16" else "--stronglyTyped"
+    return f"trtexec --onnx={ONNX} --saveEngine={ENGINE} {flag}"
+
+
+def build_engine(onnx_file: bytes, precision: Precision) -> bytes:
+    """The serialized engine for this machine's GPU.
+
+    Raises:
+        UmlError: TensorRT refuses the network.
+    """
+    import tensorrt as trt
+
+    logger = trt.Logger(trt.Logger.ERROR)
+    builder = trt.Builder(logger)
+    flags = 0
+    if precision == "int8":
+        flags = 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
+    network = builder.create_network(flags)
+    parser = trt.OnnxParser(network, logger)
+    if not parser.parse(onnx_file):
+        raise UmlError(f"TensorRT: cannot read the network ({parser.get_error(0).desc()})")
+    config = builder.create_builder_config()
+    if precision == "fp16":
+        config.set_flag(trt.BuilderFlag.FP16)
+    engine = builder.build_serialized_network(network, config)
+    if engine is None:
+        raise UmlError("TensorRT: the engine could not be built (see its log)")
+    return bytes(engine)
+
+
+class TensorRTModel:
+    """An engine run on the GPU, as a source of answers.
+
+    Args:
+        engine: the serialized engine.
+        image_size: (H, W) of the input.
+        batch_size: the fixed batch size.
+    """
+
+    def __init__(self, engine: bytes, image_size: tuple[int, int], batch_size: int) -> None:
+        import tensorrt as trt
+
+        self.image_size, self.batch_size = image_size, batch_size
+        self._engine = trt.Runtime(trt.Logger(trt.Logger.ERROR)).deserialize_cuda_engine(engine)
+        self._context = self._engine.create_execution_context()
+
+    def __call__(self, images: Array) -> dict[str, Array]:
+        """The contract's answers to ``(N, H, W, 3)`` images in [0, 255], N at most ``batch_size``."""
+        from cuda.bindings import runtime
+
+        filled = np.zeros((self.batch_size, *self.image_size, 3), np.float32)
+        filled[: len(images)] = images
+        host = {IMAGE: filled}
+        for name in CONTRACT:
+            host[name] = np.empty(tuple(self._engine.get_tensor_shape(name)), np.float32)
+        places = {name: runtime.cudaMalloc(array.nbytes)[1] for name, array in host.items()}
+        kinds = runtime.cudaMemcpyKind
+        try:
+            for name, place in places.items():
+                self._context.set_tensor_address(name, int(place))
+            runtime.cudaMemcpy(places[IMAGE], filled.ctypes.data, filled.nbytes, kinds.cudaMemcpyHostToDevice)
+            self._context.execute_async_v3(0)
+            for name in CONTRACT:
+                array = host[name]
+                runtime.cudaMemcpy(
+                    array.ctypes.data, places[name], array.nbytes, kinds.cudaMemcpyDeviceToHost
+                )
+        finally:
+            for place in places.values():
+                runtime.cudaFree(place)
+        return {name: host[name][: len(images)] for name in CONTRACT}

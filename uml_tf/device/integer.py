@@ -1,0 +1,48 @@
+"""Finishing the answer of a strictly integer network: its logits, the arithmetic on the host."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uml_tf.contract import contract, head_output
+from uml_tf.images import at_original_size
+
+Array = NDArray[Any]
+
+
+def quantize(values: Array, detail: dict[str, Any]) -> Array:
+    """Real values to the type of an input tensor, rounded and clipped."""
+    scale, zero_point = detail["quantization"]
+    limits = np.iinfo(detail["dtype"])
+    return np.clip(np.rint(values / scale) + zero_point, limits.min, limits.max).astype(detail["dtype"])
+
+
+def dequantize(values: Array, detail: dict[str, Any]) -> Array:
+    """An output tensor's integers as real values, float32."""
+    scale, zero_point = detail["quantization"]
+    return ((values.astype(np.float32) - zero_point) * scale).astype(np.float32)
+
+
+def _at_input_size(maps: Array, size: tuple[int, int]) -> Array:
+    if maps.shape[1:3] == size:
+        return maps
+    return np.stack([at_original_size(one, size) for one in maps])
+
+
+def finish(logits: dict[str, Array], size: tuple[int, int], evidential: bool) -> dict[str, Array]:
+    """The contract's answers of real-valued ``LOGITS``; evidence is resized, as in the network.
+
+    Args:
+        logits: ``class_logits`` (B, K), ``mutual_logits`` and ``segmentation_logits`` (B, h, w, C).
+        size: (H, W) of the input.
+        evidential: whether the heads are Dirichlet heads.
+    """
+    return contract(
+        head_output(logits["class_logits"], evidential),
+        _at_input_size(head_output(logits["mutual_logits"], evidential), size),
+        _at_input_size(logits["segmentation_logits"], size),
+        evidential,
+    )

@@ -1,0 +1,127 @@
+"""What a ``.tflite`` file says of itself, and whether it is still the file that was exported."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from ai_edge_litert import schema_py_generated as schema
+
+from uml_tf.errors import UmlError
+from uml_tf.model_card import ModelCard
+
+METADATA_NAME = "uml_tf"
+FORMAT = 1
+"""Raised when a runtime of an earlier number would misread the file."""
+
+_UNSEALED = b'{"sha256": "' + b"0" * 64
+_SEAL = slice(len(b'{"sha256": "'), len(_UNSEALED))
+
+INTENDED_USE = (
+    "Decision support for trained medical staff, who decide themselves. Not a medical device: not "
+    "validated for diagnosis. The uncertainty is a relative score of evidence, not a probability of error."
+)
+
+
+@dataclass(frozen=True)
+class FileMetadata:
+    """The metadata buffer of an exported file.
+
+    Attributes:
+        card: the model's names, origin and thresholds.
+        preset: network preset.
+        image_size: (height, width) of the input, pixels.
+        input_type: "float32", "uint8" or "int8"; the values are RGB 0 to 255, an int8 input has them
+            quantized by the input tensor's own scale and zero point.
+        normalisation: (scale, offset) that the graph itself applies.
+        quantize: kind of quantization.
+        outputs: "contract", or "logits" to be finished by the host.
+        evidential: whether the heads are Dirichlet heads.
+        weights_sha256: of the Keras weights that were exported.
+        versions: package -> version at export.
+        intended_use: what it is for.
+        kept_by_force: it failed its fidelity check and was kept with ``--force``.
+        format: number of this format.
+    """
+
+    card: ModelCard
+    preset: str
+    image_size: tuple[int, int]
+    input_type: str
+    normalisation: tuple[float, float]
+    quantize: str
+    outputs: Literal["contract", "logits"]
+    evidential: bool
+    weights_sha256: str
+    versions: dict[str, str] = field(default_factory=dict)
+    intended_use: str = INTENDED_USE
+    kept_by_force: bool = False
+    colour_order: str = "RGB"
+    format: int = FORMAT
+
+    def unsealed(self) -> bytes:
+        """The buffer's content, with zeros in the seal's place."""
+        text = json.dumps({"sha256": "0" * 64, **asdict(self)}, sort_keys=False)
+        return text.encode()
+
+
+def seal(data: bytes, unsealed: bytes) -> bytes:
+    """Puts the SHA-256 of the file, taken with zeros in its place, into the metadata in it."""
+    start = data.index(unsealed)
+    digest = hashlib.sha256(data).hexdigest().encode()
+    return data[: start + _SEAL.start] + digest + data[start + _SEAL.stop :]
+
+
+def _metadata_text(data: bytes, path: Path) -> bytes:
+    if data[4:8] != b"TFL3":
+        raise UmlError(f"{path}: found no TFLite file, expected one that `uml-tf export --tflite` wrote")
+    try:
+        model = schema.Model.GetRootAs(data, 0)
+        entries = [model.Metadata(i) for i in range(model.MetadataLength())]
+        buffers = [e.Buffer() for e in entries if e.Name() == METADATA_NAME.encode()]
+        text = bytes(model.Buffers(buffers[0]).DataAsNumpy()) if buffers else None
+    except Exception as error:  # flatbuffers meets damage with whatever struct or NumPy raises
+        raise UmlError(f"{path}: damaged or cut off, cannot be read as a TFLite file") from error
+    if text is None:
+        raise UmlError(f"{path}: found a TFLite file without uml-tf metadata, expected an exported network")
+    return text
+
+
+def _check_seal(data: bytes, text: bytes, path: Path) -> None:
+    start = data.find(text)
+    found = text[_SEAL]
+    zeroed = data[: start + _SEAL.start] + b"0" * len(found) + data[start + _SEAL.stop :]
+    digest = hashlib.sha256(zeroed).hexdigest()
+    if start < 0 or found != digest.encode():
+        raise UmlError(
+            f"{path}: sha256: found {digest[:12]}..., expected {found[:12].decode(errors='replace')}...: "
+            "the file was damaged or changed after its export"
+        )
+
+
+def read_metadata(data: bytes, path: Path) -> FileMetadata:
+    """The metadata of a TFLite file, after checking every byte of the file against its seal.
+
+    Args:
+        data: the whole file.
+        path: for messages.
+
+    Raises:
+        UmlError: it is damaged, cut off, foreign, or of a newer format.
+    """
+    text = _metadata_text(data, path)
+    _check_seal(data, text, path)
+    try:
+        values = json.loads(text)
+        found = values["format"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UmlError(f"{path}: metadata: found no uml-tf format number") from error
+    if found > FORMAT:
+        raise UmlError(f"{path}: format: found {found}, expected at most {FORMAT}: use a newer uml-tf")
+    del values["sha256"]
+    for key in ("image_size", "normalisation"):
+        values[key] = tuple(values[key])
+    return FileMetadata(**{**values, "card": ModelCard.from_dict(values["card"])})

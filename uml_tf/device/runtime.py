@@ -1,0 +1,101 @@
+"""An exported network on the device: load, read an image, answer."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+from numpy.typing import NDArray
+
+from uml_tf.contract import CONTRACT, LOGITS
+from uml_tf.device.integer import dequantize, finish, quantize
+from uml_tf.device.metadata import FileMetadata, read_metadata
+from uml_tf.errors import UmlError
+from uml_tf.images import read_image
+from uml_tf.prediction import Prediction, predict_image
+
+Array = NDArray[Any]
+
+SIGNATURE = "serving_default"
+_MOST_THREADS = 4
+
+
+class DeviceModel:
+    """A ``.tflite`` that ``uml-tf export`` wrote, ready to answer.
+
+    Example:
+        >>> model = DeviceModel(Path("model.tflite"))
+        >>> answer = model.predict(Path("eye.jpg"))
+        >>> answer.decision.action, answer.class_name, answer.class_uncertainty
+
+    Args:
+        path: the file; every byte is checked against the hash in it before anything runs.
+        threads: threads of the interpreter; by default up to four.
+
+    Raises:
+        UmlError: the file is missing, damaged, foreign, of a newer format, or cannot run here.
+    """
+
+    def __init__(self, path: Path, threads: int | None = None) -> None:
+        try:
+            self._data = path.read_bytes()
+        except OSError as error:
+            raise UmlError(f"{path}: cannot be read ({error.strerror or error})") from error
+        self.metadata: FileMetadata = read_metadata(self._data, path)
+        self.card = self.metadata.card
+        self.image_size = self.metadata.image_size
+        threads = threads or min(os.cpu_count() or 1, _MOST_THREADS)
+        try:
+            self._interpreter = Interpreter(model_content=self._data, num_threads=threads)
+            self._run = self._interpreter.get_signature_runner(SIGNATURE)
+        except (ValueError, RuntimeError) as error:
+            reason = (str(error).splitlines() or [""])[0]
+            raise UmlError(f"{path}: LiteRT cannot run it ({reason[:160]})") from error
+        ((self._input_name, self._input),) = self._run.get_input_details().items()
+        self._outputs = self._run.get_output_details()
+        self._check(path)
+        self.batch_size = int(self._input["shape"][0])
+
+    def _check(self, path: Path) -> None:
+        """The file must be what its metadata says."""
+        names = CONTRACT if self.metadata.outputs == "contract" else LOGITS
+        expected = (*self.image_size, 3)
+        found = tuple(int(n) for n in self._input["shape"][1:])
+        if found != expected:
+            raise UmlError(f"{path}: input: found shape {found}, expected {expected}")
+        if set(self._outputs) != set(names):
+            raise UmlError(f"{path}: outputs: found {', '.join(self._outputs)}, expected {', '.join(names)}")
+
+    def _input_values(self, images: Array) -> Array:
+        kind = self._input["dtype"]
+        if kind == np.float32:
+            return images.astype(np.float32)
+        if kind == np.uint8:
+            return np.clip(np.rint(images), 0, 255).astype(np.uint8)
+        return quantize(images, self._input)
+
+    def __call__(self, images: Array) -> dict[str, Array]:
+        """The contract's answers to ``(N, H, W, 3)`` images in [0, 255], N at most ``batch_size``."""
+        count = len(images)
+        filled = np.zeros((self.batch_size, *self.image_size, 3), np.float32)
+        filled[:count] = images
+        answers = self._run(**{self._input_name: self._input_values(filled)})
+        if self.metadata.outputs == "logits":
+            logits = {name: dequantize(value, self._outputs[name]) for name, value in answers.items()}
+            answers = finish(logits, self.image_size, self.metadata.evidential)
+        return {name: answers[name][:count] for name in CONTRACT}
+
+    def predict(self, image: Path | Array) -> Prediction:
+        """Reads one image.
+
+        Args:
+            image: a file (any usual format, grey or colour, EXIF orientation applied), or RGB
+                ``(H, W, 3)`` uint8.
+
+        Raises:
+            UmlError: the image cannot be read.
+        """
+        return predict_image(self, read_image(image) if isinstance(image, Path) else image, self.card)

@@ -1,0 +1,75 @@
+"""Is this an image of the kind that the network was trained on? NumPy alone.
+
+The evidential uncertainty does not answer that: a network can find evidence in a black frame. So the
+image's own statistics are compared with those of the training images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+STATISTICS = ("brightness", "contrast", "redness", "blueness", "sharpness", "edge strength")
+"""What is compared: mean and standard deviation of the grey value, mean of red and of blue less green,
+logarithm of the mean absolute Laplacian and of the mean absolute gradient of the grey value."""
+
+_SMALLEST_DEVIATION = 0.01
+_FLAT = 1e-3
+
+
+def image_statistics(image: NDArray[Any]) -> NDArray[np.float64]:
+    """``STATISTICS`` of an RGB image ``(H, W, 3)`` in [0, 255] at the network's input size."""
+    scaled = image.astype(np.float64) / 255
+    grey = scaled.mean(axis=-1)
+    red, green, blue = scaled.mean(axis=(0, 1))
+    inner = grey[1:-1, 1:-1]
+    laplacian = 4 * inner - grey[:-2, 1:-1] - grey[2:, 1:-1] - grey[1:-1, :-2] - grey[1:-1, 2:]
+    gradient = np.abs(np.diff(grey, axis=0)).mean() + np.abs(np.diff(grey, axis=1)).mean()
+    logarithms = np.log([np.abs(laplacian).mean() + _FLAT, gradient + _FLAT])
+    return np.array([grey.mean(), grey.std(), red - green, blue - green, *logarithms])
+
+
+@dataclass(frozen=True)
+class Gradability:
+    """The training images' statistics, and how far an image may lie from them.
+
+    Attributes:
+        mean, deviation: per statistic, over the training images.
+        limit: the out-of-distribution score above which an image is ungradable.
+    """
+
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+    limit: float
+
+    def score(self, image: NDArray[Any]) -> tuple[float, str]:
+        """The out-of-distribution score of ``(H, W, 3)`` in [0, 255], and what it comes from.
+
+        The score is the largest distance of any statistic from the training images' mean, in their
+        standard deviations.
+        """
+        distance = (image_statistics(image) - self.mean) / np.array(self.deviation)
+        worst = int(np.abs(distance).argmax())
+        side = "above" if distance[worst] > 0 else "below"
+        return float(abs(distance[worst])), f"{STATISTICS[worst]} is {side}"
+
+
+def fit_gradability(
+    training: Iterable[NDArray[Any]], validation: Iterable[NDArray[Any]], quantile: float = 0.99
+) -> Gradability:
+    """Mean and deviation of the training images; the limit from the validation images.
+
+    Args:
+        training: RGB images ``(H, W, 3)`` in [0, 255] at the network's input size.
+        validation: likewise.
+        quantile: share of the validation images that stays gradable, in (0, 1].
+    """
+    statistics = np.stack([image_statistics(image) for image in training])
+    mean, deviation = statistics.mean(axis=0), np.maximum(statistics.std(axis=0), _SMALLEST_DEVIATION)
+    fitted = Gradability(tuple(mean.tolist()), tuple(deviation.tolist()), 0.0)
+    scores = [fitted.score(image)[0] for image in validation]
+    return Gradability(fitted.mean, fitted.deviation, float(np.quantile(scores, quantile)))

@@ -1,0 +1,57 @@
+"""Exports in MLflow: where a model's data lie, and its exported files beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import mlflow
+from mlflow.exceptions import MlflowException
+
+from uml_tf.data.dataset import PreparedDataset
+from uml_tf.errors import UmlError
+from uml_tf.model_card import ModelCard
+from uml_tf.tracking.store import use_store
+
+ROOT_PARAM = "dataset.root"
+
+
+def dataset_of(card: ModelCard) -> PreparedDataset:
+    """The data set that a model was trained on, where its run says it lies.
+
+    Raises:
+        UmlError: the run or the folder is not there, or the folder holds other data now.
+    """
+    expected = "expected the training run, or a data set given by option"
+    use_store()
+    try:
+        root = mlflow.get_run(card.run_id).data.params.get(ROOT_PARAM) if card.run_id else None
+    except MlflowException:
+        root = None
+    if root is None:
+        raise UmlError(f"data set of the model: run '{card.run_id}' not found in this store, {expected}")
+    dataset = PreparedDataset.open(Path(root))
+    if dataset.fingerprint != card.fingerprint:
+        raise UmlError(
+            f"{root}: fingerprint: found {dataset.fingerprint[:12]}, "
+            f"expected the training's {card.fingerprint[:12]}: the data were changed"
+        )
+    return dataset
+
+
+def log_export(run_id: str, folder: Path, kind: str, numbers: dict[str, float | None]) -> bool:
+    """Logs an exported folder and its fidelity to the run that trained the model.
+
+    Returns:
+        False where the store does not know the run; nothing is logged then.
+    """
+    use_store()
+    client = mlflow.MlflowClient()
+    try:
+        client.get_run(run_id)
+    except MlflowException:
+        return False
+    for name, value in numbers.items():
+        if value is not None:
+            client.log_metric(run_id, f"export/{kind}/{name}", value)
+    client.log_artifacts(run_id, str(folder), f"exports/{kind}")
+    return True
