@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -21,7 +23,9 @@ class TerminalDisplay:
     """
 
     def __init__(self) -> None:
-        self.console = Console(stderr=True, highlight=False)
+        # A descriptor of its own: the bars go on while a library is silenced on the other.
+        self._stream = os.fdopen(os.dup(sys.stderr.fileno()), "w")
+        self.console = Console(file=self._stream, highlight=False)
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -42,6 +46,7 @@ class TerminalDisplay:
 
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
+        self._stream.close()
 
     def stage(self, name: str, total: int) -> Callable[[int], None]:
         """Begins a stage; the answer takes the number done."""

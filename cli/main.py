@@ -15,6 +15,7 @@ COMMANDS = {
     "data": ("uml_tf.cli.data", "data", "Prepare, check and look at data sets."),
     "train": ("uml_tf.cli.train", "train", "Train a joint network."),
     "evaluate": ("uml_tf.cli.evaluate", "evaluate", "Measure a model on a data set."),
+    "export": ("uml_tf.cli.export", "export", "Write a model for the device: TFLite, ONNX, TensorRT."),
     "import-torch": (
         "uml_tf.cli.import_torch",
         "import_torch",
@@ -58,5 +59,5 @@ def main(debug: bool) -> None:
     """Joint classification and segmentation of medical images that says how far to trust it.
 
     MODEL is a .keras file, runs:/ID/model, models:/NAME/VERSION, models:/NAME@ALIAS, or "last" for the
-    newest finished training.
+    newest finished training; evaluate and predict also take an exported .tflite.
     """

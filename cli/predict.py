@@ -6,18 +6,6 @@ from pathlib import Path
 
 import click
 
-from uml_tf.errors import UmlError
-
-
-def _stems(images: tuple[Path, ...]) -> list[str]:
-    """What each image's files are called: its stem, its whole name where two stems are equal."""
-    stems = [path.stem for path in images]
-    names = [path.stem if stems.count(path.stem) == 1 else path.name for path in images]
-    doubled = sorted({name for name in names if names.count(name) > 1})
-    if doubled:
-        raise click.UsageError(f"IMAGE: found '{doubled[0]}' twice, expected different file names")
-    return names
-
 
 @click.command()
 @click.argument("model")
@@ -26,28 +14,17 @@ def _stems(images: tuple[Path, ...]) -> list[str]:
 def predict(model: str, images: tuple[Path, ...], out: Path) -> None:
     """Read each of IMAGES with MODEL: JSON, mask, overlay and uncertainty map.
 
-    An image that cannot be read gets one line; the others are still done, and the exit code is 1.
+    MODEL may also be an exported .tflite. An image that cannot be read gets one line; the others are
+    still done, and the exit code is 1.
     """
-    stems = _stems(images)
     from uml_tf.cli.models import open_source
 
-    from uml_tf.images import read_image
-    from uml_tf.prediction import predict_image, write_prediction
+    from uml_tf.prediction_files import predict_files, stems
 
+    stems(images)  # before the wait for the model
     source, card = open_source(model, batch_size=1)
-    failed = 0
-    for path, stem in zip(images, stems, strict=True):
-        try:
-            image = read_image(path)
-            answer = predict_image(source, image, card)
-            write_prediction(out, stem, str(path), image, answer)
-        except UmlError as error:
-            click.echo(f"uml-tf: {error}", err=True)
-            failed += 1
-            continue
-        probability = answer.class_probability[answer.class_name]
-        action, reason = answer.decision
-        click.echo(f"{path}: {answer.class_name} {probability:.3f}, {action}: {reason}")
-    click.echo(f"{len(images) - failed} of {len(images)} images written to {out}")
-    if failed:
-        raise UmlError(f"{failed} of {len(images)} images could not be read")
+
+    def complain(line: str) -> None:
+        click.echo(f"uml-tf: {line}", err=True)
+
+    predict_files(source, card, images, out, click.echo, complain)

@@ -6,25 +6,18 @@ import os
 import sys
 import warnings
 
+from uml_tf.silence import silenced
+
 
 def import_tensorflow() -> None:
     """Imports TensorFlow, keras-cv's and TFP's backend, with what they print about themselves left out.
 
-    The notices are written by C++ before any log level is read, so the file descriptor is turned away
-    for the time of the import. With ``--debug`` nothing is left out.
+    With ``--debug`` nothing is left out.
     """
     if "--debug" in sys.argv:
         return
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     warnings.filterwarnings("ignore", category=FutureWarning)
     warnings.filterwarnings("ignore", category=DeprecationWarning)
-    sys.stderr.flush()
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
+    with silenced(2):
         import tensorflow  # noqa: F401
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)

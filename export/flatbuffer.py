@@ -114,7 +114,7 @@ def pack_model(model: Any, names: bool) -> bytes:
     if not names:
         for graph in model.subgraphs:
             for tensor in graph.tensors:
-                tensor.name = b""
+                tensor.name = None
     _share_tables(model)
     builder = _SharingBuilder()
     builder.Finish(model.Pack(builder), file_identifier=FILE_IDENTIFIER)
@@ -139,6 +139,29 @@ def operator_counts(model: Any) -> dict[str, int]:
 def tensor_types(model: Any) -> set[str]:
     """Names of the types that occur, e.g. {"INT8", "INT32"}."""
     return {_TYPE_NAMES[tensor.type] for graph in model.subgraphs for tensor in graph.tensors}
+
+
+_CHANNEL_AXIS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3}
+
+
+def uneven_convolutions(model: Any, ratio: float) -> list[str]:
+    """Names of the outputs of convolutions whose channels' float weights differ much in range.
+
+    Args:
+        model: a float model.
+        ratio: what counts as much: the widest channel's range over the median channel's.
+    """
+    graph, names = model.subgraphs[0], []
+    for operator in graph.operators:
+        axis = _CHANNEL_AXIS.get(operator_name(model, operator))
+        if axis is None:
+            continue
+        tensor = graph.tensors[operator.inputs[1]]
+        weights = model.buffers[tensor.buffer].data.view(np.float32).reshape(tensor.shape)
+        ranges = np.abs(np.moveaxis(weights, axis, 0)).reshape(weights.shape[axis], -1).max(axis=1)
+        if ranges.max() > ratio * np.median(ranges):
+            names.append(graph.tensors[operator.outputs[0]].name.decode())
+    return names
 
 
 def head_tensors(model: Any) -> list[str]:

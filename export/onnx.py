@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
@@ -19,6 +18,7 @@ from uml_tf.contract import CONTRACT
 from uml_tf.device.metadata import METADATA_NAME, FileMetadata
 from uml_tf.errors import UmlError
 from uml_tf.networks import UML
+from uml_tf.silence import silenced
 
 Array = NDArray[Any]
 
@@ -81,35 +81,41 @@ def _quantize(source: Path, target: Path, images: Array, batch: int) -> None:
     )
 
 
-def convert_onnx(model: UML, metadata: FileMetadata, batch: int, images: Array | None) -> bytes:
-    """The ONNX file, with the metadata in its properties.
+def convert_onnx(model: UML, quantize: str, batch: int, images: Array | None) -> bytes:
+    """The ONNX file, without metadata.
 
     Args:
         model: the network.
-        metadata: what the file says of itself; its ``quantize`` is "none" or "int8".
+        quantize: "none", or "int8" for explicit Q/DQ nodes.
         batch: the fixed batch size.
         images: ``(N, H, W, 3)`` in [0, 255] of the training set, for int8.
 
     Raises:
         UmlError: the conversion failed.
     """
-    if metadata.quantize not in ("none", "int8"):
-        raise UmlError(f"--onnx --quantize {metadata.quantize}: expected none or int8")
-    logging.getLogger("tf2onnx").setLevel(logging.ERROR)
-    logging.getLogger().setLevel(logging.ERROR)
+    if quantize not in ("none", "int8"):
+        raise UmlError(f"--onnx --quantize {quantize}: expected none or int8")
     signature = [tf.TensorSpec((batch, *model.image_size, 3), tf.float32, name=IMAGE)]
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "model.onnx"
         try:
-            model.export(path, format="onnx", opset_version=OPSET, input_signature=signature, verbose=False)
-            if metadata.quantize == "int8":
-                assert images is not None
-                _quantize(path, path.with_name("int8.onnx"), images, batch)
-                path = path.with_name("int8.onnx")
+            with silenced(1, 2):
+                model.export(
+                    path, format="onnx", opset_version=OPSET, input_signature=signature, verbose=False
+                )
+                if quantize == "int8":
+                    assert images is not None
+                    _quantize(path, path.with_name("int8.onnx"), images, batch)
+                    path = path.with_name("int8.onnx")
         except (ValueError, RuntimeError, tf.errors.OpError) as error:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise UmlError(f"export onnx: the conversion failed ({reason[:200]})") from error
-        proto = onnx.load(str(path))
+        return path.read_bytes()
+
+
+def add_onnx_metadata(data: bytes, metadata: FileMetadata) -> bytes:
+    """The ONNX file with the metadata in its properties, checked by onnx."""
+    proto = onnx.load_from_string(data)
     onnx.helper.set_model_props(proto, {METADATA_NAME: json.dumps(asdict(metadata))})
     onnx.checker.check_model(proto)
     return bytes(proto.SerializeToString())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import tempfile
 from collections.abc import Iterator
@@ -14,16 +13,25 @@ import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
-from uml_tf.export.flatbuffer import head_tensors, operator_counts, read_model, tensor_types
+from uml_tf.export.flatbuffer import (
+    head_tensors,
+    operator_counts,
+    read_model,
+    tensor_types,
+    uneven_convolutions,
+)
 
 from uml_tf.errors import UmlError
 from uml_tf.networks import UML
+from uml_tf.silence import silenced
 
 Quantization = Literal["none", "float16", "dynamic", "int8", "int8-logits"]
 QUANTIZATIONS: tuple[Quantization, ...] = ("none", "float16", "dynamic", "int8", "int8-logits")
 CALIBRATED = ("int8", "int8-logits")
 SIGNATURE = "serving_default"
 IMAGE = "image"
+# Widest channel over median channel: one scale costs the median channel log2 of it, in bits.
+_ONE_SCALE_UP_TO = 3.0
 
 
 @dataclass(frozen=True)
@@ -78,29 +86,39 @@ def _converter(folder: Path, spec: TFLiteSpec, images: NDArray[Any] | None) -> t
     return converter
 
 
-def _recipe(heads: list[str]) -> list[dict[str, Any]]:
+def _scope(names: list[str]) -> str:
+    """The quantizer's regular expression for the operators that write these tensors."""
+    return "|".join(f"(^|;){re.escape(name)}($|;)" for name in names)
+
+
+def _recipe(model: Any) -> list[dict[str, Any]]:
     """The quantizer's rules: int8 for all, but neither for the heads nor for input and output.
 
-    A convolution's weights have one scale, a depthwise convolution's nine weights a channel one each: in
-    a network of few channels a scale a channel is a tenth of the file, and was measured to keep no more.
+    Weights have a scale a channel only where the channels differ in range: in a network of few channels
+    the scales are a tenth of the file, and were measured to keep no more elsewhere.
     """
     from ai_edge_quantizer import qtyping, recipe
     from ai_edge_quantizer.algorithm_manager import AlgorithmName
     from ai_edge_quantizer.recipe_manager import RecipeManager
 
     every, config = qtyping.TFLOperationName, qtyping.TensorQuantizationConfig
-    one_scale = qtyping.OpQuantizationConfig(
-        activation_tensor_config=config(num_bits=8, symmetric=False),
-        weight_tensor_config=config(
-            num_bits=8, symmetric=True, granularity=qtyping.QuantGranularity.TENSORWISE
-        ),
-        compute_precision=qtyping.ComputePrecision.INTEGER,
-    )
+
+    def integer(granularity: Any) -> Any:
+        return qtyping.OpQuantizationConfig(
+            activation_tensor_config=config(num_bits=8, symmetric=False),
+            weight_tensor_config=config(num_bits=8, symmetric=True, granularity=granularity),
+            compute_precision=qtyping.ComputePrecision.INTEGER,
+        )
+
     rules = RecipeManager()
     rules.load_quantization_recipe(recipe.static_wi8_ai8())
-    rules.add_quantization_config(".*", every.CONV_2D, one_scale)
-    scope = "|".join(f"(^|;){re.escape(name)}($|;)" for name in heads)
-    for where, operation in ((scope, every.ALL_SUPPORTED), (".*", every.INPUT), (".*", every.OUTPUT)):
+    uneven = _scope(uneven_convolutions(model, _ONE_SCALE_UP_TO))
+    for operation in (every.CONV_2D, every.DEPTHWISE_CONV_2D):
+        rules.add_quantization_config(".*", operation, integer(qtyping.QuantGranularity.TENSORWISE))
+        if uneven:
+            rules.add_quantization_config(uneven, operation, integer(qtyping.QuantGranularity.CHANNELWISE))
+    heads = _scope(head_tensors(model))
+    for where, operation in ((heads, every.ALL_SUPPORTED), (".*", every.INPUT), (".*", every.OUTPUT)):
         rules.add_quantization_config(where, operation, algorithm_key=AlgorithmName.NO_QUANTIZE)
     return rules.get_quantization_recipe()
 
@@ -117,7 +135,7 @@ def _quantize_body(data: bytes, spec: TFLiteSpec, images: NDArray[Any]) -> bytes
     from ai_edge_quantizer.utils.qsv_utils import min_max_update
 
     rules = RecipeManager()
-    rules.load_quantization_recipe(_recipe(head_tensors(read_model(data))))
+    rules.load_quantization_recipe(_recipe(read_model(data)))
     calibrator = Calibrator(data, num_threads=2, qsv_update_func=min_max_update)
     # A list: the calibrator goes through it more than once.
     calibrator.calibrate({SIGNATURE: list(_samples(images, spec))}, rules)
@@ -142,6 +160,19 @@ def _check(data: bytes, model: keras.Model, spec: TFLiteSpec) -> None:
         raise UmlError("export int8: found no int8 tensor, expected an int8 body")
 
 
+def _converted(
+    source: keras.Model, spec: TFLiteSpec, size: tuple[int, int], images: NDArray[Any] | None
+) -> bytes:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "model"
+        _write_saved_model(source, size, spec, folder)
+        data: bytes = _converter(folder, spec, images).convert()
+    if spec.quantize == "int8":
+        assert images is not None
+        data = _quantize_body(data, spec, images)
+    return data
+
+
 def convert(model: UML, spec: TFLiteSpec, images: NDArray[Any] | None = None) -> bytes:
     """The TFLite file, without metadata.
 
@@ -156,15 +187,9 @@ def convert(model: UML, spec: TFLiteSpec, images: NDArray[Any] | None = None) ->
     if spec.quantize in CALIBRATED and (images is None or not len(images)):
         raise UmlError(f"--quantize {spec.quantize}: found no calibration image, expected some")
     source = model.logits_model if spec.quantize == "int8-logits" else model
-    logging.getLogger("absl").setLevel(logging.ERROR)
     try:
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name) / "model"
-            _write_saved_model(source, model.image_size, spec, folder)
-            data = _converter(folder, spec, images).convert()
-        if spec.quantize == "int8":
-            assert images is not None
-            data = _quantize_body(data, spec, images)
+        with silenced(1, 2):
+            data = _converted(source, spec, model.image_size, images)
     except (ValueError, RuntimeError, tf.errors.OpError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UmlError(f"export {spec.quantize}: the conversion failed ({reason[:200]})") from error

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from uml_tf.files import write_json
-from uml_tf.images import at_original_size, resize_antialiased, write_png
+from uml_tf.images import at_original_size, resize_antialiased
 from uml_tf.metrics.cup_to_disc import vertical_cup_to_disc_ratio
 from uml_tf.model_card import ModelCard
-from uml_tf.overlay import draw_outlines, uncertainty_map
 from uml_tf.referral import Decision, decide
 from uml_tf.regions import region_members
 
@@ -129,30 +126,3 @@ def predict_image(source: AnswerSource, image: Array, card: ModelCard) -> Predic
     seen = resize_antialiased(image, source.image_size)
     answers = {name: value[0] for name, value in source(seen[None]).items()}
     return interpret(answers, seen, (image.shape[0], image.shape[1]), card)
-
-
-def write_prediction(
-    folder: Path, stem: str, image_name: str, image: Array, answer: Prediction
-) -> list[Path]:
-    """Writes ``stem.json``, ``stem_mask.png``, ``stem_overlay.png`` and ``stem_uncertainty.png``.
-
-    Args:
-        folder: where.
-        stem: what the names begin with.
-        image_name: what the JSON calls the image.
-        image: RGB ``(H, W, 3)`` uint8, original size.
-        answer: what was said of it.
-    """
-    pictures = {
-        "mask": answer.mask,
-        "overlay": draw_outlines(image, answer.mask, fill=0.25),
-        "uncertainty": uncertainty_map(answer.mask_uncertainty),
-    }
-    written = []
-    for name, picture in pictures.items():
-        written.append(folder / f"{stem}_{name}.png")
-        write_png(written[-1], picture)
-    # The JSON comes last: where it is, everything is.
-    written.append(folder / f"{stem}.json")
-    write_json(written[-1], answer.to_dict(image_name))
-    return written

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import mlflow
@@ -38,8 +39,17 @@ def dataset_of(card: ModelCard) -> PreparedDataset:
     return dataset
 
 
-def log_export(run_id: str, folder: Path, kind: str, numbers: dict[str, float | None]) -> bool:
-    """Logs an exported folder and its fidelity to the run that trained the model.
+def log_export(
+    run_id: str, folder: Path, kind: str, files: Sequence[str], numbers: dict[str, float | None]
+) -> bool:
+    """Logs an exported folder's files and fidelity to the run that trained the model.
+
+    Args:
+        run_id: the run.
+        folder: what was written.
+        kind: the export's name, e.g. "tflite-int8".
+        files: names of the files to log, those that were not written left out.
+        numbers: name -> number.
 
     Returns:
         False where the store does not know the run; nothing is logged then.
@@ -53,5 +63,7 @@ def log_export(run_id: str, folder: Path, kind: str, numbers: dict[str, float | 
     for name, value in numbers.items():
         if value is not None:
             client.log_metric(run_id, f"export/{kind}/{name}", value)
-    client.log_artifacts(run_id, str(folder), f"exports/{kind}")
+    for file in files:
+        if (folder / file).exists():
+            client.log_artifact(run_id, str(folder / file), f"exports/{kind}")
     return True

@@ -1,0 +1,198 @@
+// The page: choose, drop or take an image; the exported network answers it here, in the browser.
+
+import { loadAndCompile, loadLiteRt, Tensor } from "@litertjs/core";
+import { classColour, css, drawOverlay, drawUncertainty } from "./drawing.js";
+import { decode, resizeAntialiased } from "./image.js";
+import { readMetadata } from "./metadata.js";
+import { interpret } from "./prediction.js";
+
+const MODEL = "../model.tflite";
+const EXAMPLE = "../example.png";
+const INPUT = "image";
+const TITLES = { accept: "Accept", refer: "Refer to a specialist", ungradable: "Ungradable: take another image" };
+
+const $ = (id) => document.getElementById(id);
+let metadata, network, answer, stream;
+
+function say(text, isError = false) {
+  $("status").textContent = text;
+  $("status").toggleAttribute("data-error", isError);
+}
+
+async function load() {
+  document.body.classList.add("loading");
+  const response = await fetch(MODEL);
+  if (!response.ok) throw new Error(`${MODEL}: HTTP ${response.status}`);
+  const data = new Uint8Array(await response.arrayBuffer());
+  metadata = await readMetadata(data);
+  await loadLiteRt(new URL("litert/", import.meta.url).href);
+  network = await loadAndCompile(data, { accelerator: "wasm" });
+  const { card, quantize, preset, image_size: [height, width] } = metadata;
+  $("model").textContent = `${preset} network, ${quantize === "none" ? "float32" : quantize}, reads ${width} x ${height}; ` +
+    `trained on ${card.dataset || "unnamed data"}${card.run_id ? `, run ${card.run_id.slice(0, 8)}` : ""}` +
+    (metadata.kept_by_force ? ". KEPT BY FORCE: it failed its fidelity check" : "");
+  $("use").textContent = metadata.intended_use;
+  for (const id of ["file", "camera", "example"]) $(id).disabled = false;
+  $("camera").hidden = !navigator.mediaDevices?.getUserMedia;
+  document.body.classList.remove("loading");
+}
+
+async function run(seen) {
+  const [height, width] = metadata.image_size;
+  const values = metadata.input_type === "uint8" ? Uint8Array.from(seen, (v) => Math.round(v)) : seen;
+  const input = new Tensor(values, [1, height, width, 3]);
+  const outputs = await network.run({ [INPUT]: input });
+  const answers = {};
+  for (const [name, tensor] of Object.entries(outputs)) {
+    answers[name] = await tensor.data();
+    tensor.delete();
+  }
+  input.delete();
+  return answers;
+}
+
+async function read(blob, name) {
+  try {
+    say("Reading the image…");
+    const image = await decode(blob);
+    const start = performance.now();
+    const seen = resizeAntialiased(image, metadata.image_size);
+    const answers = await run(seen);
+    answer = interpret(answers, seen, metadata.image_size, [image.height, image.width], metadata.card, name);
+    show(image, name);
+    say(`${name}: ${image.width} x ${image.height} pixels, ${Math.round(performance.now() - start)} ms`);
+  } catch (error) {
+    $("answer").hidden = true;
+    say(`${name}: ${error.message}`, true);
+  }
+}
+
+function swatch(colour) {
+  const square = document.createElement("span");
+  square.className = "swatch";
+  if (colour) square.style.background = colour;
+  else square.classList.add("doubt");
+  return square;
+}
+
+function showClass(json) {
+  $("class").textContent = `${json.class}, probability ${json.class_probability[json.class].toFixed(3)}`;
+  const parts = Object.entries(json.class_belief).map(([name, b], i) => [`belief in ${name}`, b, css(classColour(i + 3))]);
+  parts.push(["uncertainty", json.class_uncertainty, null]);
+  $("mass").replaceChildren(...parts.map(([, value, colour]) => {
+    const bar = document.createElement("span");
+    bar.style.flex = `${value} 0 0`;
+    if (colour) bar.style.background = colour;
+    else bar.className = "doubt";
+    return bar;
+  }));
+  const words = parts.map(([name, value]) => `${name} ${value.toFixed(3)}`);
+  $("mass").setAttribute("aria-label", words.join(", "));
+  $("mass-legend").replaceChildren(...parts.map(([, , colour], i) => {
+    const item = document.createElement("li");
+    item.append(swatch(colour), words[i]);
+    return item;
+  }));
+}
+
+function showRegions(json) {
+  const { pixel_classes: names } = metadata.card;
+  $("regions").replaceChildren(...Object.entries(json.pixels).map(([name, { area }]) => {
+    const row = document.createElement("tr");
+    const head = document.createElement("th");
+    head.scope = "row";
+    head.textContent = name;
+    const cell = document.createElement("td");
+    cell.textContent = area.toLocaleString("en");
+    row.append(head, cell);
+    return row;
+  }));
+  $("legend").replaceChildren(...names.slice(1).flatMap((name, i) => [swatch(css(classColour(i + 1))), name]));
+  const ratio = json.vertical_cup_to_disc_ratio;
+  $("ratio").textContent = ratio === undefined ? "" : `Vertical cup-to-disc ratio ${ratio.toFixed(2)}`;
+}
+
+function show(image, name) {
+  const { json, mask, uncertainty } = answer;
+  $("answer").hidden = false;
+  $("decision").dataset.action = json.decision;
+  $("action").textContent = TITLES[json.decision];
+  $("reason").textContent = `${json.reason}.`;
+  drawOverlay($("overlay"), image, mask);
+  const found = Object.entries(json.pixels).map(([region, { area }]) => `${region} ${area} pixels`).join(", ");
+  $("overlay").setAttribute("aria-label", `${name} with its regions outlined: ${found}`);
+  drawUncertainty($("uncertainty"), image.width, image.height, uncertainty);
+  $("uncertainty").setAttribute("aria-label", `Uncertainty of every pixel, mean ${json.mask_uncertainty.toFixed(3)}`);
+  showClass(json);
+  showRegions(json);
+}
+
+function download() {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([JSON.stringify(answer.json, null, 1)], { type: "application/json" }));
+  link.download = `${answer.json.image.replace(/\.[^.]*$/, "")}.json`;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href));
+}
+
+async function openCamera() {
+  try {
+    stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
+  } catch (error) {
+    say(`Camera: ${error.message}`, true);
+    return;
+  }
+  $("video").srcObject = stream;
+  await $("video").play();
+  $("viewfinder").hidden = false;
+  $("shoot").focus();
+}
+
+function closeCamera() {
+  stream?.getTracks().forEach((track) => track.stop());
+  $("viewfinder").hidden = true;
+  $("camera").focus();
+}
+
+async function shoot() {
+  const { videoWidth, videoHeight } = $("video");
+  const canvas = new OffscreenCanvas(videoWidth, videoHeight);
+  canvas.getContext("2d").drawImage($("video"), 0, 0);
+  closeCamera();
+  await read(await canvas.convertToBlob({ type: "image/png" }), "camera.png");
+}
+
+async function readExample() {
+  const response = await fetch(EXAMPLE);
+  await read(await response.blob(), "example.png");
+}
+
+function listen() {
+  $("file").addEventListener("change", (event) => {
+    const [file] = event.target.files;
+    event.target.value = ""; // so that the same file can be chosen again
+    if (file) read(file, file.name);
+  });
+  $("example").addEventListener("click", readExample);
+  $("camera").addEventListener("click", openCamera);
+  $("shoot").addEventListener("click", shoot);
+  $("close").addEventListener("click", closeCamera);
+  $("download").addEventListener("click", download);
+  document.addEventListener("dragover", (event) => {
+    event.preventDefault();
+    document.body.classList.add("dragging");
+  });
+  document.addEventListener("dragleave", () => document.body.classList.remove("dragging"));
+  document.addEventListener("drop", (event) => {
+    event.preventDefault();
+    document.body.classList.remove("dragging");
+    const [file] = event.dataTransfer.files;
+    if (file && network) read(file, file.name);
+  });
+}
+
+listen();
+load().catch((error) => {
+  $("model").textContent = "";
+  say(`The model cannot be used: ${error.message}`, true);
+});

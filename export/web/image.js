@@ -1,0 +1,96 @@
+// Images as the network sees them: RGB from 0 to 255, resized as in training.
+
+const SMALLEST_SIDE = 8;
+
+/** Decodes a Blob: {width, height, rgba}; EXIF orientation applied, colours as stored. */
+export async function decode(blob) {
+  let bitmap;
+  try {
+    bitmap = await createImageBitmap(blob, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
+  } catch {
+    throw new Error("This is not an image that the browser can decode");
+  }
+  const { width, height } = bitmap;
+  if (Math.min(width, height) < SMALLEST_SIDE) {
+    throw new Error(`The image has ${width} x ${height} pixels, at least ${SMALLEST_SIDE} on each side are needed`);
+  }
+  const canvas = new OffscreenCanvas(width, height);
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.drawImage(bitmap, 0, 0);
+  bitmap.close();
+  const rgba = context.getImageData(0, 0, width, height).data;
+  for (let i = 3; i < rgba.length; i += 4) {
+    if (rgba[i] < 255) throw new Error("The image has transparent parts, RGB or grey is needed");
+  }
+  return { width, height, rgba };
+}
+
+// For every target place the source places under a triangle filter, half-pixel centres.
+function triangle(source, target) {
+  const scale = source / target;
+  const support = Math.max(scale, 1);
+  return Array.from({ length: target }, (_, i) => {
+    const centre = (i + 0.5) * scale;
+    const first = Math.max(0, Math.ceil(centre - support - 0.5));
+    const last = Math.min(source - 1, Math.floor(centre + support - 0.5));
+    const weights = [];
+    let sum = 0;
+    for (let s = first; s <= last; s++) {
+      const weight = Math.max(0, 1 - Math.abs(s + 0.5 - centre) / support);
+      weights.push(weight);
+      sum += weight;
+    }
+    return { first, weights: weights.map((w) => w / sum) };
+  });
+}
+
+/** Antialiased resize of a decoded image to Float32Array (height, width, 3). */
+export function resizeAntialiased({ width, height, rgba }, [targetHeight, targetWidth]) {
+  const rows = triangle(height, targetHeight);
+  const columns = triangle(width, targetWidth);
+  const out = new Float32Array(targetHeight * targetWidth * 3);
+  const line = new Float64Array(width * 3);
+  rows.forEach(({ first, weights }, y) => {
+    line.fill(0);
+    weights.forEach((weight, k) => {
+      const start = (first + k) * width * 4;
+      for (let x = 0; x < width; x++) {
+        for (let c = 0; c < 3; c++) line[x * 3 + c] += weight * rgba[start + x * 4 + c];
+      }
+    });
+    columns.forEach((column, x) => {
+      for (let c = 0; c < 3; c++) {
+        let sum = 0;
+        column.weights.forEach((weight, k) => (sum += weight * line[(column.first + k) * 3 + c]));
+        out[(y * targetWidth + x) * 3 + c] = sum;
+      }
+    });
+  });
+  return out;
+}
+
+/**
+ * Walks over maps of depth D at size (h, w) as if resized bilinearly to (height, width):
+ * calls visit(place, values) for every pixel of the larger size, row by row.
+ */
+export function forEachResized(maps, [h, w], depth, [height, width], visit) {
+  const axis = (source, target) =>
+    Array.from({ length: target }, (_, i) => {
+      const at = Math.min(Math.max(((i + 0.5) * source) / target - 0.5, 0), source - 1);
+      const low = Math.floor(at);
+      return [low, Math.min(low + 1, source - 1), at - low];
+    });
+  const columns = axis(w, width);
+  const values = new Float32Array(depth);
+  axis(h, height).forEach(([top, bottom, down], y) => {
+    columns.forEach(([left, right, across], x) => {
+      for (let d = 0; d < depth; d++) {
+        const at = (row, column) => maps[(row * w + column) * depth + d];
+        const upper = at(top, left) * (1 - across) + at(top, right) * across;
+        const lower = at(bottom, left) * (1 - across) + at(bottom, right) * across;
+        values[d] = upper * (1 - down) + lower * down;
+      }
+      visit(y * width + x, values);
+    });
+  });
+}

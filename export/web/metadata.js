@@ -1,0 +1,83 @@
+// What a .tflite file says of itself, and whether it is still the file that was exported.
+
+const NAME = "uml_tf";
+const FORMAT = 1;
+const BEFORE_SEAL = '{"sha256": "'.length;
+const SEAL_LENGTH = 64;
+
+// The few steps through a FlatBuffer that lead to the metadata: a table's field, a vector's place.
+class Table {
+  constructor(view, place) {
+    this.view = view;
+    this.place = place;
+  }
+
+  field(index) {
+    const table = this.place - this.view.getInt32(this.place, true);
+    const slot = 4 + 2 * index;
+    if (slot >= this.view.getUint16(table, true)) return 0;
+    const offset = this.view.getUint16(table + slot, true);
+    return offset ? this.place + offset : 0;
+  }
+
+  target(index) {
+    const place = this.field(index);
+    return place ? place + this.view.getUint32(place, true) : 0;
+  }
+
+  tables(index) {
+    const vector = this.target(index);
+    const count = vector ? this.view.getUint32(vector, true) : 0;
+    return Array.from({ length: count }, (_, i) => {
+      const place = vector + 4 + 4 * i;
+      return new Table(this.view, place + this.view.getUint32(place, true));
+    });
+  }
+
+  bytes(index) {
+    const vector = this.target(index);
+    if (!vector) return null;
+    const length = this.view.getUint32(vector, true);
+    return new Uint8Array(this.view.buffer, this.view.byteOffset + vector + 4, length);
+  }
+}
+
+const MODEL = { buffers: 4, metadata: 6 };
+const BUFFER_DATA = 0;
+const METADATA = { name: 0, buffer: 1 };
+
+function metadataBytes(data) {
+  const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+  const model = new Table(view, view.getUint32(0, true));
+  for (const entry of model.tables(MODEL.metadata)) {
+    if (new TextDecoder().decode(entry.bytes(METADATA.name)) !== NAME) continue;
+    const place = entry.field(METADATA.buffer);
+    return model.tables(MODEL.buffers)[place ? view.getUint32(place, true) : 0].bytes(BUFFER_DATA);
+  }
+  return null;
+}
+
+/** Reads the metadata of a file (Uint8Array) after checking every byte of it; throws an Error. */
+export async function readMetadata(data) {
+  if (new TextDecoder().decode(data.subarray(4, 8)) !== "TFL3") throw new Error("model.tflite: not a TFLite file");
+  let text;
+  try {
+    text = metadataBytes(data);
+  } catch {
+    throw new Error("model.tflite: damaged or cut off");
+  }
+  if (!text) throw new Error("model.tflite: no uml-tf metadata in it");
+  if (!globalThis.crypto?.subtle) {
+    throw new Error("This page must come from localhost or over HTTPS: the browser cannot check the model otherwise");
+  }
+  const written = new TextDecoder().decode(text.subarray(BEFORE_SEAL, BEFORE_SEAL + SEAL_LENGTH));
+  const zeroed = data.slice();
+  const start = text.byteOffset - data.byteOffset + BEFORE_SEAL;
+  zeroed.fill("0".charCodeAt(0), start, start + SEAL_LENGTH);
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", zeroed));
+  const found = Array.from(digest, (b) => b.toString(16).padStart(2, "0")).join("");
+  if (found !== written) throw new Error("model.tflite: damaged or changed after its export (SHA-256 differs)");
+  const metadata = JSON.parse(new TextDecoder().decode(text));
+  if (metadata.format > FORMAT) throw new Error(`model.tflite: format ${metadata.format}, this page reads up to ${FORMAT}`);
+  return metadata;
+}

@@ -1,0 +1,48 @@
+"""The command of a device bundle: ``python run.py IMAGE``. NumPy, OpenCV and LiteRT alone."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from uml_tf.device.runtime import DeviceModel
+from uml_tf.errors import UmlError
+from uml_tf.prediction_files import predict_files
+
+
+def _arguments(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="run.py",
+        description="Read images with the exported network: class, mask, uncertainty and a decision.",
+    )
+    parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="PNG, JPEG, TIFF, BMP or WebP")
+    parser.add_argument(
+        "--out", type=Path, default=Path("answers"), help="folder for the answers  [default: answers]"
+    )
+    parser.add_argument("--threads", type=int, help="threads of the interpreter  [default: up to 4]")
+    return parser.parse_args(arguments)
+
+
+def _complain(line: str) -> None:
+    print(f"run.py: {line}", file=sys.stderr)
+
+
+def main(model: Path, arguments: list[str] | None = None) -> int:
+    """Reads each image with the model; JSON, mask, overlay and uncertainty map go to a folder.
+
+    Args:
+        model: the ``.tflite`` file.
+        arguments: of the command line; by default the process's own.
+
+    Returns:
+        The exit status: 1 when anything could not be read.
+    """
+    options = _arguments(arguments)
+    try:
+        network = DeviceModel(model, options.threads)
+        predict_files(network, network.card, options.images, options.out, print, _complain)
+    except UmlError as error:
+        _complain(str(error))
+        return 1
+    return 0
