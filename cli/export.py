@@ -38,6 +38,20 @@ def _check_options(target: str, options: dict[str, Any]) -> None:
     for name in ignored[target]:
         if options[name] not in (None, False):
             raise click.UsageError(f"--{name.replace('_', '-')}: not an option of --{target}")
+    if target == "onnx" and options["quantize"] not in (None, "none", "int8"):
+        raise click.UsageError(f"found {options['quantize']}, --onnx takes --quantize none or int8")
+
+
+def _check_data(options: dict[str, Any]) -> None:
+    """Refuses data that are not there, before the wait for TensorFlow."""
+    from uml_tf.export.calibration import calibration_files
+
+    from uml_tf.data.dataset import PreparedDataset
+
+    if options["verify"]:
+        PreparedDataset.open(options["verify"])
+    if options["calibration"]:
+        calibration_files(options["calibration"], options["calibration_images"])
 
 
 @click.command()
@@ -103,9 +117,11 @@ def export(
     _check_options(target, options)
     from uml_tf.cli.display import TerminalDisplay
     from uml_tf.cli.quiet import import_tensorflow
-
-    import_tensorflow()
     from uml_tf.export.fidelity import Tolerance
+
+    bars = Tolerance.parse(tolerance)
+    _check_data(options)
+    import_tensorflow()
     from uml_tf.export.run import ExportJob
     from uml_tf.export.run import export as run_export
     from uml_tf.export.tflite import TFLiteSpec
@@ -123,7 +139,7 @@ def export(
         calibration_images=options["calibration_images"],
         verify=options["verify"],
         split=options["verify_split"],
-        tolerance=Tolerance.parse(tolerance),
+        tolerance=bars,
         force=options["force"],
         example=options["example"],
         web=options["web"],
@@ -149,6 +165,7 @@ def _report(result: Any, options: dict[str, Any]) -> None:
     for line in result.broken:
         click.echo(f"tolerance not kept: {line}", err=True)
     if result.broken and not options["force"]:
+        click.echo("--quantize dynamic and float16 keep more", err=True)
         raise UmlError(f"export: refused, {result.folder} has the fidelity report alone")
     if result.deferred and not options["allow_deferred_build"]:
         raise UmlError("export --tensorrt: the build is deferred (--allow-deferred-build accepts that)")

@@ -39,6 +39,7 @@ _MODULES = (
     "prediction_files",
     "referral",
     "regions",
+    "silence",
 )
 _REQUIRED = ("ai-edge-litert", "numpy", "opencv-python-headless")
 # A zip entry must have a time; a fixed one makes equal runtimes equal files.

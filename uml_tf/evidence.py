@@ -62,6 +62,7 @@ def opinion_from_probability(probability: Any, xp: ModuleType = np) -> Opinion:
     what it leaves of the probability, so that the identity sum(belief) + uncertainty = 1 still holds.
     """
     classes = probability.shape[-1]
-    entropy = -xp.sum(probability * xp.log(probability + 1e-7), axis=-1, keepdims=True)
-    uncertainty = xp.clip(entropy / float(np.log(classes)), 1e-6, 1.0)
+    negative_entropy = xp.sum(probability * xp.log(probability + 1e-7), axis=-1, keepdims=True)
+    # A product, since TFLite's converter does not quantize a negation either.
+    uncertainty = xp.clip(negative_entropy * float(-1.0 / np.log(classes)), 1e-6, 1.0)
     return Opinion(probability, probability * (1.0 - uncertainty), uncertainty)

@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ai_edge_litert import schema_py_generated as schema
 
@@ -62,6 +62,15 @@ class FileMetadata:
     colour_order: str = "RGB"
     format: int = FORMAT
 
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> FileMetadata:
+        """From the buffer's JSON, tuples restored."""
+        values = {name: value for name, value in data.items() if name != "sha256"}
+        for key in ("image_size", "normalisation"):
+            values[key] = tuple(values[key])
+        values["card"] = ModelCard.from_dict(values["card"])
+        return cls(**values)
+
     def unsealed(self) -> bytes:
         """The buffer's content, with zeros in the seal's place."""
         text = json.dumps({"sha256": "0" * 64, **asdict(self)}, sort_keys=False)
@@ -116,12 +125,12 @@ def read_metadata(data: bytes, path: Path) -> FileMetadata:
     _check_seal(data, text, path)
     try:
         values = json.loads(text)
-        found = values["format"]
+        found = int(values["format"])
     except (ValueError, KeyError, TypeError) as error:
         raise UmlError(f"{path}: metadata: found no uml-tf format number") from error
     if found > FORMAT:
         raise UmlError(f"{path}: format: found {found}, expected at most {FORMAT}: use a newer uml-tf")
-    del values["sha256"]
-    for key in ("image_size", "normalisation"):
-        values[key] = tuple(values[key])
-    return FileMetadata(**{**values, "card": ModelCard.from_dict(values["card"])})
+    try:
+        return FileMetadata.from_dict(values)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UmlError(f"{path}: metadata: found fields unlike those of format {found} ({error})") from error

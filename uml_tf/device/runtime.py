@@ -16,6 +16,7 @@ from uml_tf.device.metadata import FileMetadata, read_metadata
 from uml_tf.errors import UmlError
 from uml_tf.images import read_image
 from uml_tf.prediction import Prediction, predict_image
+from uml_tf.silence import silenced
 
 Array = NDArray[Any]
 
@@ -49,8 +50,10 @@ class DeviceModel:
         self.image_size = self.metadata.image_size
         threads = threads or min(os.cpu_count() or 1, _MOST_THREADS)
         try:
-            self._interpreter = Interpreter(model_content=self._data, num_threads=threads)
-            self._run = self._interpreter.get_signature_runner(SIGNATURE)
+            with silenced(2):
+                self._interpreter = Interpreter(model_content=self._data, num_threads=threads)
+                self._interpreter.allocate_tensors()
+                self._run = self._interpreter.get_signature_runner(SIGNATURE)
         except (ValueError, RuntimeError) as error:
             reason = (str(error).splitlines() or [""])[0]
             raise UmlError(f"{path}: LiteRT cannot run it ({reason[:160]})") from error
