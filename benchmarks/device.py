@@ -1,0 +1,165 @@
+"""One edge network in every form side by side, and the released one: latency, cold start, size, memory.
+
+Run: ``python benchmarks/device.py [--size 256]``. The weights are random: no figure here depends on them.
+Latency is the best of many runs of one image, on 1 and on 2 threads. Cold start is a new process until its
+first answer, imports included; memory is that process's peak. The floor is the network's GFLOP
+(a multiply-add is 2) at the rate of a large float32 matrix product, measured in the same run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import tensorflow as tf
+from presets import best_time, gigaflop, matrix_gigaflops
+from uml_tf.export.onnx import OnnxModel
+from uml_tf.export.targets import OnnxTarget, TFLiteTarget
+from uml_tf.export.tflite import QUANTIZATIONS, TFLiteSpec
+
+from uml_tf.device.runtime import DeviceModel
+from uml_tf.model_card import ModelCard
+from uml_tf.networks import UML, preset
+
+CARD = ModelCard(("healthy", "ill"), ("background", "rim", "cup"))
+COLD = {
+    ".tflite": "from uml_tf.device.runtime import DeviceModel as M; m = M(p)",
+    ".onnx": "from uml_tf.export.onnx import OnnxModel as M; m = M(p.read_bytes())",
+    ".keras": "import keras, uml_tf.networks; n = keras.models.load_model(p); "
+    "m = lambda x: {k: v.numpy() for k, v in n(x, training=False).items()}; m.image_size = n.image_size",
+}
+PROBE = """
+import os, resource, sys; os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+from pathlib import Path; p = Path(sys.argv[1])
+import numpy as np
+{load}
+m(np.zeros((1, *m.image_size, 3), np.float32))["class_belief"]
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@dataclass
+class Row:
+    """One form's figures: seconds by thread count, bytes, seconds, MiB."""
+
+    name: str
+    latency: dict[int, float]
+    size: int
+    cold: float = 0.0
+    peak: float = 0.0
+
+
+def cold_start(path: Path) -> tuple[float, float]:
+    """Seconds of the fastest of three processes, and the peak memory in MiB."""
+    command = [sys.executable, "-c", PROBE.format(load=COLD[path.suffix]), str(path)]
+    peaks = []
+
+    def start() -> None:
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        peaks.append(int(done.stdout) / 1024)
+
+    return best_time(start, 2), max(peaks)
+
+
+def latencies(
+    open_with: Callable[[int], Callable[[np.ndarray], object]], image: np.ndarray
+) -> dict[int, float]:
+    """Best seconds by thread count."""
+    found = {}
+    for threads in (1, 2):
+        source = open_with(threads)
+        found[threads] = best_time(lambda s=source: s(image), 30)
+    return found
+
+
+def keras_row(model: UML, image: np.ndarray, folder: Path) -> tuple[Row, float]:
+    """The network itself, compiled, and its GFLOP."""
+    answer = tf.function(lambda x: model(x, training=False))
+    concrete = answer.get_concrete_function(tf.TensorSpec(image.shape, tf.float32))
+    tensor = tf.constant(image)
+    seconds = best_time(lambda: concrete(tensor)["class_belief"].numpy(), 5)
+    path = folder / f"{model.spec.preset}.keras"
+    model.save(path)
+    return Row(f"{model.spec.preset}, Keras", {2: seconds}, path.stat().st_size, *cold_start(path)), gigaflop(
+        concrete
+    )
+
+
+def exported_row(name: str, target: TFLiteTarget | OnnxTarget, image: np.ndarray, folder: Path) -> Row:
+    """One exported file."""
+    path = folder / f"{name}{Path(target.file_name).suffix}"
+    path.write_bytes(target.packed(kept_by_force=False))
+    if isinstance(target, TFLiteTarget):
+        found = latencies(lambda threads: DeviceModel(path, threads), image)
+    else:
+        found = latencies(lambda threads: OnnxModel(path.read_bytes(), threads), image)
+    return Row(name, found, path.stat().st_size, *cold_start(path))
+
+
+def network(name: str, size: int) -> UML:
+    """A preset with random weights."""
+    model = UML(preset(name), 2, 3, (size, size))
+    model.card = CARD
+    return model
+
+
+def rows(size: int, folder: Path) -> tuple[list[Row], float]:
+    """Everything measured; the edge network's GFLOP."""
+    rng = np.random.default_rng(0)
+    images = rng.uniform(0, 255, (8, size, size, 3)).astype(np.float32)
+    image = images[:1]
+    edge, released = network("edge", size), network("released", size)
+    released_row, _ = keras_row(released, image, folder)
+    edge_row, flop = keras_row(edge, image, folder)
+    found = [released_row]
+    found.append(
+        exported_row(
+            "released, TFLite float16", TFLiteTarget(released, TFLiteSpec("float16"), None), image, folder
+        )
+    )
+    found.append(edge_row)
+    for quantize in QUANTIZATIONS:
+        target = TFLiteTarget(edge, TFLiteSpec(quantize), images)
+        found.append(exported_row(f"edge, TFLite {quantize}", target, image, folder))
+    for quantize in ("none", "int8"):
+        target = OnnxTarget(edge, quantize, 1, images)
+        found.append(exported_row(f"edge, ONNX Runtime {quantize}", target, image, folder))
+    return found, flop
+
+
+def main() -> None:
+    """Measures and prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--size", type=int, default=256)
+    size = parser.parse_args().size
+    rate = matrix_gigaflops()
+    with tempfile.TemporaryDirectory() as name:
+        found, flop = rows(size, Path(name))
+    floor, slowest = flop / rate, found[0].latency[2]
+    print(f"{size} x {size}, one image, {os.cpu_count()} CPU cores, matrix product {rate:.0f} GFLOP/s;")
+    print(f"edge: {flop:.2f} GFLOP, floor {floor * 1e3:.1f} ms\n")
+    print(
+        "| form | 1 thread | 2 threads | to released in Keras | of the floor | cold start | file | peak memory |"
+    )
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    for row in found:
+        one = f"{row.latency[1] * 1e3:.1f} ms" if 1 in row.latency else ""
+        of_floor = f"{row.latency[2] / floor:.1f} x" if row.name.startswith("edge") else ""
+        two = f"{row.latency[2] * 1e3:.1f} ms"
+        print(
+            f"| {row.name} | {one} | {two} | {slowest / row.latency[2]:.0f} x as fast "
+            f"| {of_floor} | {row.cold:.2f} s | {row.size / 1e6:.2f} MB | {row.peak:.0f} MiB |"
+        )
+
+
+if __name__ == "__main__":
+    main()
