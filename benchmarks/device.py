@@ -38,12 +38,12 @@ COLD = {
     "m = lambda x: {k: v.numpy() for k, v in n(x, training=False).items()}; m.image_size = n.image_size",
 }
 PROBE = """
-import os, resource, sys; os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+import os, re, sys; os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 from pathlib import Path; p = Path(sys.argv[1])
 import numpy as np
 {load}
 m(np.zeros((1, *m.image_size, 3), np.float32))["class_belief"]
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(re.search(r"VmHWM:[^0-9]*([0-9]+)", Path("/proc/self/status").read_text())[1])
 """
 
 
@@ -147,10 +147,9 @@ def main() -> None:
     floor, slowest = flop / rate, found[0].latency[2]
     print(f"{size} x {size}, one image, {os.cpu_count()} CPU cores, matrix product {rate:.0f} GFLOP/s;")
     print(f"edge: {flop:.2f} GFLOP, floor {floor * 1e3:.1f} ms\n")
-    print(
-        "| form | 1 thread | 2 threads | to released in Keras | of the floor | cold start | file | peak memory |"
-    )
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    head = ("form", "1 thread", "2 threads", "to the first", "of floor", "cold start", "file", "peak memory")
+    print(f"| {' | '.join(head)} |")
+    print("|" + " --- |" * len(head))
     for row in found:
         one = f"{row.latency[1] * 1e3:.1f} ms" if 1 in row.latency else ""
         of_floor = f"{row.latency[2] / floor:.1f} x" if row.name.startswith("edge") else ""

@@ -59,6 +59,10 @@ class TerminalDisplay:
 
         return done
 
+    def begin_run(self, run_id: str) -> None:
+        """Says how to go on with the run."""
+        self.console.print(f"run {run_id}; Ctrl-C stops it, uml-tf train --resume {run_id} goes on")
+
     def begin_training(self, epochs: int, steps: int) -> None:
         """Begins the training's bar, one step at a time."""
         self._epochs, self._steps = epochs, steps

@@ -49,7 +49,7 @@ class _LazyGroup(click.Group):
             if ctx.params.get("debug"):
                 raise
             click.echo(f"uml-tf: {error}", err=True)
-            sys.exit(1)
+            sys.exit(error.exit_status)
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

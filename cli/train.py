@@ -51,22 +51,29 @@ def _overrides(options: dict[str, Any]) -> dict[str, Any]:
 @click.option("--class-weights", type=click.Choice(["none", "balanced"]), help="[default: none]")
 @click.option("--annealing-epochs", type=float, help="Epochs until the KL term counts in full.")
 @click.option("--masked-share", type=float, help="Share of each batch that has a mask, for mixed data sets.")
-def train(config: Path | None, **options: Any) -> None:
+@click.option(
+    "--resume", metavar="RUN|last", help="Go on with a training that was stopped or killed; no other option."
+)
+def train(config: Path | None, resume: str | None, **options: Any) -> None:
     """Train a joint network, evaluate it on the test split and keep everything in MLflow.
 
     Without arguments: synthetic fundus photographs and the edge network.
     """
-    settings = load_config(config, _overrides(options))
+    overrides = _overrides(options)
+    if resume and (config or overrides):
+        raise click.UsageError("--resume takes the run's own config, no other option")
+    settings = load_config(config, overrides)
     from uml_tf.cli.display import TerminalDisplay
     from uml_tf.cli.quiet import import_tensorflow
 
     import_tensorflow()
 
     from uml_tf.training.run import MODEL_FILE
+    from uml_tf.training.run import resume as resume_training
     from uml_tf.training.run import train as run_training
 
     with TerminalDisplay() as display:
-        result = run_training(settings, display)
+        result = resume_training(resume, display) if resume else run_training(settings, display)
     click.echo((result.folder / "metrics.md").read_text(encoding="utf-8"))
     click.echo(f"model     {result.folder / MODEL_FILE}")
     click.echo(f"numbers   {result.folder / 'metrics.json'}")

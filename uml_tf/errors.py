@@ -4,4 +4,6 @@ from __future__ import annotations
 
 
 class UmlError(Exception):
-    """Bad input or a state that stops the work; the CLI prints its message as one line and exits 1."""
+    """Bad input or a state that stops the work; the CLI prints its message as one line and exits with ``exit_status``."""
+
+    exit_status = 1

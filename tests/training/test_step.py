@@ -95,9 +95,9 @@ def test_patience_stops_and_the_best_epoch_is_kept(phantoms):
     loop = _loop(phantoms, config, step)
     reports = loop.run()
     # Nothing improves at such a rate but for batch statistics, so patience must end it before the epochs.
-    assert len(reports) == loop.best_epoch + 3 <= 6
+    assert len(reports) == loop.progress.best_epoch + 3 <= 6
     best = [r for r in reports if r.is_best][-1]
-    assert best.epoch == loop.best_epoch
+    assert best.epoch == loop.progress.best_epoch
     assert best.validation.score == max(r.validation.score for r in reports)
 
 

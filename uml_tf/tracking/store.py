@@ -17,11 +17,17 @@ from uml_tf.errors import UmlError
 EXPERIMENT = "uml-tf"
 FOLDER = "mlruns"
 FINISHED_TAG = "uml_tf.finished"
+CONFIG_FILE, CHECKPOINT_FILE = "config.yaml", "checkpoint.npz"
 
 
 def local_store() -> Path:
     """``mlruns/`` in the working folder: a SQLite database and the artifacts, all in it."""
     return Path.cwd() / FOLDER
+
+
+def run_folder(run_id: str) -> Path:
+    """Where a run's files lie on this machine's disk."""
+    return local_store() / "runs" / run_id
 
 
 @contextmanager
@@ -81,3 +87,27 @@ def last_run_id() -> str:
             f"model 'last': found no finished training run in {uri}, expected one (`uml-tf train`)"
         )
     return str(runs[0].info.run_id)
+
+
+def unfinished_run_id(reference: str) -> str:
+    """A training that can be gone on with: a run id, or "last" for the newest.
+
+    Raises:
+        UmlError: there is none, it is finished, or its checkpoint is not on this machine.
+    """
+    if reference == "last":
+        folders = sorted(
+            (local_store() / "runs").glob(f"*/{CHECKPOINT_FILE}"), key=lambda p: p.stat().st_mtime
+        )
+        if not folders:
+            raise UmlError(f"--resume last: found no checkpoint in {local_store() / 'runs'}, expected one")
+        return folders[-1].parent.name
+    try:
+        run = mlflow.get_run(reference)
+    except MlflowException as error:
+        raise UmlError(f"--resume {reference}: found no such run in {mlflow.get_tracking_uri()}") from error
+    if FINISHED_TAG in run.data.tags:
+        raise UmlError(f"--resume {reference}: found a finished training, expected one that was stopped")
+    if not (run_folder(reference) / CHECKPOINT_FILE).is_file():
+        raise UmlError(f"--resume {reference}: found no checkpoint of it on this machine")
+    return reference

@@ -1,11 +1,13 @@
-"""The epochs: train, validate, keep the best, stop early."""
+"""The epochs: train, validate, keep the best, stop early, go on after a stop."""
 
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +16,9 @@ from uml_tf.data.augmentation import Augmentation
 from uml_tf.data.pipeline import Examples, epoch_order, training_batches
 from uml_tf.errors import UmlError
 from uml_tf.evaluation.answers import Answerer
-from uml_tf.losses import TERMS
+from uml_tf.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from uml_tf.training.config import TrainingConfig
+from uml_tf.training.interruption import StoppedError
 from uml_tf.training.report import EpochReport
 from uml_tf.training.step import TrainStep
 from uml_tf.training.validation import Validation, validate
@@ -40,6 +43,9 @@ class Loop:
         train, val: the two splits.
         augmentation: or None.
         listener: told of every step and epoch.
+        checkpoint: where the state is kept after every epoch, or None.
+        stop: set by whoever wants the training to stop after the step that goes on.
+        progress: how far the training is.
     """
 
     config: TrainingConfig
@@ -49,24 +55,52 @@ class Loop:
     val: Examples
     augmentation: Augmentation | None
     listener: Listener = field(default_factory=Listener)
-    best_score: float = -math.inf
-    best_epoch: int = -1
-    _best_weights: list[Any] = field(default_factory=list)
+    checkpoint: Path | None = None
+    stop: threading.Event = field(default_factory=threading.Event)
+    progress: Progress = field(default_factory=Progress)
+
+    def restore(self) -> None:
+        """Goes back to where the checkpoint was written.
+
+        Raises:
+            UmlError: there is none, or it does not fit.
+        """
+        assert self.checkpoint is not None
+        self.progress = load_checkpoint(self.checkpoint, self.step)
 
     def run(self) -> list[EpochReport]:
-        """All epochs' reports, in order."""
-        reports: list[EpochReport] = []
-        for epoch in range(self.config.epochs):
-            reports.append(self._run_epoch(epoch))
-            self.listener.epoch(reports[-1])
-            patience = self.config.patience
-            if patience is not None and epoch - self.best_epoch >= patience:
-                break
-        self.step.model.set_weights(self._best_weights)
-        return reports
+        """All epochs' reports, in order.
 
-    def _run_epoch(self, epoch: int) -> EpochReport:
-        start = time.perf_counter()
+        Raises:
+            StoppedError: ``stop`` was set; the checkpoint holds everything.
+            UmlError: the loss is not finite.
+        """
+        self._keep()  # killed in its first epoch, a training can still be gone on with
+        while self.progress.epoch < self.config.epochs and not self._out_of_patience():
+            report = self._run_epoch()
+            self.listener.epoch(report)
+            self.progress.finish_epoch(report)
+            self._keep()
+            if self.stop.is_set():
+                self._stop()
+        self.step.model.set_weights(self.progress.best_weights)
+        return self.progress.reports
+
+    def _out_of_patience(self) -> bool:
+        patience = self.config.patience
+        last = self.progress.epoch - 1
+        return patience is not None and last - self.progress.best_epoch >= patience and last >= 0
+
+    def _keep(self) -> None:
+        if self.checkpoint is not None:
+            save_checkpoint(self.checkpoint, self.step, self.progress)
+
+    def _stop(self) -> None:
+        epoch, step = self.progress.epoch, self.progress.step
+        raise StoppedError(f"training: stopped after {epoch} epochs and {step} steps of the next, all saved")
+
+    def _run_epoch(self) -> EpochReport:
+        start, epoch = time.perf_counter(), self.progress.epoch
         losses = self._train_epoch(epoch)
         if self.step.average is None:
             validation, is_best = self._validate(epoch)
@@ -76,30 +110,41 @@ class Loop:
         rate = float(np.asarray(self.step.optimizer.learning_rate))
         return EpochReport(epoch, losses, validation, rate, time.perf_counter() - start, is_best)
 
-    def _train_epoch(self, epoch: int) -> dict[str, float]:
+    def _batches(self, epoch: int) -> Any:
+        """The epoch's batches that are still to be trained on."""
         config = self.config
         order = epoch_order(self.train, config.batch_size, config.seed, epoch, config.masked_share)
         if self.augmentation is not None:
             self.augmentation.start_epoch(epoch)
-        totals = dict.fromkeys(TERMS, 0.0)
+        # Skipped batches are still augmented: the random state must advance as it did.
         stream = training_batches(self.train, order, config.batch_size, self.augmentation)
-        for index, batch in enumerate(stream, start=1):
+        return stream.skip(self.progress.step)
+
+    def _train_epoch(self, epoch: int) -> dict[str, float]:
+        progress = self.progress
+        for batch in self._batches(epoch):
             terms = {name: float(value) for name, value in self.step(batch, epoch).items()}
             if not math.isfinite(terms["total"]):
                 raise UmlError(
-                    f"training: the loss is {terms['total']} at epoch {epoch + 1}, step {index}; "
+                    f"training: the loss is {terms['total']} at epoch {epoch + 1}, step {progress.step + 1}; "
                     "try a lower --learning-rate or --precision float32"
                 )
+            progress.step += 1
             for name, value in terms.items():
-                totals[name] += value
-            self.listener.step(epoch, index, {name: total / index for name, total in totals.items()})
-        return {name: total / index for name, total in totals.items()}
+                progress.totals[name] += value
+            means = {name: total / progress.step for name, total in progress.totals.items()}
+            self.listener.step(epoch, progress.step, means)
+            if self.stop.is_set():
+                self._keep()
+                self._stop()
+        return {name: total / progress.step for name, total in progress.totals.items()}
 
     def _validate(self, epoch: int) -> tuple[Validation, bool]:
         """Scores the weights that the model has now, and keeps them if they are the best."""
         validation = validate(self.answerer, self.val)
-        is_best = validation.score > self.best_score or not self._best_weights
+        progress = self.progress
+        is_best = validation.score > progress.best_score or not progress.best_weights
         if is_best:
-            self.best_score, self.best_epoch = validation.score, epoch
-            self._best_weights = self.step.model.get_weights()
+            progress.best_score, progress.best_epoch = validation.score, epoch
+            progress.best_weights = self.step.model.get_weights()
         return validation, is_best

@@ -1,0 +1,125 @@
+"""From a config to everything that trains: data, network, loss, optimizer, loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from uml_tf.data.augmentation import Augmentation
+from uml_tf.data.dataset import PreparedDataset
+from uml_tf.data.phantom import PhantomOptions, generate_phantoms
+from uml_tf.data.pipeline import Examples, epoch_order
+from uml_tf.errors import UmlError
+from uml_tf.evaluation.answers import Answerer
+from uml_tf.losses import LossSpec
+from uml_tf.networks import UML, NetworkSpec, preset, without
+from uml_tf.networks.encoders import EncoderSpec
+from uml_tf.networks.encoders.weights import load_encoder_weights
+from uml_tf.tracking.store import local_store
+from uml_tf.training.averaging import WeightAverage
+from uml_tf.training.config import TrainingConfig
+from uml_tf.training.display import Display
+from uml_tf.training.loop import Loop
+from uml_tf.training.schedule import HoldThenPolynomial, ScheduleSpec
+from uml_tf.training.step import StepSpec, TrainStep
+
+
+def open_dataset(config: TrainingConfig, display: Display) -> PreparedDataset:
+    """The config's data set; without one, phantoms, drawn once and kept beside the runs."""
+    if config.data is not None:
+        return PreparedDataset.open(config.data)
+    p = config.phantoms
+    folder = local_store() / "phantoms" / f"{p.images}-{p.size}-seed{p.seed}"
+    if not folder.exists():
+        options = PhantomOptions(images=p.images, seed=p.seed, size=p.size)
+        generate_phantoms(folder, options, display.stage("drawing phantoms", p.images))
+    return PreparedDataset.open(folder)
+
+
+def network_spec(config: TrainingConfig) -> NetworkSpec:
+    """The config's preset, with its own encoders and its ablated parts off."""
+    spec = preset(config.preset)
+    if config.class_encoder:
+        spec = replace(spec, class_encoder=EncoderSpec(config.class_encoder))
+    if config.segmentation_encoder:
+        spec = replace(spec, segmentation_encoder=EncoderSpec(config.segmentation_encoder))
+    return without(spec, *config.without)
+
+
+def loss_spec(config: TrainingConfig, spec: NetworkSpec, labels: np.ndarray, classes: int) -> LossSpec:
+    """The joint loss of a resolved config; class weights from the training labels."""
+    weights = None
+    if config.loss.class_weights == "balanced":
+        counts = np.bincount(labels[labels >= 0], minlength=classes)
+        weights = tuple((counts.sum() / (classes * np.maximum(counts, 1))).tolist())
+    return LossSpec(
+        config.loss.cls,
+        config.loss.seg,
+        config.loss.mut,
+        config.loss.annealing_epochs,
+        config.loss.segmentation or "dice+ce",
+        spec.ablation.evidential,
+        weights,
+        config.loss.skip_absent,
+    )
+
+
+def _optimizer(config: TrainingConfig, steps_per_epoch: int) -> keras.optimizers.Optimizer:
+    schedule = HoldThenPolynomial(
+        ScheduleSpec(
+            config.learning_rate or 1e-4,
+            steps_per_epoch,
+            config.epochs,
+            config.hold_epochs or 0,
+            config.warmup_epochs,
+        )
+    )
+    adam = keras.optimizers.Adam(schedule)
+    if config.precision == "mixed_float16":
+        return keras.optimizers.LossScaleOptimizer(adam)
+    return adam
+
+
+@contextmanager
+def _precision(policy: str) -> Iterator[None]:
+    previous = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(previous)
+
+
+def build_loop(
+    config: TrainingConfig, dataset: PreparedDataset, splits: dict[str, Examples], display: Display
+) -> Loop:
+    """Network, step and loop of a resolved config."""
+    keras.utils.set_random_seed(config.seed)
+    spec, info = network_spec(config), dataset.info
+    size = (config.image_size, config.image_size)
+    train = splits["train"]
+    if not (train.labels >= 0).any() and not train.has_mask.any():
+        raise UmlError(f"{dataset.root}: split 'train' has neither labels nor masks")
+    with _precision(config.precision):
+        published = config.encoder_weights if config.encoder_weights == "imagenet" else None
+        model = UML(spec, len(info.image_classes), len(info.pixel_classes), size, published)
+    if config.encoder_weights and not published:
+        load_encoder_weights(model, Path(config.encoder_weights))
+    steps = len(epoch_order(train, config.batch_size, config.seed, 0, config.masked_share))
+    steps //= config.batch_size
+    average = WeightAverage(model.variables, config.averaging) if config.averaging else None
+    step = TrainStep(
+        model,
+        _optimizer(config, steps),
+        loss_spec(config, spec, train.labels, len(info.image_classes)),
+        StepSpec(config.weight_decay, config.gradient_clip, config.jit),
+        average,
+    )
+    display.begin_training(config.epochs, steps)
+    augmentation = Augmentation(config.augmentation, config.seed)
+    return Loop(config, step, Answerer(model), train, splits["val"], augmentation)

@@ -1,0 +1,115 @@
+"""Everything that a training needs to go on as if it had never stopped, in one file."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uml_tf.errors import UmlError
+from uml_tf.files import replacing
+from uml_tf.losses import TERMS
+from uml_tf.training.report import EpochReport
+from uml_tf.training.step import TrainStep
+from uml_tf.training.validation import Validation
+
+Array = NDArray[Any]
+
+FORMAT = 1
+
+
+@dataclass
+class Progress:
+    """How far a training is.
+
+    Attributes:
+        epoch: the epoch that goes on, from 0.
+        step: its steps that are done.
+        totals: the sums of each loss term over them.
+        reports: the finished epochs.
+        best_score, best_epoch: of the finished epochs; -inf and -1 before the first.
+        best_weights: the model's weights then.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    totals: dict[str, float] = field(default_factory=lambda: dict.fromkeys(TERMS, 0.0))
+    reports: list[EpochReport] = field(default_factory=list)
+    best_score: float = float("-inf")
+    best_epoch: int = -1
+    best_weights: list[Array] = field(default_factory=list)
+
+    def finish_epoch(self, report: EpochReport) -> None:
+        """Goes on to the next epoch."""
+        self.reports.append(report)
+        self.epoch, self.step = self.epoch + 1, 0
+        self.totals = dict.fromkeys(TERMS, 0.0)
+
+
+def _variables(step: TrainStep) -> dict[str, list[Any]]:
+    """All state outside ``Progress``: weights, dropout's random streams, moments, moving average."""
+    average = step.average
+    return {
+        "model": list(step.model.variables),
+        "optimizer": list(step.optimizer.variables),
+        "average": [*average.shadow, average.steps] if average is not None else [],
+    }
+
+
+def save_checkpoint(path: Path, step: TrainStep, progress: Progress) -> None:
+    """Writes the training's whole state, atomically.
+
+    Raises:
+        UmlError: the disk is full or cannot be written to; an earlier checkpoint stays.
+    """
+    values = {**_variables(step), "best": progress.best_weights}
+    arrays: dict[str, Any] = {
+        f"{part}/{index}": np.asarray(variable)
+        for part, variables in values.items()
+        for index, variable in enumerate(variables)
+    }
+    rest = asdict(progress)
+    del rest["best_weights"]
+    arrays["progress"] = np.frombuffer(json.dumps({"format": FORMAT, **rest}).encode(), np.uint8)
+    with replacing(path) as temporary:
+        np.savez(temporary, **arrays)
+
+
+def _progress(data: dict[str, Any], best: list[Array]) -> Progress:
+    reports = []
+    for report in data.pop("reports"):
+        validation = report.pop("validation")
+        validation["dice"] = tuple(validation["dice"])
+        reports.append(EpochReport(**report, validation=Validation(**validation)))
+    return Progress(**data, reports=reports, best_weights=best)
+
+
+def load_checkpoint(path: Path, step: TrainStep) -> Progress:
+    """Puts the saved state into a freshly built step.
+
+    Raises:
+        UmlError: there is no checkpoint, it is damaged, or it is of another network.
+    """
+    if not path.is_file():
+        raise UmlError(f"{path}: no such file, expected the checkpoint of an unfinished training")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        data = json.loads(arrays.pop("progress").tobytes())
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise UmlError(f"{path}: cannot be read as a checkpoint ({error})") from error
+    if data.pop("format") != FORMAT:
+        raise UmlError(f"{path}: format: expected {FORMAT}: use the uml-tf that wrote it")
+    for part, variables in _variables(step).items():
+        found = sum(name.startswith(f"{part}/") for name in arrays)
+        if found != len(variables):
+            raise UmlError(f"{path}: {part}: found {found} arrays, expected {len(variables)}")
+        for index, variable in enumerate(variables):
+            variable.assign(arrays[f"{part}/{index}"])
+    best = [arrays[f"best/{index}"] for index in range(sum(n.startswith("best/") for n in arrays))]
+    return _progress(data, best)
