@@ -4,6 +4,10 @@ from __future__ import annotations
 
 
 class UmlError(Exception):
-    """Bad input or a state that stops the work; the CLI prints its message as one line and exits with ``exit_status``."""
+    """Bad input or a state that stops the work; the CLI prints its message as one line.
+
+    Attributes:
+        exit_status: the CLI's exit status then.
+    """
 
     exit_status = 1

@@ -23,62 +23,78 @@ SMALLEST_SIDE = 8
 _LARGEST_PIXELS = 200_000_000
 
 
-def _read_bytes(path: Path) -> Array:
+def _read_bytes(path: Path) -> bytes:
     if path.is_dir():
         raise UmlError(f"{path}: found a directory, expected an image file")
     try:
-        data = np.fromfile(path, np.uint8)
+        return path.read_bytes()
     except FileNotFoundError:
         raise UmlError(f"{path}: no such file, expected an image") from None
     except OSError as error:
         raise UmlError(f"{path}: cannot be read ({error.strerror or error})") from error
-    if data.size == 0:
-        raise UmlError(f"{path}: found an empty file, expected an image")
-    return data
 
 
-def _decode(path: Path, flags: int) -> Array:
-    data = _read_bytes(path)
+def _decode(data: Array, flags: int, name: str) -> Array:
     if data[:2].tobytes() == b"\xff\xd8" and b"\xff\xd9" not in data[-4096:].tobytes():
         # OpenCV fills the missing half of a cut JPEG with grey and says nothing.
-        raise UmlError(f"{path}: found a truncated JPEG (no end marker), expected a whole image")
+        raise UmlError(f"{name}: found a truncated JPEG (no end marker), expected a whole image")
     try:
         image = cv2.imdecode(data, flags)
     except cv2.error:
         image = None
     if image is None:
-        raise UmlError(f"{path}: not an image that can be decoded, expected PNG, JPEG, TIFF, BMP or WebP")
+        raise UmlError(f"{name}: not an image that can be decoded, expected PNG, JPEG, TIFF, BMP or WebP")
     if image.size > _LARGEST_PIXELS * 4:
-        raise UmlError(f"{path}: found {image.shape[1]} x {image.shape[0]} pixels, expected fewer")
+        raise UmlError(f"{name}: found {image.shape[1]} x {image.shape[0]} pixels, expected fewer")
     return image
 
 
-def read_image(path: Path) -> Array:
-    """Reads any usual image as RGB ``(H, W, 3)`` uint8, EXIF orientation applied.
+# Of the formats that can say how the camera was held: the first bytes.
+_MAY_BE_TURNED = (b"\xff\xd8", b"II*\0", b"MM\0*", b"RIFF")
+
+
+def decode_image(data: bytes, name: str) -> Array:
+    """Any usual encoded image as RGB ``(H, W, 3)`` uint8, EXIF orientation applied.
 
     Grey becomes three equal channels; an alpha channel or more than 8 bits is refused rather than
     guessed at, because dropping either changes what the network sees.
 
+    Args:
+        data: the file's content.
+        name: for messages.
+
     Raises:
-        UmlError: the file is missing, not an image, cut off, too small, 16-bit or has alpha.
+        UmlError: it is not an image, cut off, too small, 16-bit or has alpha.
     """
-    header = _decode(path, cv2.IMREAD_UNCHANGED)
-    if header.dtype != np.uint8:
-        raise UmlError(f"{path}: found {header.dtype} pixels, expected 8-bit; rescale the image first")
-    if header.ndim == 3 and header.shape[2] == 4:
-        if int(header[..., 3].min()) < 255:
-            raise UmlError(f"{path}: found a transparent alpha channel, expected RGB or grey")
-        header = np.ascontiguousarray(header[..., :3])
-    if min(header.shape[:2]) < SMALLEST_SIDE:
-        height, width = header.shape[:2]
+    content = np.frombuffer(data, np.uint8)
+    if not content.size:
+        raise UmlError(f"{name}: found an empty file, expected an image")
+    image = _decode(content, cv2.IMREAD_UNCHANGED, name)
+    if image.dtype != np.uint8:
+        raise UmlError(f"{name}: found {image.dtype} pixels, expected 8-bit; rescale the image first")
+    if image.ndim == 3 and image.shape[2] == 4:
+        if int(image[..., 3].min()) < 255:
+            raise UmlError(f"{name}: found a transparent alpha channel, expected RGB or grey")
+        image = np.ascontiguousarray(image[..., :3])
+    if min(image.shape[:2]) < SMALLEST_SIDE:
+        height, width = image.shape[:2]
         raise UmlError(
-            f"{path}: found {width} x {height} pixels, expected at least {SMALLEST_SIDE} on each side"
+            f"{name}: found {width} x {height} pixels, expected at least {SMALLEST_SIDE} on each side"
         )
-    if path.suffix.lower() in (".jpg", ".jpeg", ".tif", ".tiff", ".webp"):
-        header = _decode(path, cv2.IMREAD_COLOR)  # IMREAD_UNCHANGED ignores the EXIF orientation
-    if header.ndim == 2 or header.shape[2] == 1:
-        return cv2.cvtColor(header, cv2.COLOR_GRAY2RGB)
-    return cv2.cvtColor(header, cv2.COLOR_BGR2RGB)
+    if data.startswith(_MAY_BE_TURNED):
+        image = _decode(content, cv2.IMREAD_COLOR, name)  # IMREAD_UNCHANGED ignores the EXIF orientation
+    if image.ndim == 2 or image.shape[2] == 1:
+        return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def read_image(path: Path) -> Array:
+    """Reads an image file; see ``decode_image``.
+
+    Raises:
+        UmlError: the file is missing, or as ``decode_image``.
+    """
+    return decode_image(_read_bytes(path), str(path))
 
 
 def read_mask(path: Path) -> Array:
@@ -87,7 +103,7 @@ def read_mask(path: Path) -> Array:
     Raises:
         UmlError: missing, not an image, not 8-bit, or with colours that differ between channels.
     """
-    mask = _decode(path, cv2.IMREAD_UNCHANGED)
+    mask = _decode(np.frombuffer(_read_bytes(path), np.uint8), cv2.IMREAD_UNCHANGED, str(path))
     if mask.dtype != np.uint8:
         raise UmlError(f"{path}: found {mask.dtype} pixels, expected an 8-bit mask")
     if mask.ndim == 3:
@@ -97,12 +113,17 @@ def read_mask(path: Path) -> Array:
     return np.ascontiguousarray(mask)
 
 
-def write_png(path: Path, image: Array) -> None:
-    """Writes ``(H, W)`` or RGB ``(H, W, 3)`` uint8 as PNG, atomically."""
+def encode_png(image: Array) -> bytes:
+    """``(H, W)`` or RGB ``(H, W, 3)`` uint8 as the content of a PNG file."""
     data = image if image.ndim == 2 else cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2BGR)
     _, encoded = cv2.imencode(".png", data)
+    return encoded.tobytes()
+
+
+def write_png(path: Path, image: Array) -> None:
+    """Writes ``(H, W)`` or RGB ``(H, W, 3)`` uint8 as PNG, atomically."""
     with replacing(path) as temporary:
-        temporary.write_bytes(encoded.tobytes())
+        temporary.write_bytes(encode_png(image))
 
 
 @lru_cache(maxsize=64)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mlflow
 from mlflow.exceptions import MlflowException
-from mlflow.models import infer_signature
+from mlflow.models import ModelSignature, infer_signature
+from mlflow.types.schema import DataType, ParamSchema, ParamSpec
 from numpy.typing import NDArray
 
 from uml_tf.errors import UmlError
+from uml_tf.images import encode_png
 from uml_tf.model_card import ModelCard
 from uml_tf.tracking.store import last_run_id, use_store
 
@@ -22,25 +25,30 @@ MODEL_NAME = "model"
 _REQUIRED = ("tensorflow", "keras", "keras-cv", "tensorflow-probability", "tf-keras", "numpy")
 
 
-def log_model(model: UML, example: NDArray[Any]) -> str:
-    """Logs a model to the active run, with signature and input example.
+def log_model(keras_file: Path, image: NDArray[Any], answers: dict[str, NDArray[Any]]) -> str:
+    """Logs a model to the active run as MLflow serves it, with signature and input example.
 
     Args:
-        model: the network.
-        example: ``(1, H, W, 3)`` float32 image in [0, 255].
+        keras_file: the network.
+        image: ``(H, W, 3)`` RGB uint8, for the example.
+        answers: the contract's answers, for the signature.
 
     Returns:
         Its MLflow model URI.
     """
-    import keras
+    from uml_tf.tracking import served
 
-    keras.config.disable_interactive_logging()  # MLflow tries the example: no bar for one image
-    answers = {name: value.numpy() for name, value in model(example, training=False).items()}
-    info = mlflow.tensorflow.log_model(
-        model,
+    encoded = base64.b64encode(encode_png(image)).decode()
+    info = mlflow.pyfunc.log_model(
         name=MODEL_NAME,
-        signature=infer_signature(example, answers),
-        input_example=example,
+        python_model=served.__file__,
+        artifacts={served.KERAS_ARTIFACT: str(keras_file)},
+        # No schema of the input: encoded images and arrays are both welcome.
+        signature=ModelSignature(
+            outputs=infer_signature(image, answers).outputs,
+            params=ParamSchema([ParamSpec("maps", DataType.boolean, True)]),
+        ),
+        input_example=[encoded],
         pip_requirements=[f"{name}=={version(name)}" for name in _REQUIRED],
     )
     return str(info.model_uri)

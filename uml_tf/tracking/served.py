@@ -1,0 +1,120 @@
+"""The logged model as MLflow serves it: encoded images or arrays in, the output contract out.
+
+MLflow runs this file when it loads the model; the last line says what it loads.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import BAD_REQUEST
+from mlflow.pyfunc import PythonModel, PythonModelContext
+from numpy.typing import NDArray
+
+from uml_tf.errors import UmlError
+from uml_tf.images import SMALLEST_SIDE, decode_image, resize_antialiased
+
+Array = NDArray[Any]
+
+KERAS_ARTIFACT = "keras"
+_EXPECTED = "expected encoded images (bytes, or base64 text) or an array (N, H, W, 3) in [0, 255]"
+
+
+def _one(value: Any, name: str) -> Array:
+    """An encoded image, as bytes or as base64 text."""
+    if isinstance(value, str):
+        try:
+            value = base64.b64decode(value, validate=True)
+        except binascii.Error as error:
+            raise UmlError(f"{name}: found text that is not base64, {_EXPECTED}") from error
+    if not isinstance(value, bytes | bytearray):
+        raise UmlError(f"{name}: found {type(value).__name__}, {_EXPECTED}")
+    return decode_image(bytes(value), name)
+
+
+def read_images(data: Any) -> list[Array]:
+    """The images of a request.
+
+    Args:
+        data: a data frame with the images in its first column; a list or an array of encoded images;
+            an array ``(N, H, W, 3)``, or ``(H, W, 3)`` for one image, in [0, 255].
+
+    Raises:
+        UmlError: it is none of these, or an image cannot be decoded.
+    """
+    if isinstance(data, dict) and len(data) == 1:
+        (data,) = data.values()
+    if isinstance(data, pd.DataFrame):
+        data = list(data.iloc[:, 0]) if data.shape[1] else []
+    if isinstance(data, str | bytes):
+        data = [data]
+    try:
+        array = np.asarray(data)
+    except ValueError as error:
+        raise UmlError(f"request: found images of different sizes, {_EXPECTED}") from error
+    if array.dtype.kind in "uif" and array.ndim in (3, 4) and array.shape[-1] == 3:
+        images = array if array.ndim == 4 else array[None]
+        if min(images.shape[1:3]) < SMALLEST_SIDE or not len(images):
+            raise UmlError(f"request: found an array of shape {array.shape}, {_EXPECTED}")
+        if not np.isfinite(images).all() or images.min() < 0 or images.max() > 255:
+            raise UmlError(f"request: found values outside [0, 255], {_EXPECTED}")
+        return list(images)
+    if array.dtype.kind not in "OSU" or array.size == 0:
+        raise UmlError(f"request: found {array.dtype} of shape {array.shape}, {_EXPECTED}")
+    return [_one(value, f"image {index}") for index, value in enumerate(data)]
+
+
+class RequestError(MlflowException):
+    """A bad request: HTTP 400 with its own line alone, where MLflow's server would repeat the request."""
+
+    def __init__(self, line: str) -> None:
+        super().__init__(line, error_code=BAD_REQUEST)
+        self._line = line
+
+    def serialize_as_json(self) -> str:
+        """What the server answers."""
+        self.message = self._line
+        return str(super().serialize_as_json())
+
+
+class ServedNetwork(PythonModel):
+    """Answers requests with the contract (DESIGN.md, section 3) at the network's input size."""
+
+    def load_context(self, context: PythonModelContext) -> None:
+        """Opens and compiles the network."""
+        from uml_tf.evaluation.answers import Answerer
+        from uml_tf.tracking.models import load_model
+
+        self._answerer = Answerer(load_model(context.artifacts[KERAS_ARTIFACT]), batch_size=1)
+
+    # Without type hints: MLflow would take them for a schema of the input, and both kinds are welcome.
+    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
+        """The contract's arrays, one row an image.
+
+        Args:
+            context: MLflow's.
+            model_input: see ``read_images``.
+            params: "maps": whether the maps of the mask are answered too.
+
+        Raises:
+            RequestError: the images cannot be read.
+        """
+        from uml_tf.evaluation.source import answer_all
+
+        try:
+            images = read_images(model_input)
+        except UmlError as error:
+            raise RequestError(str(error)) from error
+        size = self._answerer.image_size
+        answers = answer_all(self._answerer, np.stack([resize_antialiased(i, size) for i in images]))
+        maps = (params or {}).get("maps", True)
+        return {name: value for name, value in answers.items() if maps or not name.startswith("mask_")}
+
+
+mlflow.models.set_model(ServedNetwork())
