@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from uml_tf.training.cluster import announce_workers
 from uml_tf.training.config import load_config
 
 _SECTION = {"class_weights": "loss", "annealing_epochs": "loss"}
@@ -51,17 +52,32 @@ def _overrides(options: dict[str, Any]) -> dict[str, Any]:
 @click.option("--class-weights", type=click.Choice(["none", "balanced"]), help="[default: none]")
 @click.option("--annealing-epochs", type=float, help="Epochs until the KL term counts in full.")
 @click.option("--masked-share", type=float, help="Share of each batch that has a mask, for mixed data sets.")
+@click.option("--jit", is_flag=True, default=None, help="Compile the step with XLA; for GPUs.")
 @click.option(
-    "--resume", metavar="RUN|last", help="Go on with a training that was stopped or killed; no other option."
+    "--resume",
+    metavar="RUN|last",
+    help="Go on with a training that was stopped or killed; with no other option but --workers.",
 )
-def train(config: Path | None, resume: str | None, **options: Any) -> None:
+@click.option(
+    "--workers",
+    metavar="HOST:PORT,...",
+    help="Train on several machines: every worker's address, the same list on each; the first keeps the run.",
+)
+@click.option("--index", type=int, help="Which of the workers this is, from 0.")
+def train(
+    config: Path | None, resume: str | None, workers: str | None, index: int | None, **options: Any
+) -> None:
     """Train a joint network, evaluate it on the test split and keep everything in MLflow.
 
-    Without arguments: synthetic fundus photographs and the edge network.
+    Without arguments: synthetic fundus photographs and the edge network. All GPUs of the machine are used.
     """
     overrides = _overrides(options)
     if resume and (config or overrides):
         raise click.UsageError("--resume takes the run's own config, no other option")
+    if (workers is None) != (index is None):
+        raise click.UsageError("--workers and --index go together")
+    if workers is not None and index is not None:
+        announce_workers(workers.split(","), index)
     settings = load_config(config, overrides)
     from uml_tf.cli.display import TerminalDisplay
     from uml_tf.cli.quiet import import_tensorflow
@@ -74,6 +90,9 @@ def train(config: Path | None, resume: str | None, **options: Any) -> None:
 
     with TerminalDisplay() as display:
         result = resume_training(resume, display) if resume else run_training(settings, display)
+    if result is None:
+        click.echo(f"worker {index}: done; the chief keeps the run")
+        return
     click.echo((result.folder / "metrics.md").read_text(encoding="utf-8"))
     click.echo(f"model     {result.folder / MODEL_FILE}")
     click.echo(f"numbers   {result.folder / 'metrics.json'}")

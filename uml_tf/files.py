@@ -60,6 +60,18 @@ def new_folder(path: Path) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
+def read_text(path: Path) -> str:
+    """UTF-8 text.
+
+    Raises:
+        UmlError: the file is not there, cannot be read or is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UmlError(f"{path}: cannot be read ({error})") from error
+
+
 def write_text(path: Path, text: str) -> None:
     """Writes UTF-8 text atomically."""
     with replacing(path) as temporary:

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from uml_tf.data.augmentation_spec import AugmentationSpec
+from uml_tf.data.share import WHOLE, Share
 
 
 def _geometric(spec: AugmentationSpec) -> list[keras.layers.Layer]:
@@ -52,11 +53,13 @@ class Augmentation:
     Args:
         spec: how strongly.
         seed: seed of the run.
+        share: the part of every batch that is transformed here.
     """
 
-    def __init__(self, spec: AugmentationSpec, seed: int) -> None:
+    def __init__(self, spec: AugmentationSpec, seed: int, share: Share = WHOLE) -> None:
         self.spec = spec
         self.seed = seed
+        self.share = share
         self._geometric = _geometric(spec)
         self._photometric = _photometric(spec)
         self._noise_seed = tf.Variable([seed, 0], dtype=tf.int64, trainable=False)
@@ -71,23 +74,38 @@ class Augmentation:
 
     def _add_noise(self, images: tf.Tensor) -> tf.Tensor:
         seed = self._noise_seed.assign_add([0, 1])
-        shape = tf.shape(images)
+        shape = (images.shape[0] * self.share.workers, *images.shape[1:])
         deviation = tf.random.stateless_uniform([shape[0], 1, 1, 1], seed, maxval=255 * self.spec.noise)
-        noise = tf.random.stateless_normal(shape, seed + 1) * deviation
+        noise = self._own(tf.random.stateless_normal(shape, seed + 1) * deviation, images.shape[0])
         return tf.clip_by_value(images + noise, 0.0, 255.0)
 
-    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Transforms ``image`` ``(B, H, W, 3)`` and ``mask`` ``(B, H, W)`` of a batch."""
-        pair = {
-            "images": tf.cast(batch["image"], tf.float32),
-            "segmentation_masks": tf.cast(batch["mask"][..., None], tf.float32),
+    def _own(self, drawn: Any, count: int) -> Any:
+        """The rows of this share of what was drawn for the whole batch."""
+        return drawn[self.share.index * count : (self.share.index + 1) * count]
+
+    def _draw(self, layer: Any, images: tf.Tensor) -> Any:
+        """A layer's random transformation of these images, drawn for the whole batch: its share is the same
+        however many workers there are.
+        """
+        count = images.shape[0]
+        whole = tf.zeros((count * self.share.workers, *images.shape[1:]))  # only its shape is read
+        drawn = layer.get_random_transformation(whole, training=True)
+        return {
+            name: self._own(value, count) if isinstance(value, tf.Tensor) and value.shape.rank else value
+            for name, value in drawn.items()
         }
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Transforms ``image`` ``(B, H, W, 3)`` and ``mask`` ``(B, H, W)``; B, of this share, is known."""
+        images = tf.cast(batch["image"], tf.float32)
+        masks = tf.cast(batch["mask"][..., None], tf.float32)
         for layer in self._geometric:
-            pair = layer(pair, training=True)
-        images = pair["images"]
+            drawn = self._draw(layer, images)
+            images = layer.transform_images(images, drawn)
+            masks = layer.transform_segmentation_masks(masks, drawn)
         for layer in self._photometric:
-            images = layer(images, training=True)
+            images = layer.transform_images(images, self._draw(layer, images))
         if self.spec.noise:
             images = self._add_noise(images)
-        mask = tf.cast(tf.round(pair["segmentation_masks"][..., 0]), tf.uint8)
+        mask = tf.cast(tf.round(masks[..., 0]), tf.uint8)
         return {**batch, "image": tf.clip_by_value(images, 0.0, 255.0), "mask": mask}

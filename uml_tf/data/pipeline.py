@@ -13,6 +13,7 @@ import tensorflow as tf
 from uml_tf.data.augmentation import Augmentation
 from uml_tf.data.dataset import PreparedDataset, Row
 from uml_tf.data.reading import read_row
+from uml_tf.data.share import WHOLE, Share
 from uml_tf.errors import UmlError
 from uml_tf.images import Array, resize_nearest
 
@@ -129,7 +130,7 @@ def epoch_order(
 
 
 def batches(examples: Examples, order: Sequence[int] | Array, batch_size: int) -> tf.data.Dataset:
-    """Batches of the examples in the given order: the keys of ``BATCH_KEYS``, images uint8."""
+    """Whole batches of the examples in the given order: the keys of ``BATCH_KEYS``, images uint8."""
 
     def gather(index: Array) -> tuple[Array, ...]:
         return (
@@ -144,18 +145,34 @@ def batches(examples: Examples, order: Sequence[int] | Array, batch_size: int) -
 
     def batch(index: tf.Tensor) -> dict[str, tf.Tensor]:
         values = tf.numpy_function(gather, [index], types, stateful=False)
-        shapes = ((None, *side), (None,), (None, *side[:2]), (None,))
+        shapes = ((batch_size, *side), (batch_size,), (batch_size, *side[:2]), (batch_size,))
         shaped = [tf.ensure_shape(value, shape) for value, shape in zip(values, shapes, strict=True)]
         return dict(zip(BATCH_KEYS, shaped, strict=True))
 
-    return tf.data.Dataset.from_tensor_slices(np.asarray(order)).batch(batch_size).map(batch)
+    return (
+        tf.data.Dataset.from_tensor_slices(np.asarray(order))
+        .batch(batch_size, drop_remainder=True)
+        .map(batch)
+    )
 
 
 def training_batches(
-    examples: Examples, order: Array, batch_size: int, augmentation: Augmentation | None
+    examples: Examples,
+    order: Array,
+    batch_size: int,
+    augmentation: Augmentation | None,
+    share: Share = WHOLE,
 ) -> tf.data.Dataset:
-    """Augmented, prefetched training batches of one epoch; images float32 in [0, 255]."""
-    stream = batches(examples, order, batch_size)
+    """Augmented, prefetched training batches of one epoch; images float32 in [0, 255].
+
+    Args:
+        examples: the training split.
+        order: the epoch's indices, a multiple of ``batch_size`` of them.
+        batch_size: of all workers together.
+        augmentation: with the same share, or None.
+        share: the part of every batch that is answered.
+    """
+    stream = batches(examples, share.of(order, batch_size), batch_size // share.workers)
     if augmentation is not None:
         # In order and one at a time: the random state advances the same way in every run.
         stream = stream.map(augmentation, num_parallel_calls=1, deterministic=True)

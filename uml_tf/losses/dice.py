@@ -1,10 +1,12 @@
-"""Soft Dice over the whole batch."""
+"""Soft Dice over the whole batch, on however many replicas."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from keras import ops
+
+from uml_tf.replicas import sum_over_replicas
 
 SMOOTH = 1e-5
 
@@ -26,10 +28,9 @@ def soft_dice_loss(target: Any, probability: Any, weight: Any, skip_absent: bool
     weight = ops.reshape(ops.cast(weight, "float32"), (-1, 1, 1, 1))
     target, probability = target * weight, ops.cast(probability, "float32") * weight
     axes = (0, 1, 2)
-    overlap = 2.0 * ops.sum(target * probability, axis=axes) + SMOOTH
-    size = ops.sum(target, axis=axes)
-    total = size + ops.sum(probability, axis=axes) + SMOOTH
-    loss = -ops.log(overlap / total)
+    sums = [ops.sum(values, axis=axes) for values in (target * probability, target, probability)]
+    overlap, size, found = ops.unstack(sum_over_replicas(ops.stack(sums)))
+    loss = -ops.log((2.0 * overlap + SMOOTH) / (size + found + SMOOTH))
     if not skip_absent:
         return ops.mean(loss)
     present = ops.cast(size > 0, "float32")

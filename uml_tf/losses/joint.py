@@ -10,6 +10,7 @@ from keras import ops
 
 from uml_tf.losses.dice import soft_dice_loss
 from uml_tf.losses.dirichlet import evidential_loss, softmax_loss
+from uml_tf.replicas import sum_over_replicas
 
 TERMS = ("cls", "seg", "mut", "total")
 
@@ -45,8 +46,10 @@ def annealing(epoch: Any, spec: LossSpec) -> Any:
 
 
 def _masked_mean(values: Any, weight: Any) -> Any:
-    """Weighted mean over images; 0 when every weight is 0."""
-    return ops.sum(values * weight) / ops.maximum(ops.sum(weight), 1e-6)
+    """Weighted mean over all replicas' images; 0 when every weight is 0."""
+    sums = ops.stack([ops.sum(values * weight), ops.sum(weight)])
+    total, weights = ops.unstack(sum_over_replicas(sums))
+    return total / ops.maximum(weights, 1e-6)
 
 
 def _levels(outputs: dict[str, Any], prefix: str) -> list[Any]:

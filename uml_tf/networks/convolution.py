@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from uml_tf.networks.dropout import SpatialDropout2D
 from uml_tf.networks.normalization import MOMENTUM, BatchNorm
 
 BATCH_NORM_EPSILON = 1e-5
@@ -93,7 +94,7 @@ class DoubleConv(keras.layers.Layer):
         self.convs = [self._conv(f"conv_{i}") for i in (1, 2)]
         self.norms = [batch_norm(f"norm_{i}") for i in (1, 2)]
         self.activation = keras.layers.Activation(self.style.activation)
-        self.dropout = keras.layers.SpatialDropout2D(self.style.dropout)
+        self.dropout = SpatialDropout2D(self.style.dropout)
 
     def _conv(self, name: str) -> keras.layers.Layer:
         if self.style.separable:

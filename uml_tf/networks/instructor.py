@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from uml_tf.networks.convolution import ConvStyle, DoubleConv, SeparableConv, batch_norm
+from uml_tf.networks.dropout import Dropout, SpatialDropout2D
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,10 @@ def instructor(feature: Any, eta: Any | None, spec: InstructorSpec, classes: int
         feature = batch_norm(f"{name}_norm")(feature)
         feature = keras.layers.Activation(conv.activation, name=f"{name}_act")(feature)
         if spec.dropout:
-            feature = keras.layers.SpatialDropout2D(spec.dropout, name=f"{name}_dropout")(feature)
+            feature = SpatialDropout2D(spec.dropout, name=f"{name}_dropout")(feature)
     if eta is not None:
         feature = feature + feature * DoubleConv(spec.widths[-1], conv, name="instructor_reliable")(eta)
     pooled = keras.layers.GlobalAveragePooling2D(name="instructor_pool")(feature)
     if spec.dropout_dense:
-        pooled = keras.layers.Dropout(spec.dropout_dense, name="instructor_dropout")(pooled)
+        pooled = Dropout(spec.dropout_dense, name="instructor_dropout")(pooled)
     return keras.layers.Dense(classes, use_bias=False, name="instructor_logits")(pooled)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import keras
 from keras import ops
 
 from uml_tf.networks.convolution import ConvStyle, batch_norm, pointwise
 from uml_tf.networks.decoder import UpBlock, UpStyle
+from uml_tf.networks.dropout import SpatialDropout2D
 from uml_tf.networks.mutual_decoder import adjust_levels
 from uml_tf.networks.resize import reduce_by
 
@@ -122,7 +122,7 @@ def _join_reliable_mask(
     width, name = feature.shape[-1], f"navigator_reliable_{level}"
     reliable = pointwise(width, False, f"{name}_conv")(mask)
     reliable = ops.relu(batch_norm(f"{name}_norm")(reliable))
-    reliable = keras.layers.SpatialDropout2D(conv.dropout, name=f"{name}_dropout")(reliable)
+    reliable = SpatialDropout2D(conv.dropout, name=f"{name}_dropout")(reliable)
     joined = pointwise(width, False, f"{name}_out")(
         ops.concatenate([feature, ops.cast(reliable, feature.dtype)], axis=-1)
     )

@@ -7,6 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from uml_tf.replicas import gather_over_replicas, replica_count
+
 MOMENTUM = 0.9
 """Of the moving statistics of trained norms: PyTorch's default, as in the published networks."""
 
@@ -52,22 +54,27 @@ class BatchNorm(keras.layers.BatchNormalization):
     Keras 3 computes the moments, the normalisation and their gradients as separate operations; the fused
     kernel makes an ``edge`` training step on CPU 1.13 times as fast (``benchmarks/batch_norm.py``), and it
     updates the moving variance with the unbiased batch variance, as PyTorch does.
-    Inference, other backends, and ``synchronized=True`` are Keras' own.
+    Where several replicas share a batch, its statistics are those of the whole batch, as on one: otherwise
+    what is learned would depend on the number of devices. Inference and other backends are Keras' own.
 
     Args:
         **kwargs: as ``keras.layers.BatchNormalization``.
     """
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        fused = (
-            training
-            and self.trainable
-            and not self.synchronized
-            and keras.backend.backend() == "tensorflow"
-            and len(inputs.shape) == 4
+        own = (
+            training and self.trainable and keras.backend.backend() == "tensorflow" and len(inputs.shape) == 4
         )
-        if not fused:
+        if not own:
             return super().call(inputs, training=training, mask=mask)
+        answer, mean, variance = self._shared(inputs) if replica_count() > 1 else self._fused(inputs)
+        keep = self.momentum
+        self.moving_mean.assign(self.moving_mean * keep + mean * (1.0 - keep))
+        self.moving_variance.assign(self.moving_variance * keep + variance * (1.0 - keep))
+        return answer
+
+    def _fused(self, inputs: Any) -> tuple[Any, Any, Any]:
+        """(normalised inputs, mean, unbiased variance)."""
         import tensorflow as tf
 
         answer, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
@@ -79,10 +86,23 @@ class BatchNorm(keras.layers.BatchNormalization):
             epsilon=self.epsilon,
             is_training=True,
         )
-        keep = self.momentum
-        self.moving_mean.assign(self.moving_mean * keep + mean * (1.0 - keep))
-        self.moving_variance.assign(self.moving_variance * keep + variance * (1.0 - keep))
-        return answer
+        return answer, mean, variance
+
+    def _shared(self, inputs: Any) -> tuple[Any, Any, Any]:
+        """As ``_fused``, over every replica's inputs.
+
+        The replicas' means and variances are joined as Chan, Golub and LeVeque (1983) do; sums of
+        squares would lose digits where a mean is large.
+        """
+        x = ops.cast(inputs, "float32")
+        own = ops.stack(ops.moments(x, axes=(0, 1, 2)))
+        means, variances = ops.unstack(gather_over_replicas(own), axis=1)
+        mean = ops.mean(means, axis=0)
+        variance = ops.mean(variances + ops.square(means - mean), axis=0)
+        scale = ops.rsqrt(variance + self.epsilon) * ops.cast(self.gamma, "float32")
+        answer = (x - mean) * scale + ops.cast(self.beta, "float32")
+        values = ops.cast(ops.prod(ops.shape(x)[:3]) * replica_count(), "float32")
+        return ops.cast(answer, inputs.dtype), mean, variance * values / (values - 1.0)
 
 
 def with_fused_batch_norms(model: keras.Model, momentum: float) -> keras.Model:

@@ -14,6 +14,7 @@ from uml_tf.data.augmentation import Augmentation
 from uml_tf.data.dataset import PreparedDataset
 from uml_tf.data.phantom import PhantomOptions, generate_phantoms
 from uml_tf.data.pipeline import Examples, epoch_order
+from uml_tf.data.share import Share
 from uml_tf.errors import UmlError
 from uml_tf.evaluation.answers import Answerer
 from uml_tf.losses import LossSpec
@@ -22,6 +23,7 @@ from uml_tf.networks.encoders import EncoderSpec
 from uml_tf.networks.encoders.weights import load_encoder_weights
 from uml_tf.tracking.store import local_store
 from uml_tf.training.averaging import WeightAverage
+from uml_tf.training.cluster import Cluster
 from uml_tf.training.config import TrainingConfig
 from uml_tf.training.display import Display
 from uml_tf.training.loop import Loop
@@ -39,6 +41,28 @@ def open_dataset(config: TrainingConfig, display: Display) -> PreparedDataset:
         options = PhantomOptions(images=p.images, seed=p.seed, size=p.size)
         generate_phantoms(folder, options, display.stage("drawing phantoms", p.images))
     return PreparedDataset.open(folder)
+
+
+def open_same_dataset(config: TrainingConfig, display: Display, cluster: Cluster) -> PreparedDataset:
+    """``open_dataset`` on every worker, the chief first, which draws what is to be drawn.
+
+    Raises:
+        UmlError: a worker's data are not the chief's.
+    """
+    opened: list[PreparedDataset] = []
+
+    def by_chief() -> bytes:
+        opened.append(open_dataset(config, display))
+        return opened[0].fingerprint.encode()
+
+    fingerprint = cluster.from_chief(by_chief).decode()
+    dataset = opened[0] if opened else open_dataset(config, display)
+    if dataset.fingerprint != fingerprint:
+        raise UmlError(
+            f"{dataset.root}: fingerprint: found {dataset.fingerprint[:12]}, expected the chief's "
+            f"{fingerprint[:12]}: every worker needs the same data"
+        )
+    return dataset
 
 
 def network_spec(config: TrainingConfig) -> NetworkSpec:
@@ -95,31 +119,51 @@ def _precision(policy: str) -> Iterator[None]:
         keras.config.set_dtype_policy(previous)
 
 
-def build_loop(
-    config: TrainingConfig, dataset: PreparedDataset, splits: dict[str, Examples], display: Display
-) -> Loop:
-    """Network, step and loop of a resolved config."""
-    keras.utils.set_random_seed(config.seed)
-    spec, info = network_spec(config), dataset.info
-    size = (config.image_size, config.image_size)
-    train = splits["train"]
-    if not (train.labels >= 0).any() and not train.has_mask.any():
-        raise UmlError(f"{dataset.root}: split 'train' has neither labels nor masks")
+def _network(config: TrainingConfig, spec: NetworkSpec, dataset: PreparedDataset) -> UML:
+    info, size = dataset.info, (config.image_size, config.image_size)
+    published = config.encoder_weights if config.encoder_weights == "imagenet" else None
     with _precision(config.precision):
-        published = config.encoder_weights if config.encoder_weights == "imagenet" else None
         model = UML(spec, len(info.image_classes), len(info.pixel_classes), size, published)
     if config.encoder_weights and not published:
         load_encoder_weights(model, Path(config.encoder_weights))
+    return model
+
+
+def build_loop(
+    config: TrainingConfig,
+    dataset: PreparedDataset,
+    splits: dict[str, Examples],
+    display: Display,
+    cluster: Cluster,
+) -> Loop:
+    """Network, step and loop of a resolved config.
+
+    Raises:
+        UmlError: the config does not fit the data or the cluster.
+    """
+    devices = cluster.replicas
+    if config.batch_size % devices:
+        raise UmlError(f"batch_size: found {config.batch_size}, expected a multiple of the {devices} devices")
+    if config.jit and devices > 1:
+        raise UmlError(f"jit: found {devices} devices, expected one: XLA cannot compile the sums over them")
+    keras.utils.set_random_seed(config.seed)
+    spec = network_spec(config)
+    train = splits["train"]
+    if not (train.labels >= 0).any() and not train.has_mask.any():
+        raise UmlError(f"{dataset.root}: split 'train' has neither labels nor masks")
     steps = len(epoch_order(train, config.batch_size, config.seed, 0, config.masked_share))
     steps //= config.batch_size
-    average = WeightAverage(model.variables, config.averaging) if config.averaging else None
-    step = TrainStep(
-        model,
-        _optimizer(config, steps),
-        loss_spec(config, spec, train.labels, len(info.image_classes)),
-        StepSpec(config.weight_decay, config.gradient_clip, config.jit),
-        average,
-    )
+    with cluster.strategy.scope():
+        model = _network(config, spec, dataset)
+        step = TrainStep(
+            model,
+            _optimizer(config, steps),
+            loss_spec(config, spec, train.labels, len(dataset.info.image_classes)),
+            StepSpec(config.weight_decay, config.gradient_clip, config.jit),
+            WeightAverage(model.variables, config.averaging) if config.averaging else None,
+            cluster.strategy,
+        )
     display.begin_training(config.epochs, steps)
-    augmentation = Augmentation(config.augmentation, config.seed)
-    return Loop(config, step, Answerer(model), train, splits["val"], augmentation)
+    share = Share(cluster.index, cluster.workers)
+    augmentation = Augmentation(config.augmentation, config.seed, share)
+    return Loop(config, step, Answerer(model), train, splits["val"], augmentation, cluster, share)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import zipfile
 from dataclasses import asdict, dataclass, field
@@ -83,22 +84,36 @@ def save_checkpoint(path: Path, step: TrainStep, progress: Progress) -> None:
 def _progress(data: dict[str, Any], best: list[Array]) -> Progress:
     reports = []
     for report in data.pop("reports"):
-        validation = report.pop("validation")
-        validation["dice"] = tuple(validation["dice"])
-        reports.append(EpochReport(**report, validation=Validation(**validation)))
+        validation = Validation.from_dict(report.pop("validation"))
+        reports.append(EpochReport(**report, validation=validation))
     return Progress(**data, reports=reports, best_weights=best)
 
 
-def load_checkpoint(path: Path, step: TrainStep) -> Progress:
-    """Puts the saved state into a freshly built step.
+def read_checkpoint(path: Path) -> bytes:
+    """The file's content.
 
     Raises:
-        UmlError: there is no checkpoint, it is damaged, or it is of another network.
+        UmlError: it is not there or cannot be read.
     """
-    if not path.is_file():
-        raise UmlError(f"{path}: no such file, expected the checkpoint of an unfinished training")
     try:
-        with np.load(path, allow_pickle=False) as file:
+        return path.read_bytes()
+    except OSError as error:
+        raise UmlError(f"{path}: cannot be read as a checkpoint ({error.strerror or error})") from error
+
+
+def load_checkpoint(content: bytes, path: Path, step: TrainStep) -> Progress:
+    """Puts the saved state into a freshly built step.
+
+    Args:
+        content: of the checkpoint.
+        path: for messages.
+        step: of the same config.
+
+    Raises:
+        UmlError: it is damaged, or of another network.
+    """
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         data = json.loads(arrays.pop("progress").tobytes())
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from uml_tf.data.augmentation_spec import AugmentationSpec
 from uml_tf.data.dataset import first_problem
 from uml_tf.errors import UmlError
+from uml_tf.files import read_text
 
 PresetName = Literal["edge", "released", "paper"]
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
@@ -108,6 +109,8 @@ class TrainingConfig(_Section):
     def resolved(self) -> TrainingConfig:
         """The same run with every preset-dependent default written out."""
         update: dict[str, Any] = {}
+        if self.data is not None:
+            update["data"] = self.data.resolve()  # the run's config holds from any working folder
         if self.learning_rate is None:
             update["learning_rate"] = 2e-3 if self.preset == "edge" else 1e-4
         if self.hold_epochs is None:
@@ -146,27 +149,33 @@ def _merge(base: dict[str, Any], update: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def load_config(path: Path | None, overrides: dict[str, Any]) -> TrainingConfig:
-    """Reads a YAML config, if there is one, and applies overrides on top.
+def parse_config(text: str, name: str, overrides: dict[str, Any]) -> TrainingConfig:
+    """A config from YAML, with overrides on top.
 
     Args:
-        path: the YAML file, or None for the defaults.
-        overrides: fields that win over the file; nested dicts for sections.
+        text: the YAML, "" for the defaults.
+        name: where it comes from, for messages.
+        overrides: fields that win over it; nested dicts for sections.
 
     Raises:
-        UmlError: the file cannot be read, or a field is unknown or out of range; file and field named.
+        UmlError: not YAML, or a field is unknown or out of range; source and field named.
     """
-    values: Any = {}
-    if path is not None:
-        try:
-            values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        except (OSError, UnicodeDecodeError) as error:
-            raise UmlError(f"{path}: cannot be read ({error})") from error
-        except yaml.YAMLError as error:
-            raise UmlError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from error
-        if not isinstance(values, dict):
-            raise UmlError(f"{path}: found {type(values).__name__}, expected a mapping of fields")
+    try:
+        values = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise UmlError(f"{name}: not valid YAML ({' '.join(str(error).split())})") from error
+    if not isinstance(values, dict):
+        raise UmlError(f"{name}: found {type(values).__name__}, expected a mapping of fields")
     try:
         return TrainingConfig(**_merge(values, overrides))
     except ValidationError as error:
-        raise UmlError(f"{path or 'options'}: {first_problem(error)}") from error
+        raise UmlError(f"{name}: {first_problem(error)}") from error
+
+
+def load_config(path: Path | None, overrides: dict[str, Any]) -> TrainingConfig:
+    """``parse_config`` of a YAML file; of the options alone without one.
+
+    Raises:
+        UmlError: the file cannot be read, or as ``parse_config``.
+    """
+    return parse_config("" if path is None else read_text(path), str(path or "options"), overrides)

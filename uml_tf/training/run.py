@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from uml_tf.evaluation.report import write_evaluation
 from uml_tf.figures.plots import training_curves
 from uml_tf.figures.save import save_figure
 from uml_tf.figures.sheets import sample_sheet
-from uml_tf.files import replacing, write_text
+from uml_tf.files import read_text, replacing, write_text
 from uml_tf.gradability import fit_gradability
 from uml_tf.model_card import ModelCard
 from uml_tf.networks import UML
@@ -35,8 +36,9 @@ from uml_tf.tracking.store import (
     unfinished_run_id,
     use_store,
 )
-from uml_tf.training.build import build_loop, open_dataset
-from uml_tf.training.config import TrainingConfig, load_config
+from uml_tf.training.build import build_loop, open_same_dataset
+from uml_tf.training.cluster import Cluster
+from uml_tf.training.config import TrainingConfig, parse_config
 from uml_tf.training.display import Display
 from uml_tf.training.interruption import StoppedError, stop_requests
 from uml_tf.training.loop import Listener, Loop
@@ -63,12 +65,16 @@ class RunResult:
     test: Evaluation
 
 
-def _listener(display: Display, pixel_classes: tuple[str, ...]) -> Listener:
-    def epoch(report: EpochReport) -> None:
+def _listener(display: Display, pixel_classes: tuple[str, ...], keeps: bool) -> Listener:
+    def keep(report: EpochReport) -> None:
         metrics = {f"train/{name}": value for name, value in report.losses.items()}
         metrics |= report.validation.named(pixel_classes)
         metrics |= {"learning_rate": report.learning_rate, "seconds": report.seconds}
         mlflow.log_metrics(metrics, step=report.epoch)
+
+    def epoch(report: EpochReport) -> None:
+        if keeps:
+            keep(report)
         display.epoch(report)
 
     return Listener(step=display.losses, epoch=epoch)
@@ -104,61 +110,100 @@ def _finish_model(loop: Loop, dataset: PreparedDataset, run_id: str) -> UML:
     return plain
 
 
-def train(config: TrainingConfig, display: Display) -> RunResult:
+def train(config: TrainingConfig, display: Display) -> RunResult | None:
     """Trains, evaluates on the test split, and keeps everything in MLflow and in a folder.
+
+    Several workers (see ``Cluster.join``) train one network with the chief's config, but for the place of
+    the data, which is each worker's own.
 
     Args:
         config: the run; unresolved defaults are resolved here.
         display: where progress is shown.
 
+    Returns:
+        The run; None on a worker that is not the chief, which keeps nothing.
+
     Raises:
-        UmlError: bad data or options, a loss that is not finite, or a stop that was asked for.
+        UmlError: bad data or options, a loss that is not finite, a worker that was lost, or a stop that
+            was asked for.
     """
-    config = config.resolved()
-    dataset = open_dataset(config, display)
-    use_store()
-    loop = _build(config, dataset, display)
+    cluster = Cluster.join()
+    own = config.resolved()
+    said = cluster.from_chief(lambda: own.to_yaml().encode()).decode()
+    config = own if cluster.is_chief else parse_config(said, "the chief's config", {"data": own.data})
+    dataset = open_same_dataset(config, display, cluster)
+    if cluster.is_chief:
+        use_store()
+    loop = _build(config, dataset, display, cluster)
+    if not cluster.is_chief:
+        _help_to_train(loop)
+        return None
     name = f"{config.preset} {dataset.info.name}"
     with _started(mlflow.start_run(run_name=name)) as run:
-        _log_start(config, dataset, loop.step.model)
+        _log_start(config, dataset, loop)
         return _finish(loop, dataset, run.info.run_id, display)
 
 
-def resume(reference: str, display: Display) -> RunResult:
+def resume(reference: str, display: Display) -> RunResult | None:
     """Goes on with a training that was stopped or killed, in the same run, as if it had not been.
 
     Args:
-        reference: its run id, or "last" for the newest that is not finished.
+        reference: its run id, or "last" for the newest that is not finished; on a cluster the chief's
+            counts. The number of workers may be another than before.
         display: where progress is shown.
+
+    Returns:
+        As ``train``.
 
     Raises:
         UmlError: there is nothing to go on with, its data changed, or as ``train``.
     """
+    cluster = Cluster.join()
+    run_id, said = json.loads(cluster.from_chief(lambda: json.dumps(_unfinished(reference)).encode()))
+    config = parse_config(said, CONFIG_FILE, {})
+    dataset = open_same_dataset(config, display, cluster)
+    if cluster.is_chief:
+        _check_unchanged(dataset, run_id)
+    loop = _build(config, dataset, display, cluster)
+    loop.restore(run_folder(run_id) / CHECKPOINT_FILE)
+    if not cluster.is_chief:
+        _help_to_train(loop)
+        return None
+    with _started(mlflow.start_run(run_id=run_id)):
+        return _finish(loop, dataset, run_id, display)
+
+
+def _unfinished(reference: str) -> tuple[str, str]:
+    """(run id, config as YAML) of a training to go on with."""
     use_store()
     run_id = unfinished_run_id(reference)
-    config = load_config(run_folder(run_id) / CONFIG_FILE, {})
-    dataset = open_dataset(config, display)
+    return run_id, read_text(run_folder(run_id) / CONFIG_FILE)
+
+
+def _check_unchanged(dataset: PreparedDataset, run_id: str) -> None:
     expected = mlflow.get_run(run_id).data.params["dataset.fingerprint"]
     if dataset.fingerprint != expected:
         raise UmlError(
             f"{dataset.root}: fingerprint: found {dataset.fingerprint[:12]}, expected the run's "
             f"{expected[:12]}: the data were changed"
         )
-    loop = _build(config, dataset, display)
-    loop.checkpoint = run_folder(run_id) / CHECKPOINT_FILE
-    loop.restore()
-    with _started(mlflow.start_run(run_id=run_id)):
-        return _finish(loop, dataset, run_id, display)
 
 
-def _build(config: TrainingConfig, dataset: PreparedDataset, display: Display) -> Loop:
+def _help_to_train(loop: Loop) -> None:
+    """Trains as a worker that is not the chief; ends when the chief has kept everything."""
+    with stop_requests() as loop.stop:
+        loop.run()
+    loop.cluster.from_chief(bytes)
+
+
+def _build(config: TrainingConfig, dataset: PreparedDataset, display: Display, cluster: Cluster) -> Loop:
     size = (config.image_size, config.image_size)
     splits = {
         name: load_examples(dataset, name, size, display.stage(f"reading {name}", len(dataset.split(name))))
         for name in ("train", "val")
     }
-    loop = build_loop(config, dataset, splits, display)
-    loop.listener = _listener(display, dataset.info.pixel_classes)
+    loop = build_loop(config, dataset, splits, display, cluster)
+    loop.listener = _listener(display, dataset.info.pixel_classes, cluster.is_chief)
     return loop
 
 
@@ -193,10 +238,11 @@ def _finish(loop: Loop, dataset: PreparedDataset, run_id: str, display: Display)
     loop.checkpoint.unlink(missing_ok=True)
     mlflow.log_artifacts(str(folder))
     mlflow.set_tag(FINISHED_TAG, "train")
+    loop.cluster.from_chief(bytes)
     return RunResult(run_id, folder, mlflow.get_tracking_uri(), test)
 
 
-def _log_start(config: TrainingConfig, dataset: PreparedDataset, model: UML) -> None:
+def _log_start(config: TrainingConfig, dataset: PreparedDataset, loop: Loop) -> None:
     active = mlflow.active_run()
     assert active is not None
     mlflow.log_params(config.flat())
@@ -205,7 +251,9 @@ def _log_start(config: TrainingConfig, dataset: PreparedDataset, model: UML) -> 
             "dataset.name": dataset.info.name,
             "dataset.fingerprint": dataset.fingerprint,
             ROOT_PARAM: str(dataset.root.resolve()),
-            "network.parameters": model.count_params(),
+            "network.parameters": loop.step.model.count_params(),
+            "machine.workers": loop.cluster.workers,
+            "machine.devices": loop.cluster.replicas,
             **environment(),
         }
     )

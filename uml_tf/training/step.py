@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from uml_tf.losses import LossSpec, joint_loss
 from uml_tf.networks import UML
+from uml_tf.replicas import replica_count, sum_over_replicas
 from uml_tf.training.averaging import WeightAverage
 
 
@@ -37,6 +38,8 @@ class TrainStep:
         loss: the joint loss.
         spec: decay, clipping, XLA.
         average: moving average to update, or None.
+        strategy: TensorFlow's, of the devices that share every batch; None for one device. Model,
+            optimizer and average are made in its scope.
     """
 
     def __init__(
@@ -46,43 +49,65 @@ class TrainStep:
         loss: LossSpec,
         spec: StepSpec,
         average: WeightAverage | None,
+        strategy: tf.distribute.Strategy | None = None,
     ) -> None:
         self.model = model
         self.optimizer = optimizer
         self.loss = loss
         self.spec = spec
         self.average = average
+        self._has_loss_scale = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+        self.strategy = strategy or tf.distribute.get_strategy()
         self.variables = model.training_model.trainable_variables
         optimizer.build(self.variables)
-        self._compiled = tf.function(self._step, jit_compile=spec.jit, reduce_retracing=True)
+        self._compiled = tf.function(self._on_replicas, jit_compile=spec.jit, reduce_retracing=True)
 
     def __call__(self, batch: dict[str, tf.Tensor], epoch: int) -> dict[str, tf.Tensor]:
-        """Trains on a batch; answers the loss terms as scalars ("cls", "seg", "mut", "total")."""
+        """Trains on a batch; answers its loss terms as scalars ("cls", "seg", "mut", "total")."""
         return self._compiled(batch, tf.constant(float(epoch)))
 
+    def _on_replicas(self, batch: dict[str, Any], epoch: Any) -> dict[str, Any]:
+        terms = self.strategy.run(self._step, args=(batch, epoch))
+        return {name: self.strategy.experimental_local_results(value)[0] for name, value in terms.items()}
+
     def gradients(self, batch: dict[str, Any], epoch: Any) -> tuple[list[Any], dict[str, Any]]:
-        """The gradients of the total loss, without decay, and the loss terms."""
+        """The gradients of the whole batch's loss, without decay, and the loss terms.
+
+        On several replicas this one's part of the gradients, of which the sum is meant.
+        """
         with tf.GradientTape() as tape:
             outputs = self.model.training_model(batch["image"], training=True)
             terms = joint_loss(outputs, batch, epoch, self.loss)
-            total = self._scaled(terms["total"])
+            # Every replica has the same loss, of all their images: together they derive it once.
+            total = self._scaled(terms["total"] / replica_count())
         return tape.gradient(total, self.variables), terms
 
     def _scaled(self, loss: Any) -> Any:
         scale = getattr(self.optimizer, "scale_loss", None)
         return scale(loss) if scale is not None else loss
 
-    def _step(self, batch: dict[str, Any], epoch: Any) -> dict[str, Any]:
-        gradients, terms = self.gradients(batch, epoch)
+    def _decayed_and_clipped(self, gradients: list[Any]) -> list[Any]:
+        replicas = replica_count()
+        # The norm, and whether the loss scale was too large, are facts of the summed gradients.
+        summed = replicas > 1 and (self.spec.gradient_clip or self._has_loss_scale)
+        if summed:
+            gradients = sum_over_replicas(gradients)
         if self.spec.weight_decay:
+            decay = self.spec.weight_decay / (1 if summed else replicas)
             gradients = [
                 # Of the scaled gradient under float16, so that the decay is unscaled with it.
-                g + self._scaled(self.spec.weight_decay * tf.cast(v, g.dtype))
+                g + self._scaled(decay * tf.cast(v, g.dtype))
                 for g, v in zip(gradients, self.variables, strict=True)
             ]
         if self.spec.gradient_clip:
             limit = self._scaled(tf.constant(self.spec.gradient_clip))
             gradients, _ = tf.clip_by_global_norm(gradients, limit)
+        # The optimizer sums over the replicas, again if need be.
+        return [g / replicas for g in gradients] if summed else gradients
+
+    def _step(self, batch: dict[str, Any], epoch: Any) -> dict[str, Any]:
+        gradients, terms = self.gradients(batch, epoch)
+        gradients = self._decayed_and_clipped(gradients)
         self.optimizer.apply_gradients(zip(gradients, self.variables, strict=True))
         if self.average is not None:
             self.average.update()

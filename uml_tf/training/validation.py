@@ -29,6 +29,11 @@ class Validation:
     class_uncertainty: float
     mask_uncertainty: float
 
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Validation:
+        """The inverse of ``asdict``, after a trip through JSON."""
+        return cls(**{**data, "dice": tuple(data["dice"])})
+
     @property
     def score(self) -> float:
         """The joint score: mean of balanced accuracy and mean foreground Dice, in [0, 1].

@@ -1,0 +1,212 @@
+"""Which devices and machines train together: one device, a machine's GPUs, or several machines.
+
+TensorFlow's strategies do the work. Every process makes its own copy of the network and the loop; the
+chief, the first of them, alone writes to MLflow and to disk.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from uml_tf.errors import UmlError
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+VARIABLE = "TF_CONFIG"
+_PIECE = 16 * 2**20
+
+
+class WorkerLostError(UmlError):
+    """Another worker ended, so that this one cannot go on."""
+
+
+def announce_workers(workers: Sequence[str], index: int) -> None:
+    """Says who trains together, as TensorFlow wants it said: before it is imported, in ``TF_CONFIG``.
+
+    Args:
+        workers: "host:port" of every worker, the same everywhere; the first is the chief.
+        index: which of them this process is.
+
+    Raises:
+        UmlError: an address or the index is not one.
+    """
+    for worker in workers:
+        if not re.fullmatch(r"[^:\s]+:\d{1,5}", worker):
+            raise UmlError(f"--workers: found '{worker}', expected host:port,host:port,...")
+    if len(set(workers)) != len(workers):
+        raise UmlError("--workers: found the same address twice, expected one for each worker")
+    if not 0 <= index < len(workers):
+        raise UmlError(f"--index: found {index}, expected 0 to {len(workers) - 1}")
+    task = {"type": "worker", "index": index}
+    os.environ[VARIABLE] = json.dumps({"cluster": {"worker": list(workers)}, "task": task})
+
+
+def _announced() -> tuple[list[str], int]:
+    """(addresses of the workers, the chief's first; which of them this process is) of ``TF_CONFIG``."""
+    text = os.environ.get(VARIABLE)
+    if not text:
+        return [""], 0
+    try:
+        said = json.loads(text)
+        cluster, task = said["cluster"], said["task"]
+        chiefs, others = cluster.get("chief", []), cluster.get("worker", [])
+        index = int(task["index"])
+        {"chief": chiefs, "worker": others}[task["type"]][index]
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise UmlError(f"{VARIABLE}: found {text[:80]!r}, expected TensorFlow's cluster and task") from error
+    return [*chiefs, *others], index if task["type"] == "chief" else index + len(chiefs)
+
+
+def _check_address(address: str) -> None:
+    port = int(address.rpartition(":")[2])
+    with socket.socket() as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind(("", port))
+        except OSError as error:
+            raise UmlError(f"--workers: {address}: port {port} is taken here ({error.strerror})") from error
+
+
+class Cluster:
+    """The devices that train one network together.
+
+    Attributes:
+        strategy: TensorFlow's.
+        index: which of the workers this process is; 0 is the chief, who writes to MLflow and to disk.
+        workers: number of processes.
+        replicas: number of devices, over all workers.
+    """
+
+    def __init__(self, strategy: tf.distribute.Strategy, index: int = 0, workers: int = 1) -> None:
+        self.strategy = strategy
+        self.index = index
+        self.is_chief = index == 0
+        self.workers = workers
+        self.replicas: int = strategy.num_replicas_in_sync
+        self._sum: Callable[..., Any] | None = None
+
+    @classmethod
+    def join(cls) -> Cluster:
+        """This process's place: in ``TF_CONFIG``'s cluster, on all of the machine's GPUs, or on one device.
+
+        To be called before TensorFlow computes anything. Waits for the other workers.
+
+        Raises:
+            UmlError: ``TF_CONFIG`` cannot be read, or its port here is taken.
+        """
+        import tensorflow as tf
+
+        gpus = tf.config.list_physical_devices("GPU")
+        for gpu in gpus:
+            # Else the first process takes the whole memory, a display's and a second training's too.
+            tf.config.experimental.set_memory_growth(gpu, True)
+        workers, index = _announced()
+        if len(workers) > 1:
+            _check_address(workers[index])
+            return cls(tf.distribute.MultiWorkerMirroredStrategy(), index, len(workers))
+        if len(gpus) > 1:
+            return cls(tf.distribute.MirroredStrategy())
+        return cls.alone()
+
+    @classmethod
+    def alone(cls) -> Cluster:
+        """One process on one device."""
+        import tensorflow as tf
+
+        return cls(tf.distribute.get_strategy())
+
+    def any_worker(self, asks: bool) -> bool:
+        """Whether any worker says yes.
+
+        Raises:
+            WorkerLostError: another worker ended.
+        """
+        if self.workers == 1:
+            return asks
+        with self.watched():
+            return bool(self._add([int(asks)])[0])
+
+    def spread(self, batches: tf.data.Dataset) -> Any:
+        """This worker's share of every batch, divided among its devices."""
+        devices = self.replicas // self.workers
+        if devices > 1:
+            (size,) = {spec.shape[0] for spec in batches.element_spec.values()}
+            batches = batches.rebatch(size // devices, drop_remainder=True)
+        return self.strategy.distribute_datasets_from_function(lambda context: batches)
+
+    def local(self, values: Any) -> Any:
+        """A nested value of ``strategy.run`` that is equal on every replica, as this process has it."""
+        import tensorflow as tf
+
+        return tf.nest.map_structure(lambda v: self.strategy.experimental_local_results(v)[0], values)
+
+    def from_chief(self, make: Callable[[], bytes]) -> bytes:
+        """What the chief makes, on every worker.
+
+        Args:
+            make: called by the chief alone.
+
+        Raises:
+            WorkerLostError: another worker ended.
+        """
+        if self.workers == 1:
+            return make()
+        content = make() if self.is_chief else b""
+        with self.watched():
+            (length,) = self._add([len(content)])
+            words = -(-int(length) // 4)
+            padded = content.ljust(4 * words, b"\0")
+            pieces = [self._piece(padded, start, words) for start in range(0, words, _PIECE // 4)]
+        return b"".join(pieces)[: int(length)]
+
+    def _piece(self, padded: bytes, start: int, words: int) -> bytes:
+        import numpy as np
+
+        count = min(_PIECE // 4, words - start)
+        own = np.frombuffer(padded, np.int32)[start : start + count] if self.is_chief else np.zeros(count)
+        return self._add(own).tobytes()
+
+    def _add(self, numbers: Any) -> Any:
+        """The sum of every worker's integers ``(N,)``, int32."""
+        import numpy as np
+        import tensorflow as tf
+
+        if self._sum is None:
+
+            @tf.function(input_signature=[tf.TensorSpec((None,), tf.int32), tf.TensorSpec((), tf.int32)])
+            def add(values: Any, share: Any) -> Any:
+                def one(values: Any) -> Any:
+                    context = tf.distribute.get_replica_context()
+                    # A worker's replicas all have its numbers; only one of them may count.
+                    counts = context.replica_id_in_sync_group % share == 0
+                    own = tf.where(counts, values, tf.zeros_like(values))
+                    return context.all_reduce(tf.distribute.ReduceOp.SUM, own)
+
+                return self.local(self.strategy.run(one, args=(values,)))
+
+            self._sum = add
+        share = self.replicas // self.workers
+        return self._sum(np.asarray(numbers, np.int32), np.int32(share)).numpy()
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Turns the loss of another worker into a ``WorkerLostError``."""
+        import tensorflow as tf
+
+        lost = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError)
+        try:
+            yield
+        except (*lost, tf.errors.InternalError, tf.errors.DeadlineExceededError) as error:
+            if self.workers == 1:
+                raise
+            reason = str(error.message).strip().splitlines()[0][:160]
+            raise WorkerLostError(
+                f"training: another worker ended or cannot be reached ({reason})"
+            ) from error
