@@ -22,6 +22,7 @@ COMMANDS = {
         "Bring the authors' PyTorch checkpoint along.",
     ),
     "predict": ("uml_tf.cli.predict", "predict", "Read images with a model."),
+    "registry": ("uml_tf.cli.registry", "registry", "Keep, compare and promote named versions."),
 }
 
 

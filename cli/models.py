@@ -15,6 +15,14 @@ def is_exported(reference: str) -> bool:
     return reference.endswith(".tflite")
 
 
+def _on_disk(reference: str) -> Path:
+    if not reference.startswith("runs:/"):
+        return Path(reference)  # without the wait for MLflow
+    from uml_tf.tracking.models import fetch
+
+    return fetch(reference)
+
+
 def open_source(reference: str, batch_size: int) -> tuple[AnswerSource, ModelCard]:
     """A source of answers and the model's card; TensorFlow is imported only for a network.
 
@@ -24,7 +32,7 @@ def open_source(reference: str, batch_size: int) -> tuple[AnswerSource, ModelCar
     if is_exported(reference):
         from uml_tf.device.runtime import DeviceModel
 
-        exported = DeviceModel(Path(reference))
+        exported = DeviceModel(_on_disk(reference))
         return exported, exported.card
     from uml_tf.cli.quiet import import_tensorflow
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from uml_tf.training.cluster import announce_workers
 from uml_tf.training.config import load_config
+
+if TYPE_CHECKING:
+    from uml_tf.training.run import RunResult
 
 _SECTION = {"class_weights": "loss", "annealing_epochs": "loss"}
 
@@ -23,6 +26,26 @@ def _overrides(options: dict[str, Any]) -> dict[str, Any]:
         else:
             nested[name] = value
     return nested
+
+
+def _announce(workers: str | None, index: int | None) -> None:
+    if (workers is None) != (index is None):
+        raise click.UsageError("--workers and --index go together")
+    if workers is not None and index is not None:
+        announce_workers(workers.split(","), index)
+
+
+def _report(result: RunResult, register: str | None) -> None:
+    click.echo((result.folder / "metrics.md").read_text(encoding="utf-8"))
+    click.echo(f"model     {result.model}")
+    click.echo(f"numbers   {result.folder / 'metrics.json'}")
+    click.echo(f"figures   {result.folder / 'figures'}")
+    click.echo(f"MLflow    run {result.run_id}")
+    if register:
+        from uml_tf.tracking.registry import add_version
+
+        click.echo(f"version   {add_version(result.run_id, register)[0].uri}")
+    click.echo(f"see it    mlflow ui --backend-store-uri {result.tracking_uri}")
 
 
 @click.command()
@@ -56,16 +79,22 @@ def _overrides(options: dict[str, Any]) -> dict[str, Any]:
 @click.option(
     "--resume",
     metavar="RUN|last",
-    help="Go on with a training that was stopped or killed; with no other option but --workers.",
+    help="Go on with a training that was stopped or killed; with no other option of the training.",
 )
 @click.option(
     "--workers",
     metavar="HOST:PORT,...",
     help="Train on several machines: every worker's address, the same list on each; the first keeps the run.",
 )
+@click.option("--register", metavar="NAME", help="Register the network as the next version of NAME.")
 @click.option("--index", type=int, help="Which of the workers this is, from 0.")
 def train(
-    config: Path | None, resume: str | None, workers: str | None, index: int | None, **options: Any
+    config: Path | None,
+    resume: str | None,
+    workers: str | None,
+    index: int | None,
+    register: str | None,
+    **options: Any,
 ) -> None:
     """Train a joint network, evaluate it on the test split and keep everything in MLflow.
 
@@ -73,18 +102,18 @@ def train(
     """
     overrides = _overrides(options)
     if resume and (config or overrides):
-        raise click.UsageError("--resume takes the run's own config, no other option")
-    if (workers is None) != (index is None):
-        raise click.UsageError("--workers and --index go together")
-    if workers is not None and index is not None:
-        announce_workers(workers.split(","), index)
+        raise click.UsageError("--resume takes the run's own config, no other option of the training")
+    _announce(workers, index)
     settings = load_config(config, overrides)
+    if register:
+        from uml_tf.tracking.registry import check_name
+
+        check_name(register)
     from uml_tf.cli.display import TerminalDisplay
     from uml_tf.cli.quiet import import_tensorflow
 
     import_tensorflow()
 
-    from uml_tf.training.run import MODEL_FILE
     from uml_tf.training.run import resume as resume_training
     from uml_tf.training.run import train as run_training
 
@@ -92,10 +121,5 @@ def train(
         result = resume_training(resume, display) if resume else run_training(settings, display)
     if result is None:
         click.echo(f"worker {index}: done; the chief keeps the run")
-        return
-    click.echo((result.folder / "metrics.md").read_text(encoding="utf-8"))
-    click.echo(f"model     {result.folder / MODEL_FILE}")
-    click.echo(f"numbers   {result.folder / 'metrics.json'}")
-    click.echo(f"figures   {result.folder / 'figures'}")
-    click.echo(f"MLflow    run {result.run_id}")
-    click.echo(f"see it    mlflow ui --backend-store-uri {result.tracking_uri}")
+    else:
+        _report(result, register)

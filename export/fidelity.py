@@ -167,8 +167,9 @@ def compare(
     stride += 1 - stride % 2
     collected = _Collected()
     measures: tuple[list[ImageMeasure], list[ImageMeasure]] = ([], [])
-    for chunk in read_chunks(dataset, split, size):
-        answers = [answer_all(source, chunk.images) for source in (network, file)]
+    for chunk in read_chunks(dataset, split):
+        images = chunk.resized(size)
+        answers = [answer_all(source, images) for source in (network, file)]
         collected.add(answers[0], answers[1], stride)
         for kept, one in zip(measures, answers, strict=True):
             kept += chunk.measure(one, dataset)

@@ -229,5 +229,6 @@ def export(model: UML, job: ExportJob, stage: Stage) -> ExportResult:
             left_out = _settle(job, targets, folder, example)
     files = [*REPORT, *(target.file_name for target in targets)]
     deferred = job.target == "tensorrt" and not isinstance(targets[-1], TensorRTTarget)
-    logged = log_export(model.card.run_id, job.out, job.name, files, numbers)
+    kept = job.force or not fidelity.broken
+    logged = log_export(model.card.run_id, job.out, job.name, files, numbers, kept)
     return ExportResult(job.out, numbers, fidelity.broken, left_out, deferred, logged)

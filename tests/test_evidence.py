@@ -32,7 +32,7 @@ def test_evidence_is_softplus(logits):
 
 def test_no_evidence_is_full_uncertainty():
     opinion = opinion_from_evidence(np.zeros((2, 4, 3)))
-    assert (opinion.uncertainty == 1).all()
+    np.testing.assert_allclose(opinion.uncertainty, 1, atol=1e-12)
     assert (opinion.belief == 0).all()
 
 

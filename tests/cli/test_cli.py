@@ -62,6 +62,7 @@ def test_train_prints_where_everything_is(trained):
     model = Path(re.search(r"^model +(\S+)$", done.stdout, re.M)[1])
     assert model.is_file()
     assert model.is_relative_to(folder / "mlruns")
+    assert not re.search("warning|INFO", done.stderr, re.I), done.stderr
     assert len(re.findall(r"^epoch +\d/2  cls [\d.]+ seg [\d.]+ mut [\d.]+", done.stderr, re.M)) == 2
     metrics = json.loads((model.parent / "metrics.json").read_text())
     assert set(metrics["accuracy"]) == {"value", "low", "high"}
@@ -141,7 +142,7 @@ def test_predict_answers_good_images_and_names_bad_ones(trained, phantoms, uml_t
     assert names == {stem + part for stem in (good.stem, "grey") for part in parts}
     answer = json.loads((tmp_path / "answers/grey.json").read_text())
     assert answer["class"] in ("healthy", "glaucoma")
-    assert answer["decision"] in ("accept", "refer")
+    assert answer["decision"] == "ungradable"  # a grey photograph, and only coloured ones to learn from
     assert sum(answer["class_belief"].values()) + answer["class_uncertainty"] == pytest.approx(1, abs=1e-5)
     mask = cv2.imread(str(tmp_path / "answers/grey_mask.png"), cv2.IMREAD_UNCHANGED)
     assert mask.shape == (110, 150)
@@ -168,11 +169,3 @@ def test_damaged_model_is_one_line(trained, phantoms, uml_tf_command, tmp_path):
     image = phantoms.root / phantoms.rows[0].image
     done = uml_tf_command("predict", damaged, image, "--out", "o", cwd=trained[0], expect=1)
     assert "damaged.keras: cannot be read as a Keras model" in done.stderr
-
-
-def test_two_runs_have_equal_losses(trained, phantoms, uml_tf_command, tmp_path):
-    folder, done = trained
-    again = uml_tf_command("train", "--config", folder / "tiny.yaml", "--data", phantoms.root, cwd=tmp_path)
-    losses = [re.findall(r"cls .+?score [\d.]+", run.stderr) for run in (done, again)]
-    assert losses[0] == losses[1]
-    assert len(losses[0]) == 2

@@ -58,9 +58,9 @@ def _signal_after(process, pattern, number, delay):
 def whole_and_interrupted(tmp_path_factory, phantoms, uml_tf_command):
     folder = tmp_path_factory.mktemp("resume")
     (folder / "tiny.yaml").write_text(CONFIG)
-    arguments = ("--config", "tiny.yaml", "--data", phantoms.root)
-    uml_tf_command("train", *arguments, cwd=folder)
-    first = _start(folder, *arguments)
+    uml_tf_command("train", "--config", "tiny.yaml", "--data", phantoms.root, cwd=folder)
+    (logged,) = (folder / "mlruns" / "runs").glob("*/config.yaml")  # repeats the run by itself
+    first = _start(folder, "--config", logged)
     interrupted = _signal_after(first, r"epoch +1/4", signal.SIGINT, 0.2)
     run_id = re.search(r"uml-tf train --resume (\w{32})", interrupted)[1]
     second = _start(folder, "--resume", run_id)

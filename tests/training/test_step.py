@@ -11,9 +11,9 @@ from uml_tf.evaluation.answers import Answerer
 from uml_tf.losses import LossSpec
 from uml_tf.networks import UML, preset, without
 from uml_tf.training.averaging import WeightAverage
+from uml_tf.training.build import _optimizer, _precision
 from uml_tf.training.config import TrainingConfig
 from uml_tf.training.loop import Listener, Loop
-from uml_tf.training.run import _optimizer, _precision
 from uml_tf.training.step import StepSpec, TrainStep
 
 SIZE = 32

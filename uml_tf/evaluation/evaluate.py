@@ -59,13 +59,17 @@ class Chunk:
 
     Attributes:
         rows: the manifest's lines.
-        images: ``(N, H, W, 3)`` float32 in [0, 255] at the network's input size.
+        images: ``(H, W, 3)`` uint8 each, at original size.
         masks: ``(H, W)`` each, at original size, or None.
     """
 
     rows: Sequence[Row]
-    images: Array
+    images: list[Array]
     masks: list[Array | None]
+
+    def resized(self, size: tuple[int, int]) -> Array:
+        """The images as ``(N, H, W, 3)`` float32 in [0, 255] at a network's input size."""
+        return np.stack([resize_antialiased(image, size) for image in self.images])
 
     def measure(self, answers: Answers, dataset: PreparedDataset) -> list[ImageMeasure]:
         """Measures the answers to these images."""
@@ -81,13 +85,12 @@ class Chunk:
         ]
 
 
-def read_chunks(dataset: PreparedDataset, split: str, size: tuple[int, int]) -> Iterator[Chunk]:
+def read_chunks(dataset: PreparedDataset, split: str) -> Iterator[Chunk]:
     """A split, a few images at a time."""
     rows = iter(dataset.split(split))
     while some := list(islice(rows, CHUNK)):
         pairs = [read_row(dataset, row) for row in some]
-        images = np.stack([resize_antialiased(image, size) for image, _ in pairs])
-        yield Chunk(some, images, [mask for _, mask in pairs])
+        yield Chunk(some, [image for image, _ in pairs], [mask for _, mask in pairs])
 
 
 def measure_split(
@@ -105,8 +108,8 @@ def measure_split(
         progress: called with the number of images done.
     """
     measures: list[ImageMeasure] = []
-    for chunk in read_chunks(dataset, split, source.image_size):
-        measures += chunk.measure(answer_all(source, chunk.images), dataset)
+    for chunk in read_chunks(dataset, split):
+        measures += chunk.measure(answer_all(source, chunk.resized(source.image_size)), dataset)
         progress(len(measures))
     return measures
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import warnings
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,33 @@ if TYPE_CHECKING:
     from uml_tf.networks import UML
 
 MODEL_NAME = "model"
-_REQUIRED = ("tensorflow", "keras", "keras-cv", "tensorflow-probability", "tf-keras", "numpy")
+_IN_STORE = ("runs:/", "models:/")
+_REQUIRED = (
+    "tensorflow",
+    "keras",
+    "keras-cv",
+    "tensorflow-probability",
+    "tf-keras",
+    "numpy",
+    "opencv-python-headless",
+)
+
+
+def _log(keras_file: Path, image: NDArray[Any], answers: dict[str, NDArray[Any]], encoded: str) -> Any:
+    from uml_tf.tracking import served
+
+    return mlflow.pyfunc.log_model(
+        name=MODEL_NAME,
+        python_model=served.__file__,
+        artifacts={served.KERAS_ARTIFACT: str(keras_file)},
+        # No schema of the input: encoded images and arrays are both welcome.
+        signature=ModelSignature(
+            outputs=infer_signature(image, answers).outputs,
+            params=ParamSchema([ParamSpec("maps", DataType.boolean, True)]),
+        ),
+        input_example=[encoded],
+        pip_requirements=[f"{name}=={version(name)}" for name in _REQUIRED],
+    )
 
 
 def log_model(keras_file: Path, image: NDArray[Any], answers: dict[str, NDArray[Any]]) -> str:
@@ -36,21 +63,10 @@ def log_model(keras_file: Path, image: NDArray[Any], answers: dict[str, NDArray[
     Returns:
         Its MLflow model URI.
     """
-    from uml_tf.tracking import served
-
     encoded = base64.b64encode(encode_png(image)).decode()
-    info = mlflow.pyfunc.log_model(
-        name=MODEL_NAME,
-        python_model=served.__file__,
-        artifacts={served.KERAS_ARTIFACT: str(keras_file)},
-        # No schema of the input: encoded images and arrays are both welcome.
-        signature=ModelSignature(
-            outputs=infer_signature(image, answers).outputs,
-            params=ParamSchema([ParamSpec("maps", DataType.boolean, True)]),
-        ),
-        input_example=[encoded],
-        pip_requirements=[f"{name}=={version(name)}" for name in _REQUIRED],
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # advice about type hints, which served.py declines
+        info = _log(keras_file, image, answers, encoded)
     return str(info.model_uri)
 
 
@@ -61,6 +77,22 @@ def _keras_file(folder: Path, reference: str) -> Path:
     return files[0]
 
 
+def fetch(reference: str) -> Path:
+    """What a path or an MLflow URI, ``runs:/...`` or ``models:/...``, names, on this machine's disk.
+
+    Raises:
+        UmlError: the store does not have it.
+    """
+    if not reference.startswith(_IN_STORE):
+        return Path(reference)
+    use_store()
+    try:
+        return Path(mlflow.artifacts.download_artifacts(artifact_uri=reference))
+    except (MlflowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise UmlError(f"model '{reference}': not found in the MLflow store ({reason})") from error
+
+
 def resolve_model(reference: str) -> Path:
     """The ``.keras`` file behind a MODEL: a path, ``runs:/ID/...``, ``models:/...`` or ``last``.
 
@@ -69,15 +101,9 @@ def resolve_model(reference: str) -> Path:
     """
     if reference == "last":
         reference = f"runs:/{last_run_id()}/{MODEL_NAME}"
-    if reference.startswith(("runs:/", "models:/")):
-        use_store()
-        try:
-            folder = mlflow.artifacts.download_artifacts(artifact_uri=reference)
-        except (MlflowException, OSError) as error:
-            reason = str(error).splitlines()[0]
-            raise UmlError(f"model '{reference}': not found in the MLflow store ({reason})") from error
-        return _keras_file(Path(folder), reference)
-    path = Path(reference)
+    path = fetch(reference)
+    if reference.startswith(_IN_STORE):
+        return _keras_file(path, reference)
     if not path.is_file():
         raise UmlError(
             f"model '{reference}': no such file, expected a .keras file, runs:/..., models:/... or last"

@@ -47,7 +47,7 @@ def use_store() -> str:
     Raises:
         UmlError: the store cannot be used.
     """
-    for name in ("alembic", "mlflow.store", "mlflow.utils"):
+    for name in ("alembic", "mlflow.pyfunc", "mlflow.store", "mlflow.utils"):
         logging.getLogger(name).setLevel(logging.WARNING)
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     uri = os.environ.get("MLFLOW_TRACKING_URI")

@@ -8,6 +8,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from uml_tf.training.flat import FlatVariables
+
 
 class WeightAverage:
     """Exponential moving average of every variable of a model, batch statistics included.
@@ -22,8 +24,8 @@ class WeightAverage:
 
     def __init__(self, variables: Sequence[Any], decay: float) -> None:
         # Integer variables are the states of dropout's random streams; an average of them means nothing.
-        self._live = [v.value for v in variables if v.value.dtype.is_floating]
-        self.shadow = [tf.Variable(v, trainable=False) for v in self._live]
+        self._live = FlatVariables([v for v in variables if v.value.dtype.is_floating])
+        self.shadow = tf.Variable(self._live.read(), trainable=False)
         self.decay = decay
         self.steps = tf.Variable(0.0, trainable=False)
 
@@ -31,17 +33,14 @@ class WeightAverage:
         """Moves the average one step towards the live weights; called inside the compiled step."""
         self.steps.assign_add(1.0)
         rate = 1.0 - tf.minimum(self.decay, (1.0 + self.steps) / (10.0 + self.steps))
-        for shadow, live in zip(self.shadow, self._live, strict=True):
-            shadow.assign_add(tf.cast(rate, shadow.dtype) * (live - shadow))
+        self.shadow.assign_add(rate * (self._live.read() - self.shadow))
 
     @contextmanager
     def applied(self) -> Iterator[None]:
         """The model has the averaged weights inside the block, and its own again after it."""
-        own = [v.numpy() for v in self._live]
-        for live, shadow in zip(self._live, self.shadow, strict=True):
-            live.assign(shadow)
+        own = self._live.read()
+        self._live.write(self.shadow)
         try:
             yield
         finally:
-            for live, value in zip(self._live, own, strict=True):
-                live.assign(value)
+            self._live.write(own)

@@ -21,7 +21,7 @@ from uml_tf.training.validation import Validation
 
 Array = NDArray[Any]
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass
@@ -58,7 +58,7 @@ def _variables(step: TrainStep) -> dict[str, list[Any]]:
     return {
         "model": list(step.model.variables),
         "optimizer": list(step.optimizer.variables),
-        "average": [*average.shadow, average.steps] if average is not None else [],
+        "average": [average.shadow, average.steps] if average is not None else [],
     }
 
 

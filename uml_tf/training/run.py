@@ -37,7 +37,7 @@ from uml_tf.tracking.store import (
     use_store,
 )
 from uml_tf.training.build import build_loop, open_same_dataset
-from uml_tf.training.cluster import Cluster
+from uml_tf.training.cluster import Cluster, WorkerLostError
 from uml_tf.training.config import TrainingConfig, parse_config
 from uml_tf.training.display import Display
 from uml_tf.training.interruption import StoppedError, stop_requests
@@ -63,6 +63,11 @@ class RunResult:
     folder: Path
     tracking_uri: str
     test: Evaluation
+
+    @property
+    def model(self) -> Path:
+        """The trained network."""
+        return self.folder / MODEL_FILE
 
 
 def _listener(display: Display, pixel_classes: tuple[str, ...], keeps: bool) -> Listener:
@@ -213,9 +218,9 @@ def _started(run: mlflow.ActiveRun) -> Iterator[mlflow.ActiveRun]:
     try:
         with run:
             yield run
-    except StoppedError as error:
+    except (StoppedError, WorkerLostError) as error:
         mlflow.MlflowClient().set_terminated(run.info.run_id, "KILLED")
-        raise StoppedError(f"{error}; go on with: uml-tf train --resume {run.info.run_id}") from None
+        raise type(error)(f"{error}; go on with: uml-tf train --resume {run.info.run_id}") from None
     except (MlflowException, OSError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UmlError(f"run {run.info.run_id}: cannot be kept ({reason}); what was kept stays") from error

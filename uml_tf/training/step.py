@@ -12,6 +12,7 @@ from uml_tf.losses import LossSpec, joint_loss
 from uml_tf.networks import UML
 from uml_tf.replicas import replica_count, sum_over_replicas
 from uml_tf.training.averaging import WeightAverage
+from uml_tf.training.flat import FlatVariables, joined
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class TrainStep:
 
     Args:
         model: the network; its weights are trained in place.
-        optimizer: built here, on the model's trained weights.
+        optimizer: built here, on the model's trained weights as one vector.
         loss: the joint loss.
         spec: decay, clipping, XLA.
         average: moving average to update, or None.
@@ -59,7 +60,9 @@ class TrainStep:
         self._has_loss_scale = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
         self.strategy = strategy or tf.distribute.get_strategy()
         self.variables = model.training_model.trainable_variables
-        optimizer.build(self.variables)
+        self._trained = FlatVariables(self.variables)
+        self._vector = keras.Variable(tf.zeros(self._trained.size), name="trained_weights")
+        optimizer.build([self._vector])
         self._compiled = tf.function(self._on_replicas, jit_compile=spec.jit, reduce_retracing=True)
 
     def __call__(self, batch: dict[str, tf.Tensor], epoch: int) -> dict[str, tf.Tensor]:
@@ -86,29 +89,27 @@ class TrainStep:
         scale = getattr(self.optimizer, "scale_loss", None)
         return scale(loss) if scale is not None else loss
 
-    def _decayed_and_clipped(self, gradients: list[Any]) -> list[Any]:
+    def _decayed_and_clipped(self, gradient: Any, weights: Any) -> Any:
         replicas = replica_count()
-        # The norm, and whether the loss scale was too large, are facts of the summed gradients.
+        # The norm, and whether the loss scale was too large, are facts of the summed gradient.
         summed = replicas > 1 and (self.spec.gradient_clip or self._has_loss_scale)
         if summed:
-            gradients = sum_over_replicas(gradients)
+            gradient = sum_over_replicas(gradient)
         if self.spec.weight_decay:
             decay = self.spec.weight_decay / (1 if summed else replicas)
-            gradients = [
-                # Of the scaled gradient under float16, so that the decay is unscaled with it.
-                g + self._scaled(decay * tf.cast(v, g.dtype))
-                for g, v in zip(gradients, self.variables, strict=True)
-            ]
+            # Scaled under float16 as the gradient is, so that it is unscaled with it.
+            gradient = gradient + self._scaled(decay * weights)
         if self.spec.gradient_clip:
-            limit = self._scaled(tf.constant(self.spec.gradient_clip))
-            gradients, _ = tf.clip_by_global_norm(gradients, limit)
+            gradient = tf.clip_by_norm(gradient, self._scaled(tf.constant(self.spec.gradient_clip)))
         # The optimizer sums over the replicas, again if need be.
-        return [g / replicas for g in gradients] if summed else gradients
+        return gradient / replicas if summed else gradient
 
     def _step(self, batch: dict[str, Any], epoch: Any) -> dict[str, Any]:
         gradients, terms = self.gradients(batch, epoch)
-        gradients = self._decayed_and_clipped(gradients)
-        self.optimizer.apply_gradients(zip(gradients, self.variables, strict=True))
+        weights = self._trained.read()
+        self._vector.assign(weights)
+        self.optimizer.apply([self._decayed_and_clipped(joined(gradients), weights)], [self._vector])
+        self._trained.write(self._vector.value)
         if self.average is not None:
             self.average.update()
         return terms

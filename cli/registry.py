@@ -1,0 +1,193 @@
+"""``uml-tf registry``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from uml_tf.errors import UmlError
+
+if TYPE_CHECKING:
+    from uml_tf.data.dataset import PreparedDataset
+    from uml_tf.tracking.registry import Version
+
+_DATA = click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Compare on this prepared data set.  [default: the one that both were trained on]",
+)
+_SPLIT = click.option(
+    "--split", type=click.Choice(["train", "val", "test"]), default="test", show_default=True
+)
+_WIDTH = 130
+_METRICS = ("balanced_accuracy", "auc", "ece", "class_failure_auroc")
+_FIDELITY = (
+    ("class_agreement", "class agreement"),
+    ("mask_agreement", "mask agreement"),
+    ("class_uncertainty_rho", "class rho"),
+    ("mask_uncertainty_rho", "mask rho"),
+    ("change_class_failure_auroc", "failure AUROC change"),
+)
+
+
+@click.group()
+def registry() -> None:
+    """Keep, compare and promote named versions of trained networks."""
+
+
+def _opened(data: Path | None) -> PreparedDataset | None:
+    from uml_tf.data.dataset import PreparedDataset
+
+    return PreparedDataset.open(data) if data else None
+
+
+def _name_of(version: Version) -> str:
+    return f"{version.name} version {version.number}"
+
+
+@registry.command()
+@click.argument("run")
+@click.option("--name", required=True, help="Of the registered model.")
+def add(run: str, name: str) -> None:
+    """Register the network of RUN (a run id, or last) as the next version of a name."""
+    from uml_tf.tracking.registry import add_version
+
+    version, new = add_version(run, name)
+    click.echo(f"{_name_of(version)}: {'registered' if new else 'registered already'}, {version.uri}")
+
+
+def _dice(version: Version) -> str:
+    return "\n".join(
+        f"{name.removeprefix('dice_')} {value:.3f}"
+        for name, value in version.metrics.items()
+        if name.startswith("dice_")
+    )
+
+
+def _exports(version: Version) -> str:
+    lines = []
+    for kind, numbers in version.exports.items():
+        rho = "/".join(
+            f"{numbers.get(f'{part}_uncertainty_rho', float('nan')):.4f}" for part in ("class", "mask")
+        )
+        size = sum(v for n, v in numbers.items() if n.startswith("bytes_model")) / 1000
+        lines.append(f"{kind} rho {rho} {size:.0f} kB{' (refused)' if numbers.get('kept') == 0 else ''}")
+    return "\n".join(lines)
+
+
+@registry.command("list")
+@click.option("--name", help="Only this registered model.")
+def list_versions(name: str | None) -> None:
+    """List every version: alias, metrics, data, code, and the fidelity of its exports."""
+    from rich.box import SIMPLE
+    from rich.console import Console
+    from rich.table import Table
+
+    from uml_tf.tracking.registry import find_version, versions
+
+    found = versions(name)
+    if name and not found:
+        find_version(name)
+    table = Table(
+        "model", *(m.replace("_", "\n") for m in _METRICS), "Dice", "data", "code", "exports", box=SIMPLE
+    )
+    for v in found:
+        called = "\n".join([f"{v.name} {v.number}", *(f"@{alias}" for alias in v.aliases)])
+        metrics = (f"{v.metrics[m]:.3f}" if m in v.metrics else "" for m in _METRICS)
+        table.add_row(called, *metrics, _dice(v), v.fingerprint[:8], v.git_commit[:8], _exports(v))
+    console = Console()
+    console.width = max(console.width, _WIDTH)  # a wrapped number cannot be read
+    console.print(table)
+
+
+@registry.command()
+@click.argument("name")
+@click.argument("version", required=False)
+def show(name: str, version: str | None) -> None:
+    """Show all that is known of a VERSION (number or alias; the newest by default) of NAME."""
+    from uml_tf.tracking.registry import find_version
+
+    v = find_version(name, version)
+    for label, text in (
+        ("model", _name_of(v)),
+        ("alias", ", ".join(v.aliases) or "none"),
+        ("MODEL", v.uri),
+        ("run", v.run_id),
+        ("data", v.fingerprint),
+        ("code", v.git_commit),
+    ):
+        click.echo(f"{label:32s} {text}")
+    for metric, value in sorted(v.metrics.items()):
+        click.echo(f"{metric:32s} {value:.4f}")
+    for kind, numbers in v.exports.items():
+        click.echo(f"{kind:32s} {v.export_uris.get(kind, 'no file was kept')}")
+        for key, label in _FIDELITY:
+            if key in numbers:
+                click.echo(f"  {label:30s} {numbers[key]:.4f}")
+        for key, value in numbers.items():
+            if key.startswith("bytes_"):
+                click.echo(f"  {key:30s} {value:.0f}")
+
+
+@registry.command()
+@click.argument("name")
+@click.argument("version")
+@click.option("--alias", default="champion", show_default=True)
+@click.option("--force", is_flag=True, help="Promote a version that is worse, too.")
+@_DATA
+@_SPLIT
+def promote(name: str, version: str, alias: str, force: bool, data: Path | None, split: str) -> None:
+    """Give VERSION of NAME an alias; refused, with exit code 1, where the version that has it is better.
+
+    Both are measured on the same held-out images. Worse means that the 95 % interval of the change in
+    balanced accuracy, failure detection or mean Dice, over resampled images, has no zero and no gain in it.
+    """
+    from uml_tf.cli.display import TerminalDisplay
+    from uml_tf.cli.quiet import import_tensorflow
+
+    from uml_tf.tracking.registry import find_version
+
+    challenger, given = find_version(name, version), _opened(data)
+    import_tensorflow()
+    from uml_tf.evaluation.comparison import as_markdown
+    from uml_tf.tracking.promotion import promote as run_promotion
+
+    with TerminalDisplay() as display:
+        result = run_promotion(challenger, alias, force, given, split, display.stage)
+    if result.found and result.champion:
+        click.echo(
+            as_markdown(result.found, (f"version {result.champion.number}", f"version {challenger.number}"))
+        )
+    for reason in result.reasons:
+        click.echo(f"worse: {reason}", err=True)
+    if not result.promoted:
+        raise UmlError(f"{_name_of(challenger)}: not promoted to '{alias}'; --force promotes it all the same")
+    click.echo(f"{_name_of(challenger)} is '{alias}' now: models:/{name}@{alias}")
+
+
+@registry.command()
+@click.argument("first", metavar="A")
+@click.argument("second", metavar="B")
+@_DATA
+@_SPLIT
+@click.option("--out", type=click.Path(path_type=Path), help="Write comparison.md there.")
+def compare(first: str, second: str, data: Path | None, split: str, out: Path | None) -> None:
+    """Compare two MODELs on the same images: each metric, its change, and whether chance explains it."""
+    from uml_tf.cli.display import TerminalDisplay
+    from uml_tf.cli.models import open_source
+
+    given = _opened(data)
+    (a, card_a), (b, card_b) = (open_source(model, batch_size=16) for model in (first, second))
+    from uml_tf.evaluation.comparison import as_markdown, differences, measure_both
+    from uml_tf.files import write_text
+    from uml_tf.tracking.promotion import common_dataset
+
+    dataset = common_dataset(card_a, card_b, given)
+    with TerminalDisplay() as display:
+        done = display.stage(f"comparing on {split}", len(dataset.split(split)))
+        table = as_markdown(differences(*measure_both((a, b), dataset, split, done)), ("A", "B"))
+    click.echo(f"A {first}\nB {second}\n\n{table}")
+    if out:
+        write_text(out / "comparison.md", f"A: {first}\n\nB: {second}\n\n{table}")

@@ -1,0 +1,180 @@
+"""Two trainings at once into one store, and the registry over what they leave."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+
+from uml_tf.evaluation.comparison import differences, reasons_against
+from uml_tf.evaluation.measure import ImageMeasure
+
+CONFIG = """\
+image_size: 64
+seed: 5
+averaging: 0.9
+"""
+GOOD, POOR = 24, 1
+
+
+def _train(folder, phantoms, epochs):
+    executable = Path(sys.executable).parent / "uml-tf"
+    return subprocess.Popen(
+        [
+            *(str(executable), "train", "--config", "tiny.yaml", "--data", str(phantoms.root)),
+            *("--epochs", str(epochs), "--register", "glaucoma"),
+        ],
+        cwd=folder,
+        env={k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def registered(tmp_path_factory, phantoms):
+    """A good and a poor network, trained and registered at the same time: (folder, versions)."""
+    folder = tmp_path_factory.mktemp("registry")
+    (folder / "tiny.yaml").write_text(CONFIG)
+    trainings = {epochs: _train(folder, phantoms, epochs) for epochs in (GOOD, POOR)}
+    numbers = {}
+    for epochs, training in trainings.items():
+        output, errors = training.communicate(timeout=900)
+        assert training.returncode == 0, errors
+        numbers[epochs] = re.search(r"^version +models:/glaucoma/(\d)$", output, re.M)[1]
+    return folder, numbers
+
+
+def _registry(uml_tf_command, folder, *arguments, expect=0):
+    return uml_tf_command("registry", *arguments, cwd=folder, expect=expect)
+
+
+def test_two_trainings_at_once_lose_nothing(registered):
+    folder, numbers = registered
+    assert set(numbers.values()) == {"1", "2"}
+    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlruns/mlflow.db")
+    runs = mlflow.search_runs(experiment_names=["uml-tf"], output_format="list")
+    assert {run.data.params["epochs"] for run in runs} == {str(GOOD), str(POOR)}
+    for run in runs:
+        history = mlflow.MlflowClient().get_metric_history(run.info.run_id, "train/total")
+        assert [point.step for point in history] == list(range(int(run.data.params["epochs"])))
+        assert run.info.status == "FINISHED"
+        assert "test/accuracy" in run.data.metrics
+        files = {file.path for file in mlflow.artifacts.list_artifacts(run_id=run.info.run_id)}
+        assert {"model.keras", "metrics.json", "config.yaml", "figures"} <= files
+
+
+def test_promotion_is_guarded_and_can_be_forced(registered, uml_tf_command, phantoms, tmp_path):
+    folder, numbers = registered
+    good, poor = numbers[GOOD], numbers[POOR]
+    done = _registry(uml_tf_command, folder, "promote", "glaucoma", good)
+    assert f"glaucoma version {good} is 'champion' now" in done.stdout
+    done = _registry(uml_tf_command, folder, "promote", "glaucoma", poor, expect=1)
+    assert re.search(r"^worse: mean_dice: found [\d.]+, expected at least [\d.]+", done.stderr, re.M)
+    assert "not promoted to 'champion'" in done.stderr
+    shown = _registry(uml_tf_command, folder, "show", "glaucoma", "champion").stdout
+    assert re.search(rf"^MODEL +models:/glaucoma/{good}$", shown, re.M)
+    assert re.search(rf"^data +{phantoms.fingerprint}$", shown, re.M)
+    done = _registry(uml_tf_command, folder, "promote", "glaucoma", poor, "--force")
+    assert f"glaucoma version {poor} is 'champion' now" in done.stdout
+    assert "worse: mean_dice" in done.stderr
+    _registry(uml_tf_command, folder, "promote", "glaucoma", good)
+
+
+def test_compare_writes_both_and_says_which_is_worse(registered, uml_tf_command, tmp_path):
+    folder, numbers = registered
+    models = [f"models:/glaucoma/{numbers[epochs]}" for epochs in (GOOD, POOR)]
+    _registry(uml_tf_command, folder, "compare", *models, "--out", tmp_path, "--split", "val")
+    text = (tmp_path / "comparison.md").read_text()
+    assert re.search(
+        r"^\| mean_dice \| 0\.\d+ \| 0\.\d+ \| -0\.\d+ \| -0\.\d+ to -0\.\d+ \| worse \|$", text, re.M
+    )
+
+
+def test_exports_are_linked_from_the_version_and_listed(registered, uml_tf_command, phantoms, tmp_path):
+    folder, numbers = registered
+    model = f"models:/glaucoma/{numbers[GOOD]}"
+    uml_tf_command("export", model, "--tflite", "--no-web", "--out", tmp_path / "bundle", cwd=folder)
+    listed = _registry(uml_tf_command, folder, "list").stdout
+    assert re.search(r"tflite-none rho 1\.0000/1\.0000 \d+ kB", listed)
+    assert phantoms.fingerprint[:8] in listed
+    shown = _registry(uml_tf_command, folder, "show", "glaucoma", numbers[GOOD]).stdout
+    uri = re.search(r"^tflite-none +(runs:/\w{32}/exports/tflite-none)$", shown, re.M)[1]
+    image = phantoms.root / phantoms.rows[0].image
+    uml_tf_command("predict", f"{uri}/model.tflite", image, "--out", tmp_path / "answers", cwd=folder)
+    assert (tmp_path / "answers" / f"{image.stem}.json").is_file()
+
+
+def test_every_command_takes_an_alias(registered, uml_tf_command, phantoms, tmp_path):
+    folder, numbers = registered
+    _registry(uml_tf_command, folder, "promote", "glaucoma", numbers[GOOD], "--alias", "device")
+    image = phantoms.root / phantoms.rows[0].image
+    uml_tf_command("predict", "models:/glaucoma@device", image, "--out", tmp_path, cwd=folder)
+    assert (tmp_path / f"{image.stem}.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("show", "nothing"), "registered model 'nothing': not found, expected one of: glaucoma"),
+        (("show", "glaucoma", "9"), "found no version or alias '9', it has 1, 2"),
+        (("promote", "glaucoma", "9"), "found no version or alias '9'"),
+        (("add", "0" * 32, "--name", "x"), "not found in"),
+        (("add", "last", "--name", "a/b"), "found 'a/b', expected a name without"),
+        (("compare", "models:/glaucoma/1", "nowhere.keras"), "model 'nowhere.keras': no such file"),
+    ],
+)
+def test_mistakes_are_one_line(registered, uml_tf_command, arguments, line):
+    done = _registry(uml_tf_command, registered[0], *arguments, expect=1)
+    assert line in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_run_is_registered_once_under_a_name(registered, uml_tf_command):
+    done = _registry(uml_tf_command, registered[0], "add", "last", "--name", "glaucoma")
+    assert "registered already" in done.stdout
+
+
+def _measures(correct, dice):
+    """One image each; probability and uncertainty follow from whether it is classified correctly."""
+    return [
+        ImageMeasure(
+            image=str(i),
+            label=i % 2,
+            probability=np.array([0.8, 0.2] if (i % 2 == 0) == right else [0.2, 0.8]),
+            class_uncertainty=0.3 + 0.001 * (i % 7),
+            mask_uncertainty=0.1,
+            regions={"lesion": {"dice": d}},
+        )
+        for i, (right, d) in enumerate(zip(correct, dice, strict=True))
+    ]
+
+
+def test_a_difference_that_chance_explains_is_none():
+    rng = np.random.default_rng(0)
+    correct, dice = rng.uniform(size=200) < 0.9, rng.uniform(0.6, 0.9, 200)
+    first = _measures(correct, dice)
+    flipped = correct.copy()
+    flipped[np.flatnonzero(correct)[:2]] = False
+    flipped[np.flatnonzero(~correct)[:1]] = True
+    found = differences(first, _measures(flipped, dice + rng.normal(0, 0.05, 200)))
+    assert {d.metric: d.verdict for d in found}["balanced_accuracy"] == "equal"
+    assert not reasons_against(found)
+
+
+def test_a_small_but_certain_loss_counts_and_a_gain_does_not():
+    rng = np.random.default_rng(1)
+    correct, dice = rng.uniform(size=200) < 0.9, rng.uniform(0.6, 0.9, 200)
+    first, worse = _measures(correct, dice), _measures(correct, dice - 0.02)
+    lost = differences(first, worse)
+    (reason,) = reasons_against(lost)
+    assert reason.startswith("mean_dice: found")
+    assert {d.metric: d.verdict for d in differences(worse, first)}["mean_dice"] == "better"
+    assert not reasons_against(differences(worse, first))

@@ -1,0 +1,173 @@
+"""Two devices, and two processes on loopback, train as one."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+
+# Rounding differs between one process and two, and full-size steps of Adam make chaos of it within a few
+# steps, as they do of any other rounding; with small steps the losses must stay together.
+CONFIG = """\
+epochs: 3
+image_size: 64
+seed: 5
+learning_rate: 1.0e-6
+"""
+RELATIVE = 2e-5
+
+
+def test_parts_of_a_step_on_two_devices_equal_one():
+    script = Path(__file__).parents[1] / "two_devices.py"
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split("\n")[:4] == ["norm equal", "dropout equal", "loss equal", "spread equal"]
+
+
+def _free_ports(count):
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+class _Worker:
+    """A worker whose standard error is followed line by line."""
+
+    def __init__(self, folder, index, workers, *arguments):
+        executable = Path(sys.executable).parent / "uml-tf"
+        self.process = subprocess.Popen(
+            [
+                *(str(executable), "train", *map(str, arguments)),
+                *("--workers", ",".join(workers), "--index", str(index)),
+            ],
+            cwd=folder,
+            env={k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.lines = []
+        self.seen = {}
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self):
+        for line in self.process.stderr:
+            self.lines.append(line)
+            for pattern, event in self.seen.items():
+                if re.search(pattern, line):
+                    event.set()
+
+    def on(self, pattern):
+        self.seen[pattern] = threading.Event()
+        return self.seen[pattern]
+
+    def end(self):
+        output = self.process.stdout.read()
+        self.process.wait(timeout=600)
+        self._reader.join()
+        return self.process.returncode, output, "".join(self.lines)
+
+
+def _two(folders, *arguments):
+    workers = [f"127.0.0.1:{port}" for port in _free_ports(2)]
+    return [_Worker(folder, index, workers, *arguments) for index, folder in enumerate(folders)]
+
+
+@pytest.fixture(scope="module")
+def one_and_two(tmp_path_factory, phantoms, uml_tf_command):
+    """One process; and two, of which one is killed, gone on with by two: (folders, what they said)."""
+    one, *two = (tmp_path_factory.mktemp(name) for name in ("one", "chief", "helper"))
+    for folder in (one, *two):
+        (folder / "tiny.yaml").write_text(CONFIG)
+    arguments = ("--config", "tiny.yaml", "--data", phantoms.root)
+    uml_tf_command("train", *arguments, cwd=one)
+    chief, helper = _two(two, *arguments)
+    assert chief.on(r"^epoch +1/3").wait(600), chief.lines
+    helper.process.send_signal(signal.SIGKILL)
+    lost = chief.end()
+    helper.end()
+    resumed = [worker.end() for worker in _two(two, "--resume", "last")]
+    return one, two, lost, resumed
+
+
+def _run(folder):
+    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlruns/mlflow.db")
+    (run,) = mlflow.search_runs(experiment_names=["uml-tf"], output_format="list")
+    return run
+
+
+def _history(folder, name):
+    run = _run(folder)
+    points = mlflow.MlflowClient().get_metric_history(run.info.run_id, name)
+    return [point.value for point in sorted(points, key=lambda point: point.step)]
+
+
+def test_a_killed_worker_ends_the_others_with_one_line(one_and_two):
+    status, _, errors = one_and_two[2]
+    assert status == 1
+    assert re.search(
+        r"^uml-tf: training: another worker ended.*go on with: uml-tf train --resume \w{32}$", errors, re.M
+    )
+    assert "Traceback" not in errors
+
+
+def test_two_workers_go_on_after_that_and_finish(one_and_two):
+    _, _, _, ((chief, output, errors), (helper, said, _)) = one_and_two
+    assert (chief, helper) == (0, 0), errors
+    assert "worker 1: done" in said
+    assert re.search(r"^model +\S+model\.keras$", output, re.M)
+
+
+def test_two_workers_have_the_losses_of_one(one_and_two):
+    one, (chief, _), _, _ = one_and_two
+    for name in ("train/cls", "train/seg", "train/mut", "train/total", "learning_rate"):
+        expected, found = _history(one, name), _history(chief, name)
+        assert len(found) == len(expected) == 3
+        np.testing.assert_allclose(found, expected, rtol=RELATIVE, err_msg=name)
+    np.testing.assert_allclose(
+        _history(chief, "val/class_uncertainty"), _history(one, "val/class_uncertainty"), rtol=1e-3
+    )
+
+
+def test_only_the_chief_keeps_anything(one_and_two):
+    _, (chief, helper), _, _ = one_and_two
+    assert _run(chief).data.params["machine.workers"] == "2"
+    assert {path.name for path in helper.iterdir()} == {"tiny.yaml"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "line"),
+    [
+        (("--workers", "a:1,b:2"), 2, "--workers and --index go together"),
+        (("--workers", "a,b", "--index", 0), 1, "--workers: found 'a', expected host:port"),
+        (("--workers", "a:1,b:2", "--index", 2), 1, "--index: found 2, expected 0 to 1"),
+        (("--workers", "a:1,a:1", "--index", 0), 1, "found the same address twice"),
+    ],
+)
+def test_bad_addresses_are_one_line(uml_tf_command, tmp_path, arguments, status, line):
+    done = uml_tf_command("train", *arguments, cwd=tmp_path, expect=status)
+    assert line in done.stderr
+
+
+def test_a_taken_port_is_named(uml_tf_command, tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        workers = f"127.0.0.1:{port},127.0.0.1:1"
+        done = uml_tf_command("train", "--workers", workers, "--index", 0, cwd=tmp_path, expect=1)
+    assert f"port {port} is taken here" in done.stderr

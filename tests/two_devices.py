@@ -1,0 +1,117 @@
+"""Run by test_distributed.py in a process of its own: the parts of a step on two devices against one."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from uml_tf.losses import LossSpec, joint_loss
+from uml_tf.networks.dropout import Dropout, SpatialDropout2D
+from uml_tf.networks.normalization import BatchNorm
+from uml_tf.replicas import replica_count, sum_over_replicas
+from uml_tf.training.cluster import Cluster
+
+(cpu,) = tf.config.list_physical_devices("CPU")
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+TWO = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+RNG = np.random.default_rng(0)
+
+
+def on(strategy, function, *arrays):
+    """A function of rows, on a strategy's devices; what is answered by row is joined again."""
+    devices = strategy.num_replicas_in_sync
+
+    def parts(array):
+        return lambda context: tf.constant(np.split(array, devices)[context.replica_id_in_sync_group])
+
+    values = [strategy.experimental_distribute_values_from_function(parts(array)) for array in arrays]
+    answers = tf.function(lambda *v: strategy.run(function, args=v))(*values)
+    return [
+        np.stack([part.numpy() for part in strategy.experimental_local_results(answer)]) for answer in answers
+    ]
+
+
+def norm(strategy):
+    """(answers, gradients of input, gamma summed, moving statistics) of a layer that is trained."""
+    x = RNG.normal(50, 2, (8, 5, 6, 3)).astype(np.float32)
+    weight = RNG.normal(size=x.shape).astype(np.float32)
+    with strategy.scope():
+        layer = BatchNorm(momentum=0.9)
+        layer.build(x.shape)
+
+    def step(x, weight):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            answer = layer(x, training=True)
+            loss = sum_over_replicas(tf.reduce_sum(tf.square(answer) * weight)) / replica_count()
+        by_input, by_gamma = tape.gradient(loss, [x, layer.gamma.value])
+        return answer, by_input, sum_over_replicas(by_gamma)
+
+    answer, by_input, by_gamma = on(strategy, step, x, weight)
+    moving = layer.moving_mean.numpy(), layer.moving_variance.numpy()
+    return answer.reshape(x.shape), by_input.reshape(x.shape), by_gamma[0], *moving
+
+
+def dropout(strategy):
+    x = np.ones((8, 4, 4, 16), np.float32)
+    with strategy.scope():
+        layers = SpatialDropout2D(0.5, seed=3), Dropout(0.5, seed=4)
+    spatial, plain = on(
+        strategy, lambda x: (layers[0](x, training=True), layers[1](x[:, 0, 0], training=True)), x
+    )
+    return spatial.reshape(x.shape), plain.reshape(8, 16)
+
+
+def loss(strategy):
+    """Terms, and the gradients by the outputs."""
+    rng = np.random.default_rng(1)
+    shapes = {
+        "class_evidence": (8, 2),
+        "mutual_evidence_1": (8, 6, 6, 3),
+        "segmentation_logits_1": (8, 6, 6, 3),
+    }
+    arrays = [rng.gamma(2, 2, shape).astype(np.float32) for shape in shapes.values()]
+    batch = {
+        "label": np.array([0, 1, 1, -1, 0, -1, -1, -1], np.int32),
+        "mask": rng.integers(0, 3, (8, 6, 6)).astype(np.uint8),
+        "has_mask": np.array([1, 0, 0, 0, 1, 1, 1, 0], np.float32),
+    }
+
+    def step(*values):
+        outputs, rest = values[:3], dict(zip(batch, values[3:], strict=True))
+        with tf.GradientTape() as tape:
+            tape.watch(outputs)
+            terms = joint_loss(
+                dict(zip(shapes, outputs, strict=True)), rest, 20.0, LossSpec(skip_absent=True)
+            )
+            total = terms["total"] / replica_count()
+        return (*terms.values(), *tape.gradient(total, outputs))
+
+    *terms, a, b, c = on(strategy, step, *arrays, *batch.values())
+    gradients = (g.reshape(s) for g, s in zip((a, b, c), shapes.values(), strict=True))
+    return *(term[0] for term in terms), *gradients
+
+
+def main():
+    for part in (norm, dropout, loss):
+        answers = []
+        for strategy in (tf.distribute.get_strategy(), TWO):
+            global RNG
+            RNG = np.random.default_rng(0)
+            keras.utils.set_random_seed(0)
+            answers.append(part(strategy))
+        for one, two in zip(*answers, strict=True):
+            np.testing.assert_allclose(two, one, rtol=2e-4, atol=2e-6, err_msg=part.__name__)
+        print(part.__name__, "equal")
+    cluster = Cluster(TWO)
+    batches = tf.data.Dataset.from_tensors({"image": tf.reshape(tf.range(8.0), (8, 1))})
+    (batch,) = cluster.spread(batches)
+    assert [v.numpy().ravel().tolist() for v in TWO.experimental_local_results(batch["image"])] == [
+        [0, 1, 2, 3],
+        [4, 5, 6, 7],
+    ]
+    print("spread equal")
+
+
+main()

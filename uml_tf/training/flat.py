@@ -1,0 +1,43 @@
+"""Many variables as one vector, so that one operation updates them all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+
+def joined(tensors: Sequence[Any]) -> Any:
+    """Tensors of any shapes as one vector ``(N,)``."""
+    return tf.concat([tf.reshape(tensor, [-1]) for tensor in tensors], axis=0)
+
+
+class FlatVariables:
+    """A view of variables of one type as a vector ``(size,)``.
+
+    The edge network trains 290 small variables. Updated one by one they make up more than half of the
+    step's graph, which is traced and optimised before the first step and scheduled in every one.
+
+    Args:
+        variables: Keras variables.
+    """
+
+    def __init__(self, variables: Sequence[Any]) -> None:
+        self.variables = [variable.value for variable in variables]
+        self._sizes = [int(np.prod(variable.shape)) for variable in variables]
+
+    @property
+    def size(self) -> int:
+        """Values in all."""
+        return sum(self._sizes)
+
+    def read(self) -> Any:
+        """The variables' values."""
+        return joined(self.variables)
+
+    def write(self, vector: Any) -> None:
+        """Sets the variables."""
+        for variable, part in zip(self.variables, tf.split(vector, self._sizes), strict=True):
+            variable.assign(tf.reshape(part, variable.shape))
