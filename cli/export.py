@@ -37,7 +37,8 @@ def _check_options(target: str, options: dict[str, Any]) -> None:
     }
     for name in ignored[target]:
         if options[name] not in (None, False):
-            raise click.UsageError(f"--{name.replace('_', '-')}: not an option of --{target}")
+            given = name.removesuffix("_type").replace("_", "-")
+            raise click.UsageError(f"--{given}: not an option of --{target}")
     if target == "onnx" and options["quantize"] not in (None, "none", "int8"):
         raise click.UsageError(f"found {options['quantize']}, --onnx takes --quantize none or int8")
 

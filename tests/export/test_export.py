@@ -269,7 +269,7 @@ def test_tensorrt_without_a_gpu_writes_the_build_command(trained, uml_tf_command
     [
         ((), "found none of them, expected one of --tflite", 2),
         (("--tflite", "--onnx"), "found --tflite and --onnx, expected one of", 2),
-        (("--onnx", "--input", "uint8"), "--input-type: not an option of --onnx", 2),
+        (("--onnx", "--input", "uint8"), "--input: not an option of --onnx", 2),
         (("--tflite", "--tolerance", "luck=1"), "--tolerance: found 'luck', expected one of", 1),
         (("--tflite", "--tolerance", "class_rho=high"), "--tolerance: found 'class_rho=high'", 1),
         (("--tflite", "--verify", "nowhere"), "nowhere/dataset.yaml: no such file", 1),

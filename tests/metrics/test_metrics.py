@@ -10,6 +10,7 @@ from sklearn import metrics as sk
 
 from uml_tf.metrics import bootstrap, calibration, classification, overlap, uncertainty
 from uml_tf.metrics.cup_to_disc import vertical_cup_to_disc_ratio
+from uml_tf.metrics.ranking import area_under_roc
 from uml_tf.metrics.surface import surface_distances
 
 
@@ -71,8 +72,16 @@ def test_class_metrics_are_scikit_learns(answers):
     assert m.auc(labels, probability) == pytest.approx(
         sk.roc_auc_score(labels, probability, multi_class="ovr", average="macro")
     )
+    f1 = sk.f1_score(labels, predicted, average="weighted")
+    assert m.f1_weighted(labels, probability) == pytest.approx(f1)
     assert m.negative_log_likelihood(labels, probability) == pytest.approx(sk.log_loss(labels, probability))
     assert m.brier(labels, np.eye(3)[labels]) == 0
+
+
+def test_ties_count_half_in_the_roc_area():
+    rng = np.random.default_rng(1)
+    positive, score = rng.uniform(size=300) < 0.3, rng.integers(0, 9, 300)
+    assert area_under_roc(positive, score) == pytest.approx(sk.roc_auc_score(positive, score))
 
 
 def test_auc_of_one_class_is_undefined():

@@ -85,7 +85,6 @@ def test_promotion_is_guarded_and_can_be_forced(registered, uml_tf_command, phan
     done = _registry(uml_tf_command, folder, "promote", "glaucoma", poor, "--force")
     assert f"glaucoma version {poor} is 'champion' now" in done.stdout
     assert "worse: mean_dice" in done.stderr
-    _registry(uml_tf_command, folder, "promote", "glaucoma", good)
 
 
 def test_compare_writes_both_and_says_which_is_worse(registered, uml_tf_command, tmp_path):

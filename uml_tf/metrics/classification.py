@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn import metrics
 
 from uml_tf.metrics.calibration import expected_calibration_error
+from uml_tf.metrics.ranking import area_under_roc
 
 Array = NDArray[Any]
 
@@ -25,25 +25,26 @@ def accuracy(labels: Array, probability: Array) -> float:
 
 def balanced_accuracy(labels: Array, probability: Array) -> float:
     """Mean recall over the classes that occur, in [0, 1]."""
-    predicted = probability.argmax(axis=1)
+    return mean_recall(labels, probability.argmax(axis=1))
+
+
+def mean_recall(labels: Array, predicted: Array) -> float:
+    """``balanced_accuracy`` of predicted class indices ``(N,)``."""
     return float(np.mean([(predicted[labels == c] == c).mean() for c in np.unique(labels)]))
 
 
 def f1_weighted(labels: Array, probability: Array) -> float:
     """F1 per class, averaged by the classes' share of the images (the paper's F1), in [0, 1]."""
-    return float(metrics.f1_score(labels, probability.argmax(axis=1), average="weighted", zero_division=0.0))
+    predicted, classes = probability.argmax(axis=1), probability.shape[1]
+    found, true = (np.bincount(values, minlength=classes) for values in (predicted, labels))
+    both = np.bincount(labels[predicted == labels], minlength=classes)
+    return float(np.average(2 * both / np.maximum(found + true, 1), weights=true))
 
 
 def auc(labels: Array, probability: Array) -> float:
     """Area under the ROC curve: of class 1 for two classes, else the mean of one against the rest."""
     columns = [1] if probability.shape[1] == 2 else range(probability.shape[1])
-    areas = []
-    for c in columns:
-        truth = labels == c
-        if truth.all() or not truth.any():
-            return float("nan")
-        areas.append(metrics.roc_auc_score(truth, probability[:, c]))
-    return float(np.mean(areas))
+    return float(np.mean([area_under_roc(labels == c, probability[:, c]) for c in columns]))
 
 
 def brier(labels: Array, probability: Array) -> float:

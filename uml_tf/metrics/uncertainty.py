@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
+
+from uml_tf.metrics.ranking import area_under_roc
 
 Array = NDArray[Any]
 
@@ -26,9 +27,7 @@ def failure_detection_auroc(uncertainty: Array, correct: Array) -> float:
     Returns:
         The area; nan when every answer is right or every one wrong.
     """
-    if correct.all() or not correct.any():
-        return float("nan")
-    return float(roc_auc_score(~correct, uncertainty))
+    return area_under_roc(~correct, uncertainty)
 
 
 def risk_coverage(uncertainty: Array, correct: Array) -> tuple[Array, Array]:

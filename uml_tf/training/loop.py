@@ -138,7 +138,7 @@ class Loop:
             if not math.isfinite(terms["total"]):
                 raise UmlError(
                     f"training: the loss is {terms['total']} at epoch {epoch + 1}, step {progress.step + 1}; "
-                    "try a lower --learning-rate or --precision float32"
+                    f"{epoch} epochs are kept; try a lower --learning-rate or --precision float32"
                 )
             progress.step += 1
             for name, value in terms.items():

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import balanced_accuracy_score
 
 from uml_tf.data.pipeline import Examples
 from uml_tf.evaluation.answers import Answerer
+from uml_tf.metrics.classification import mean_recall
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def validate(answerer: Answerer, examples: Examples) -> Validation:
         dice = 2 * counts[:, 0] / np.where(counts[:, 1] > 0, counts[:, 1], np.nan)
     return Validation(
         float((answers[labelled] == truth).mean()) if known else float("nan"),
-        float(balanced_accuracy_score(truth, answers[labelled])) if known else float("nan"),
+        mean_recall(truth, answers[labelled]) if known else float("nan"),
         tuple(float(d) for d in dice),
         float(np.concatenate(class_uncertainty).mean()),
         float(np.concatenate(mask_uncertainty).mean()),
