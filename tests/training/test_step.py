@@ -42,7 +42,7 @@ def _step(config=None, spec=None, **step):
 
 
 def _small_steps(batch, precision, jit):
-    """The losses of steps so small that rounding does not grow, without dropout, which XLA draws otherwise."""
+    """The losses of steps so small that rounding does not grow; without dropout, which XLA draws anew."""
     spec = preset("edge")
     spec = replace(spec, instructor=replace(spec.instructor, dropout=0.0, dropout_dense=0.0))
     step = _step(TrainingConfig(precision=precision, learning_rate=1e-6), spec, jit=jit)
