@@ -14,6 +14,8 @@ def import_tensorflow() -> None:
 
     With ``--debug`` nothing is left out.
     """
+    # Else the first process takes a GPU's whole memory, a display's and a second training's too.
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     if "--debug" in sys.argv:
         return
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -35,24 +37,55 @@ def busi_raw() -> Path:
 
 
 @pytest.fixture(scope="session")
-def uml_tf_command():
-    """Runs the installed command in a process of its own; answers the completed process."""
+def start_uml_tf():
+    """Starts the installed command in a process of its own; answers the process."""
     executable = Path(sys.executable).parent / "uml-tf"
 
-    def run(*arguments: object, cwd: Path, expect: int = 0) -> subprocess.CompletedProcess[str]:
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
-        done = subprocess.run(
+    def start(*arguments: object, cwd: Path) -> subprocess.Popen[str]:
+        return subprocess.Popen(
             [str(executable), *map(str, arguments)],
             cwd=cwd,
-            env=environment,
-            capture_output=True,
+            env={k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=900,
-            check=False,
         )
-        assert done.returncode == expect, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
-        assert "Traceback" not in done.stderr
-        return done
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def uml_tf_command(start_uml_tf):
+    """Runs the installed command in a process of its own; answers the completed process."""
+
+    def run(*arguments: object, cwd: Path, expect: int = 0) -> subprocess.CompletedProcess[str]:
+        process = start_uml_tf(*arguments, cwd=cwd)
+        output, errors = process.communicate(timeout=900)
+        assert process.returncode == expect, f"exit {process.returncode}\n{output}\n{errors}"
+        assert "Traceback" not in errors
+        return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def train_until(start_uml_tf):
+    """Trains, does something when a line of standard error matches; answers (exit code, standard error)."""
+
+    def run(
+        pattern: str, then: Callable[[subprocess.Popen[str]], object], cwd: Path, *arguments: object
+    ) -> tuple[int, str]:
+        process = start_uml_tf("train", *arguments, cwd=cwd)
+        lines = []
+        for line in process.stderr:
+            lines.append(line)
+            if re.match(pattern, line):
+                then(process)
+                break
+        _, rest = process.communicate(timeout=600)
+        errors = "".join(lines) + rest
+        assert "Traceback" not in errors
+        return process.returncode, errors
 
     return run
 

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import mlflow
 import numpy as np
@@ -23,27 +19,13 @@ averaging: 0.9
 GOOD, POOR = 24, 1
 
 
-def _train(folder, phantoms, epochs):
-    executable = Path(sys.executable).parent / "uml-tf"
-    return subprocess.Popen(
-        [
-            *(str(executable), "train", "--config", "tiny.yaml", "--data", str(phantoms.root)),
-            *("--epochs", str(epochs), "--register", "glaucoma"),
-        ],
-        cwd=folder,
-        env={k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
 @pytest.fixture(scope="module")
-def registered(tmp_path_factory, phantoms):
+def registered(tmp_path_factory, phantoms, start_uml_tf):
     """A good and a poor network, trained and registered at the same time: (folder, versions)."""
     folder = tmp_path_factory.mktemp("registry")
     (folder / "tiny.yaml").write_text(CONFIG)
-    trainings = {epochs: _train(folder, phantoms, epochs) for epochs in (GOOD, POOR)}
+    common = ("train", "--config", "tiny.yaml", "--data", phantoms.root, "--register", "glaucoma")
+    trainings = {n: start_uml_tf(*common, "--epochs", n, cwd=folder) for n in (GOOD, POOR)}
     numbers = {}
     for epochs, training in trainings.items():
         output, errors = training.communicate(timeout=900)

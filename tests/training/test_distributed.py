@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import socket
@@ -46,19 +45,8 @@ def _free_ports(count):
 class _Worker:
     """A worker whose standard error is followed line by line."""
 
-    def __init__(self, folder, index, workers, *arguments):
-        executable = Path(sys.executable).parent / "uml-tf"
-        self.process = subprocess.Popen(
-            [
-                *(str(executable), "train", *map(str, arguments)),
-                *("--workers", ",".join(workers), "--index", str(index)),
-            ],
-            cwd=folder,
-            env={k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+    def __init__(self, process):
+        self.process = process
         self.lines = []
         self.seen = {}
         self._reader = threading.Thread(target=self._read)
@@ -82,25 +70,32 @@ class _Worker:
         return self.process.returncode, output, "".join(self.lines)
 
 
-def _two(folders, *arguments):
-    workers = [f"127.0.0.1:{port}" for port in _free_ports(2)]
-    return [_Worker(folder, index, workers, *arguments) for index, folder in enumerate(folders)]
+@pytest.fixture(scope="module")
+def start_two(start_uml_tf):
+    def start(folders, *arguments):
+        workers = ",".join(f"127.0.0.1:{port}" for port in _free_ports(2))
+        return [
+            _Worker(start_uml_tf("train", *arguments, "--workers", workers, "--index", index, cwd=folder))
+            for index, folder in enumerate(folders)
+        ]
+
+    return start
 
 
 @pytest.fixture(scope="module")
-def one_and_two(tmp_path_factory, phantoms, uml_tf_command):
+def one_and_two(tmp_path_factory, phantoms, start_two, uml_tf_command):
     """One process; and two, of which one is killed, gone on with by two: (folders, what they said)."""
     one, *two = (tmp_path_factory.mktemp(name) for name in ("one", "chief", "helper"))
     for folder in (one, *two):
         (folder / "tiny.yaml").write_text(CONFIG)
     arguments = ("--config", "tiny.yaml", "--data", phantoms.root)
     uml_tf_command("train", *arguments, cwd=one)
-    chief, helper = _two(two, *arguments)
+    chief, helper = start_two(two, *arguments)
     assert chief.on(r"^epoch +1/3").wait(600), chief.lines
     helper.process.send_signal(signal.SIGKILL)
     lost = chief.end()
     helper.end()
-    resumed = [worker.end() for worker in _two(two, "--resume", "last")]
+    resumed = [worker.end() for worker in start_two(two, "--resume", "last")]
     return one, two, lost, resumed
 
 

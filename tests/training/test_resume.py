@@ -5,11 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
-import subprocess
-import sys
-import threading
 import time
-from pathlib import Path
 
 import keras
 import mlflow
@@ -25,48 +21,25 @@ seed: 5
 """
 
 
-def _start(folder, *arguments):
-    executable = Path(sys.executable).parent / "uml-tf"
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
-    return subprocess.Popen(
-        [str(executable), "train", *map(str, arguments)],
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def _send(number, delay):
+    def send(process):
+        time.sleep(delay)
+        process.send_signal(number)
 
-
-def _signal_after(process, pattern, number, delay):
-    """Sends a signal some time after a line appears; answers all of standard error."""
-    lines = []
-    for line in process.stderr:
-        lines.append(line)
-        if re.match(pattern, line):
-            time.sleep(delay)
-            process.send_signal(number)
-            break
-    rest = threading.Thread(target=lambda: lines.extend(process.stderr))
-    rest.start()
-    process.wait(timeout=600)
-    rest.join()
-    return "".join(lines)
+    return send
 
 
 @pytest.fixture(scope="module")
-def whole_and_interrupted(tmp_path_factory, phantoms, uml_tf_command):
+def whole_and_interrupted(tmp_path_factory, phantoms, train_until, uml_tf_command):
     folder = tmp_path_factory.mktemp("resume")
     (folder / "tiny.yaml").write_text(CONFIG)
     uml_tf_command("train", "--config", "tiny.yaml", "--data", phantoms.root, cwd=folder)
     (logged,) = (folder / "mlruns" / "runs").glob("*/config.yaml")  # repeats the run by itself
-    first = _start(folder, "--config", logged)
-    interrupted = _signal_after(first, r"epoch +1/4", signal.SIGINT, 0.2)
-    run_id = re.search(r"uml-tf train --resume (\w{32})", interrupted)[1]
-    second = _start(folder, "--resume", run_id)
-    _signal_after(second, r"epoch +\d/4", signal.SIGKILL, 0.3)
+    first = train_until(r"epoch +1/4", _send(signal.SIGINT, 0.2), folder, "--config", logged)
+    run_id = re.search(r"uml-tf train --resume (\w{32})", first[1])[1]
+    killed, _ = train_until(r"epoch +\d/4", _send(signal.SIGKILL, 0.3), folder, "--resume", run_id)
     done = uml_tf_command("train", "--resume", "last", cwd=folder)
-    return folder, run_id, (first.returncode, interrupted), second.returncode, done
+    return folder, run_id, first, killed, done
 
 
 def _runs(folder):

@@ -103,15 +103,11 @@ class Cluster:
         """
         import tensorflow as tf
 
-        gpus = tf.config.list_physical_devices("GPU")
-        for gpu in gpus:
-            # Else the first process takes the whole memory, a display's and a second training's too.
-            tf.config.experimental.set_memory_growth(gpu, True)
         workers, index = _announced()
         if len(workers) > 1:
             _check_address(workers[index])
             return cls(tf.distribute.MultiWorkerMirroredStrategy(), index, len(workers))
-        if len(gpus) > 1:
+        if len(tf.config.list_physical_devices("GPU")) > 1:
             return cls(tf.distribute.MirroredStrategy())
         return cls.alone()
 

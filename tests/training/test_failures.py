@@ -1,13 +1,11 @@
-"""A disk that fills up in the middle of a training."""
+"""A disk that fills up, and a file that vanishes, in the middle of a training."""
 
 from __future__ import annotations
 
-import os
 import re
+import shutil
 import subprocess
-import sys
 import warnings
-from pathlib import Path
 
 import pytest
 
@@ -36,28 +34,24 @@ def _fill(folder):
             return
 
 
-def test_a_full_disk_ends_in_one_line_and_training_goes_on_after_it(small_disk, phantoms, uml_tf_command):
+def test_training_goes_on_after_a_full_disk_and_a_vanished_file(
+    small_disk, phantoms, train_until, uml_tf_command
+):
+    data = shutil.copytree(phantoms.root, small_disk / "data")
     (small_disk / "tiny.yaml").write_text("epochs: 3\nimage_size: 64\n")
-    training = subprocess.Popen(
-        [
-            str(Path(sys.executable).parent / "uml-tf"),
-            *("train", "--config", "tiny.yaml", "--data", str(phantoms.root)),
-        ],
-        cwd=small_disk,
-        env={k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    for line in training.stderr:
-        if re.match(r"epoch +1/3", line):
-            _fill(small_disk)
-            break
-    _, errors = training.communicate(timeout=600)
-    assert training.returncode == 1, errors
-    assert "Traceback" not in errors
+    arguments = ("--config", "tiny.yaml", "--data", data)
+    status, errors = train_until(r"epoch +1/3", lambda _: _fill(small_disk), small_disk, *arguments)
+    assert status == 1, errors
     assert re.search(r"^uml-tf: .*(No space left on device|disk is full)", errors, re.M)
     (small_disk / "filler").unlink()
+
+    image = data / next(row.image for row in phantoms.rows if row.split == "test")
+    content = image.read_bytes()
+    status, errors = train_until(r"epoch +\d/3", lambda _: image.unlink(), small_disk, "--resume", "last")
+    assert status == 1, errors
+    assert re.search(rf"^uml-tf: {image}: no such file", errors, re.M)
+
+    image.write_bytes(content)
     done = uml_tf_command("train", "--resume", "last", cwd=small_disk)
-    assert re.search(r"^epoch +3/3", done.stderr, re.M)
+    assert "epoch" not in done.stderr.replace("epochs", "")
     assert re.search(r"^model +\S+model\.keras$", done.stdout, re.M)
