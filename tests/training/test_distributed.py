@@ -165,4 +165,4 @@ def test_a_taken_port_is_named(uml_tf_command, tmp_path):
         port = taken.getsockname()[1]
         workers = f"127.0.0.1:{port},127.0.0.1:1"
         done = uml_tf_command("train", "--workers", workers, "--index", 0, cwd=tmp_path, expect=1)
-    assert f"port {port} is taken here" in done.stderr
+    assert f"port {port} cannot be had here" in done.stderr

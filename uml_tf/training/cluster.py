@@ -65,13 +65,13 @@ def _announced() -> tuple[list[str], int]:
 
 
 def _check_address(address: str) -> None:
-    port = int(address.rpartition(":")[2])
+    port = address.rpartition(":")[2]
     with socket.socket() as trial:
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            trial.bind(("", port))
-        except OSError as error:
-            raise UmlError(f"--workers: {address}: port {port} is taken here ({error.strerror})") from error
+            trial.bind(("", int(port)))
+        except (OSError, OverflowError, ValueError) as error:
+            raise UmlError(f"--workers: {address}: port {port} cannot be had here ({error})") from error
 
 
 class Cluster:
@@ -193,12 +193,19 @@ class Cluster:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Turns the loss of another worker into a ``WorkerLostError``."""
+        """Turns what can befall a step into one line.
+
+        Raises:
+            WorkerLostError: another worker ended.
+            UmlError: the device has not memory enough.
+        """
         import tensorflow as tf
 
         lost = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError)
         try:
             yield
+        except tf.errors.ResourceExhaustedError as error:
+            raise UmlError("training: out of memory, try a smaller --batch-size or --image-size") from error
         except (*lost, tf.errors.InternalError, tf.errors.DeadlineExceededError) as error:
             if self.workers == 1:
                 raise
