@@ -6,11 +6,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from uml_tf.errors import UmlError
 from uml_tf.losses import LossSpec, joint_loss
 from uml_tf.networks.dropout import Dropout, SpatialDropout2D
 from uml_tf.networks.normalization import BatchNorm
 from uml_tf.replicas import replica_count, sum_over_replicas
+from uml_tf.training.build import build_loop
 from uml_tf.training.cluster import Cluster
+from uml_tf.training.config import TrainingConfig
 
 (cpu,) = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
@@ -112,6 +115,17 @@ def main():
         [4, 5, 6, 7],
     ]
     print("spread equal")
+    for config, line in (
+        (TrainingConfig(batch_size=7), "batch_size: found 7, expected a multiple of the 2 devices"),
+        (TrainingConfig(jit=True), "jit: found 2 devices, expected one"),
+    ):
+        try:
+            build_loop(config, None, {}, None, cluster)
+        except UmlError as error:
+            assert line in str(error)
+        else:
+            raise AssertionError(line)
+    print("limits told")
 
 
 main()

@@ -29,7 +29,8 @@ def test_parts_of_a_step_on_two_devices_equal_one():
     script = Path(__file__).parents[1] / "two_devices.py"
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split("\n")[:4] == ["norm equal", "dropout equal", "loss equal", "spread equal"]
+    said = ["norm equal", "dropout equal", "loss equal", "spread equal", "limits told"]
+    assert done.stdout.split("\n")[:5] == said
 
 
 def _free_ports(count):
