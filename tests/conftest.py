@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -90,13 +93,28 @@ def train_until(start_uml_tf):
     return run
 
 
+@contextmanager
+def _once(tmp_path_factory, name):
+    """Yields (folder, file): the folder that all test processes share, the file missing for the first."""
+    folder = tmp_path_factory.getbasetemp()
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        folder = folder.parent
+    with FileLock(folder / f"{name}.lock"):
+        (folder / name).mkdir(exist_ok=True)
+        yield folder / name, folder / f"{name}.done"
+
+
 @pytest.fixture(scope="session")
 def phantoms(tmp_path_factory):
     """A small prepared data set."""
+    from uml_tf.data.dataset import PreparedDataset
     from uml_tf.data.phantom import PhantomOptions, generate_phantoms
 
-    folder = tmp_path_factory.mktemp("data") / "phantoms"
-    return generate_phantoms(folder, PhantomOptions(images=60, seed=3, size=96))
+    with _once(tmp_path_factory, "phantoms") as (folder, done):
+        if not done.exists():
+            generate_phantoms(folder / "set", PhantomOptions(images=60, seed=3, size=96))
+            done.touch()
+        return PreparedDataset.open(folder / "set")
 
 
 TINY_CONFIG = """\
@@ -109,7 +127,9 @@ seed: 5
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory, phantoms, uml_tf_command):
     """A working folder in which ``uml-tf train`` ran for real: (folder, completed process)."""
-    folder = tmp_path_factory.mktemp("work")
-    (folder / "tiny.yaml").write_text(TINY_CONFIG)
-    done = uml_tf_command("train", "--config", "tiny.yaml", "--data", phantoms.root, cwd=folder)
-    return folder, done
+    with _once(tmp_path_factory, "work") as (folder, done):
+        if not done.exists():
+            (folder / "tiny.yaml").write_text(TINY_CONFIG)
+            process = uml_tf_command("train", "--config", "tiny.yaml", "--data", phantoms.root, cwd=folder)
+            done.write_text(json.dumps([process.args, process.returncode, process.stdout, process.stderr]))
+        return folder, subprocess.CompletedProcess(*json.loads(done.read_text()))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import warnings
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,23 +34,6 @@ _REQUIRED = (
 )
 
 
-def _log(keras_file: Path, image: NDArray[Any], answers: dict[str, NDArray[Any]], encoded: str) -> Any:
-    from uml_tf.tracking import served
-
-    return mlflow.pyfunc.log_model(
-        name=MODEL_NAME,
-        python_model=served.__file__,
-        artifacts={served.KERAS_ARTIFACT: str(keras_file)},
-        # No schema of the input: encoded images and arrays are both welcome.
-        signature=ModelSignature(
-            outputs=infer_signature(image, answers).outputs,
-            params=ParamSchema([ParamSpec("maps", DataType.boolean, True)]),
-        ),
-        input_example=[encoded],
-        pip_requirements=[f"{name}=={version(name)}" for name in _REQUIRED],
-    )
-
-
 def log_model(keras_file: Path, image: NDArray[Any], answers: dict[str, NDArray[Any]]) -> str:
     """Logs a model to the active run as MLflow serves it, with signature and input example.
 
@@ -63,10 +45,21 @@ def log_model(keras_file: Path, image: NDArray[Any], answers: dict[str, NDArray[
     Returns:
         Its MLflow model URI.
     """
+    from uml_tf.tracking import served
+
     encoded = base64.b64encode(encode_png(image)).decode()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # advice about type hints, which served.py declines
-        info = _log(keras_file, image, answers, encoded)
+    info = mlflow.pyfunc.log_model(
+        name=MODEL_NAME,
+        python_model=served.__file__,
+        artifacts={served.KERAS_ARTIFACT: str(keras_file)},
+        # No schema of the input: encoded images and arrays are both welcome.
+        signature=ModelSignature(
+            outputs=infer_signature(image, answers).outputs,
+            params=ParamSchema([ParamSpec("maps", DataType.boolean, True)]),
+        ),
+        input_example=[encoded],
+        pip_requirements=[f"{name}=={version(name)}" for name in _REQUIRED],
+    )
     return str(info.model_uri)
 
 
