@@ -45,7 +45,8 @@ def _report(result: RunResult, register: str | None) -> None:
         from uml_tf.tracking.registry import add_version
 
         click.echo(f"version   {add_version(result.run_id, register)[0].uri}")
-    click.echo(f"see it    mlflow ui --backend-store-uri {result.tracking_uri}")
+    served = result.tracking_uri.startswith("http")
+    click.echo(f"see it    {'' if served else 'mlflow ui --backend-store-uri '}{result.tracking_uri}")
 
 
 @click.command()
