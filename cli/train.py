@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from uml_tf.training.cluster import announce_workers
+from uml_tf.training.cluster import VARIABLE, announce_workers
 from uml_tf.training.config import load_config
 
 if TYPE_CHECKING:
@@ -33,6 +34,14 @@ def _announce(workers: str | None, index: int | None) -> None:
         raise click.UsageError("--workers and --index go together")
     if workers is not None and index is not None:
         announce_workers(workers.split(","), index)
+
+
+def _check_resumable(run: str) -> None:
+    """Refuses a run that cannot be gone on with, before the wait for TensorFlow."""
+    from uml_tf.tracking.store import unfinished_run_id, use_store
+
+    use_store()
+    unfinished_run_id(run)
 
 
 def _report(result: RunResult, register: str | None) -> None:
@@ -105,6 +114,8 @@ def train(
     if resume and (config or overrides):
         raise click.UsageError("--resume takes the run's own config, no other option of the training")
     _announce(workers, index)
+    if resume and VARIABLE not in os.environ:  # of several workers the chief alone knows
+        _check_resumable(resume)
     settings = load_config(config, overrides)
     if register:
         from uml_tf.tracking.registry import check_name
