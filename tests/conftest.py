@@ -20,6 +20,15 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
+SLOWEST_FIRST = ("test_registry", "test_export", "test_resume", "test_distributed", "test_cli", "test_kinds")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slowest files first, so that no process is left with one of them at the end."""
+    rank = {name: place for place, name in enumerate(SLOWEST_FIRST)}
+    items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
+
+
 def _shared(part: str) -> Path:
     path = SHARED / part
     if not path.is_dir():

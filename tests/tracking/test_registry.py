@@ -81,7 +81,8 @@ def test_compare_writes_both_and_says_which_is_worse(registered, uml_tf_command,
 
 def test_exports_are_linked_from_the_version_and_listed(registered, uml_tf_command, phantoms, tmp_path):
     folder, numbers = registered
-    model = f"models:/glaucoma/{numbers[GOOD]}"
+    _registry(uml_tf_command, folder, "promote", "glaucoma", numbers[GOOD], "--alias", "device")
+    model = "models:/glaucoma@device"
     uml_tf_command("export", model, "--tflite", "--no-web", "--out", tmp_path / "bundle", cwd=folder)
     listed = _registry(uml_tf_command, folder, "list").stdout
     assert re.search(r"tflite-none rho 1\.0000/1\.0000 \d+ kB", listed)
@@ -91,14 +92,6 @@ def test_exports_are_linked_from_the_version_and_listed(registered, uml_tf_comma
     image = phantoms.root / phantoms.rows[0].image
     uml_tf_command("predict", f"{uri}/model.tflite", image, "--out", tmp_path / "answers", cwd=folder)
     assert (tmp_path / "answers" / f"{image.stem}.json").is_file()
-
-
-def test_every_command_takes_an_alias(registered, uml_tf_command, phantoms, tmp_path):
-    folder, numbers = registered
-    _registry(uml_tf_command, folder, "promote", "glaucoma", numbers[GOOD], "--alias", "device")
-    image = phantoms.root / phantoms.rows[0].image
-    uml_tf_command("predict", "models:/glaucoma@device", image, "--out", tmp_path, cwd=folder)
-    assert (tmp_path / f"{image.stem}.json").is_file()
 
 
 @pytest.mark.parametrize(
