@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint format clean
+.PHONY: demo test lint imports format clean
 
 # pip runs only when the requirements changed since the last install.
 .venv/.installed: pyproject.toml constraints.txt
@@ -23,6 +23,13 @@ lint: .venv/.installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(MAKE) --no-print-directory imports
+
+# The tree as it is installed: cli and export inside uml_tf. The import linter follows no package-dir mapping.
+imports: .venv/.installed-test
+	rm -rf build/imports && mkdir -p build/imports && cp -r uml_tf build/imports/
+	cp -r cli export build/imports/uml_tf/
+	cd build/imports && $(CURDIR)/$(BIN)/lint-imports --no-cache --config $(CURDIR)/pyproject.toml
 
 format: .venv/.installed-test
 	$(BIN)/ruff format .

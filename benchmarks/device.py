@@ -26,13 +26,13 @@ from uml_tf.export.onnx import OnnxModel
 from uml_tf.export.targets import OnnxTarget, TFLiteTarget
 from uml_tf.export.tflite import QUANTIZATIONS, TFLiteSpec
 
-from uml_tf.device.runtime import DeviceModel
-from uml_tf.model_card import ModelCard
 from uml_tf.networks import UML, preset
+from uml_tf.runtime.device_model import DeviceModel
+from uml_tf.runtime.model_card import ModelCard
 
 CARD = ModelCard(("healthy", "ill"), ("background", "rim", "cup"))
 COLD = {
-    ".tflite": "from uml_tf.device.runtime import DeviceModel as M; m = M(p)",
+    ".tflite": "from uml_tf.runtime.device_model import DeviceModel as M; m = M(p)",
     ".onnx": "from uml_tf.export.onnx import OnnxModel as M; m = M(p.read_bytes())",
     ".keras": "import keras, uml_tf.networks; n = keras.models.load_model(p); "
     "m = lambda x: {k: v.numpy() for k, v in n(x, training=False).items()}; m.image_size = n.image_size",

@@ -26,13 +26,13 @@ from uml_tf.export.fidelity import Fidelity, Tolerance, compare
 from uml_tf.export.targets import TFLiteTarget
 from uml_tf.export.tflite import IMAGE, TFLiteSpec
 
-import uml_tf.contract
 import uml_tf.networks.heads
-from uml_tf.device.runtime import SIGNATURE, DeviceModel
-from uml_tf.evaluation.answers import Answerer
-from uml_tf.evidence import Opinion
+import uml_tf.runtime.contract
+from uml_tf.evaluation.keras_predictor import KerasPredictor
 from uml_tf.networks import UML
-from uml_tf.silence import silenced
+from uml_tf.runtime.device_model import SIGNATURE, DeviceModel
+from uml_tf.runtime.evidence import Opinion
+from uml_tf.runtime.silence import silenced
 from uml_tf.tracking.exports import dataset_of
 from uml_tf.tracking.models import load_trained
 
@@ -63,7 +63,7 @@ def naive_arithmetic() -> Iterator[None]:
     """The evidential arithmetic as it is usually written, while the context lasts."""
     places = [
         (module, name, replacement)
-        for module in (uml_tf.contract, uml_tf.networks.heads, uml_tf.networks.navigator)
+        for module in (uml_tf.runtime.contract, uml_tf.networks.heads, uml_tf.networks.navigator)
         for name, replacement in (
             ("evidence_from_logits", _naive_evidence),
             ("opinion_from_evidence", _naive_opinion),
@@ -116,7 +116,7 @@ def main() -> None:
     model, card = load_trained(options.model)
     dataset = dataset_of(card)
     images = read_calibration(calibration_files(dataset, 200), model.image_size)
-    answerer = Answerer(model)
+    answerer = KerasPredictor(model)
     found: dict[str, tuple[Fidelity, int]] = {}
     naive = Naive(model, images)
     found["naive full int8"] = (

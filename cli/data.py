@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from uml_tf.errors import UmlError
+from uml_tf.runtime.errors import UmlError
 
 if TYPE_CHECKING:
     from uml_tf.data.check import CheckReport
@@ -42,7 +42,7 @@ def phantom(out: Path, images: int, seed: int, size: int, ungradable: bool) -> N
     """Draw synthetic fundus photographs with known disc, cup and diagnosis into OUT."""
     from uml_tf.cli.display import TerminalDisplay
 
-    from uml_tf.data.phantom import PhantomOptions, generate_phantoms
+    from uml_tf.data.converters.phantom import PhantomOptions, generate_phantoms
 
     options = PhantomOptions(images, seed, size, ungradable)
     with TerminalDisplay() as display:
@@ -77,7 +77,7 @@ def busi(
     split: tuple[float, float, float],
 ) -> None:
     """Convert the BUSI breast-ultrasound folders RAW into the prepared form OUT."""
-    from uml_tf.data.busi import BusiOptions, convert_busi
+    from uml_tf.data.converters.busi import BusiOptions, convert_busi
 
     if abs(sum(split) - 1) > 1e-6 or min(split) <= 0:
         raise click.UsageError(f"--split: found {split}, expected three positive shares that sum to 1")

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from uml_tf.errors import UmlError
+from uml_tf.runtime.errors import UmlError
 
 _SHOWN = (
     "class_agreement",
@@ -117,7 +117,7 @@ def export(
     target = _target(tflite, onnx, tensorrt)
     _check_options(target, options)
     from uml_tf.cli.display import TerminalDisplay
-    from uml_tf.cli.quiet import import_tensorflow
+    from uml_tf.cli.quiet import import_tensorflow, quiet
     from uml_tf.export.fidelity import Tolerance
 
     bars = Tolerance.parse(tolerance)
@@ -146,7 +146,8 @@ def export(
         web=options["web"],
     )
     network, _ = load_trained(model)
-    with TerminalDisplay() as display:
+    # The display has a descriptor of its own: the converters write to these two.
+    with TerminalDisplay() as display, quiet(1, 2):
         result = run_export(network, job, display.stage)
     _report(result, options)
 

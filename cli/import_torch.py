@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from uml_tf.errors import UmlError
+from uml_tf.runtime.errors import UmlError
 
 
 def _names(text: str | None, count: int, what: str, option: str) -> tuple[str, ...]:
@@ -46,17 +46,17 @@ def import_torch(
         raise UmlError(f"--out: found '{out}', expected a name that ends in .keras")
     names = _names(class_names, classes, "class", "--class-names")
     pixels = _names(pixel_names, seg_classes, "region", "--pixel-names")
-    from uml_tf.checkpoints import read_checkpoint
+    from uml_tf.networks.torch.reader import read_checkpoint
 
     state = read_checkpoint(checkpoint)
     from uml_tf.cli.quiet import import_tensorflow
 
     import_tensorflow()
-    from uml_tf.files import replacing
-    from uml_tf.model_card import ModelCard
     from uml_tf.networks import UML
     from uml_tf.networks import preset as network_preset
-    from uml_tf.networks.torch_names import load_state
+    from uml_tf.networks.torch.names import load_state
+    from uml_tf.runtime.files import replacing
+    from uml_tf.runtime.model_card import ModelCard
 
     card = ModelCard(names, pixels, dataset=checkpoint.name)
     model = UML(network_preset(preset), classes, seg_classes, (image_size, image_size), card=card)

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from uml_tf import __version__
-from uml_tf.errors import UmlError
+from uml_tf.runtime.errors import UmlError
 
 COMMANDS = {
     "data": ("uml_tf.cli.data", "data", "Prepare, check and look at data sets."),

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from uml_tf.evaluation.source import AnswerSource
-    from uml_tf.model_card import ModelCard
+    from uml_tf.runtime.model_card import ModelCard
+    from uml_tf.runtime.predictor import Predictor
 
 
 def is_exported(reference: str) -> bool:
@@ -23,22 +23,25 @@ def _on_disk(reference: str) -> Path:
     return fetch(reference)
 
 
-def open_source(reference: str, batch_size: int) -> tuple[AnswerSource, ModelCard]:
+def open_source(reference: str, batch_size: int) -> tuple[Predictor, ModelCard]:
     """A source of answers and the model's card; TensorFlow is imported only for a network.
 
     Raises:
         UmlError: the model does not exist or cannot be read.
     """
     if is_exported(reference):
-        from uml_tf.device.runtime import DeviceModel
+        from uml_tf.cli.quiet import quiet
 
-        exported = DeviceModel(_on_disk(reference))
+        from uml_tf.runtime.device_model import DeviceModel
+
+        with quiet(2):  # LiteRT reports its delegate there
+            exported = DeviceModel(_on_disk(reference))
         return exported, exported.card
     from uml_tf.cli.quiet import import_tensorflow
 
     import_tensorflow()
-    from uml_tf.evaluation.answers import Answerer
+    from uml_tf.evaluation.keras_predictor import KerasPredictor
     from uml_tf.tracking.models import load_trained
 
     network, card = load_trained(reference)
-    return Answerer(network, batch_size), card
+    return KerasPredictor(network, batch_size), card

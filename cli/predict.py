@@ -19,7 +19,7 @@ def predict(model: str, images: tuple[Path, ...], out: Path) -> None:
     """
     from uml_tf.cli.models import open_source
 
-    from uml_tf.prediction_files import predict_files, stems
+    from uml_tf.runtime.prediction_files import predict_files, stems
 
     stems(images)  # before the wait for the model
     source, card = open_source(model, batch_size=1)

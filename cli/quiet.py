@@ -1,22 +1,41 @@
-"""TensorFlow's first import, without its notices."""
+"""Libraries that write past Python's streams, kept quiet while a command runs; not with ``--debug``."""
 
 from __future__ import annotations
 
 import os
-import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from uml_tf.silence import silenced
+import click
+
+from uml_tf.runtime.silence import silenced
+
+
+def _is_debug() -> bool:
+    context = click.get_current_context(silent=True)
+    return bool(context and context.find_root().params.get("debug"))
+
+
+@contextmanager
+def quiet(*descriptors: int) -> Iterator[None]:
+    """``silenced`` for the duration of the block, unless the command was given ``--debug``.
+
+    Args:
+        descriptors: file descriptors, 1 standard output and 2 standard error.
+    """
+    if _is_debug():
+        yield
+        return
+    with silenced(*descriptors):
+        yield
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow, keras-cv's and TFP's backend, with what they print about themselves left out.
-
-    With ``--debug`` nothing is left out.
-    """
-    # Else the first process takes a GPU's whole memory, a display's and a second training's too.
+    """Imports TensorFlow without the notices that it prints about itself; with ``--debug`` they stay."""
+    # Otherwise the first process takes the GPU's whole memory.
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
-    if "--debug" in sys.argv:
+    if _is_debug():
         return
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     warnings.filterwarnings("ignore", category=FutureWarning)

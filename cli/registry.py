@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from uml_tf.errors import UmlError
+from uml_tf.runtime.errors import UmlError
 
 if TYPE_CHECKING:
     from uml_tf.data.dataset import PreparedDataset
@@ -52,9 +52,12 @@ def _name_of(version: Version) -> str:
 @click.option("--name", required=True, help="Of the registered model.")
 def add(run: str, name: str) -> None:
     """Register the network of RUN (a run id, or last) as the next version of a name."""
+    from uml_tf.cli.quiet import quiet
+
     from uml_tf.tracking.registry import add_version
 
-    version, new = add_version(run, name)
+    with quiet(2):  # MLflow reports each registration in its own words
+        version, new = add_version(run, name)
     click.echo(f"{_name_of(version)}: {'registered' if new else 'registered already'}, {version.uri}")
 
 
@@ -181,7 +184,7 @@ def compare(first: str, second: str, data: Path | None, split: str, out: Path | 
     given = _opened(data)
     (a, card_a), (b, card_b) = (open_source(model, batch_size=16) for model in (first, second))
     from uml_tf.evaluation.comparison import as_markdown, differences, measure_both
-    from uml_tf.files import write_text
+    from uml_tf.runtime.files import write_text
     from uml_tf.tracking.promotion import common_dataset
 
     dataset = common_dataset(card_a, card_b, given)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from uml_tf.networks.presets import PRESETS
 from uml_tf.training.cluster import VARIABLE, announce_workers
-from uml_tf.training.config import load_config
+from uml_tf.training.config import ABLATION_PARTS, load_config
 
 if TYPE_CHECKING:
     from uml_tf.training.run import RunResult
@@ -51,9 +52,13 @@ def _report(result: RunResult, register: str | None) -> None:
     click.echo(f"figures   {result.folder / 'figures'}")
     click.echo(f"MLflow    run {result.run_id}")
     if register:
+        from uml_tf.cli.quiet import quiet
+
         from uml_tf.tracking.registry import add_version
 
-        click.echo(f"version   {add_version(result.run_id, register)[0].uri}")
+        with quiet(2):  # MLflow reports each registration in its own words
+            version, _ = add_version(result.run_id, register)
+        click.echo(f"version   {version.uri}")
     served = result.tracking_uri.startswith("http")
     click.echo(f"see it    {'' if served else 'mlflow ui --backend-store-uri '}{result.tracking_uri}")
 
@@ -61,11 +66,11 @@ def _report(result: RunResult, register: str | None) -> None:
 @click.command()
 @click.option("--config", type=click.Path(path_type=Path), help="YAML with any of the fields; options win.")
 @click.option("--data", type=click.Path(path_type=Path), help="Prepared data set  [default: phantoms]")
-@click.option("--preset", type=click.Choice(["edge", "released", "paper"]), help="[default: edge]")
+@click.option("--preset", type=click.Choice(list(PRESETS)), help="[default: edge]")
 @click.option(
     "--without",
     multiple=True,
-    type=click.Choice(["mixer", "navigator", "instructor", "evidential"]),
+    type=click.Choice(ABLATION_PARTS),
     help="Switch a part of the method off (ablation); may be repeated.",
 )
 @click.option("--class-encoder", help="Another encoder than the preset's, e.g. keras_cv:ResNetV2Backbone.")

@@ -10,40 +10,19 @@ from pathlib import Path
 
 from uml_tf.export.litert_js import litert_js
 
-import uml_tf
-from uml_tf.device.metadata import FileMetadata
-from uml_tf.images import read_image, write_png
+import uml_tf.runtime
+from uml_tf.runtime.images import read_image, write_png
+from uml_tf.runtime.metadata import FileMetadata
 
 RUNTIME = "uml_tf_runtime.zip"
 EXAMPLE = "example.png"
 WEB = "web"
 
-_MODULES = (
-    "__init__",
-    "contract",
-    "device/__init__",
-    "device/integer",
-    "device/main",
-    "device/metadata",
-    "device/runtime",
-    "errors",
-    "evidence",
-    "files",
-    "gradability",
-    "images",
-    "metrics/__init__",
-    "metrics/cup_to_disc",
-    "model_card",
-    "overlay",
-    "prediction",
-    "prediction_files",
-    "referral",
-    "regions",
-    "silence",
-)
 _REQUIRED = ("ai-edge-litert", "numpy", "opencv-python-headless")
 # A zip entry must have a time; a fixed one makes equal runtimes equal files.
 _TIME = (1980, 1, 1, 0, 0, 0)
+
+_PACKAGE = b'"""uml-tf on a device: only the runtime is here."""\n'
 
 _RUN = '''"""Reads images with the exported network: python run.py IMAGE..."""
 
@@ -53,7 +32,7 @@ from pathlib import Path
 here = Path(__file__).resolve().parent
 sys.path.insert(0, str(here / "uml_tf_runtime.zip"))
 
-from uml_tf.device.main import main  # noqa: E402
+from uml_tf.runtime.main import main  # noqa: E402
 
 sys.exit(main(here / "model.tflite"))
 '''
@@ -80,11 +59,13 @@ Training run {metadata.card.run_id or "unknown"}; uml-tf {metadata.versions["uml
 
 
 def _write_runtime(path: Path) -> None:
-    package = Path(uml_tf.__file__).parent
+    """Packs ``uml_tf.runtime``; the package around it is empty on a device."""
+    package = Path(uml_tf.runtime.__file__).parent
+    sources = {"__init__.py": _PACKAGE}
+    sources |= {f"runtime/{source.name}": source.read_bytes() for source in sorted(package.glob("*.py"))}
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for module in _MODULES:
-            entry = zipfile.ZipInfo(f"uml_tf/{module}.py", _TIME)
-            archive.writestr(entry, (package / f"{module}.py").read_bytes(), zipfile.ZIP_DEFLATED)
+        for name, content in sources.items():
+            archive.writestr(zipfile.ZipInfo(f"uml_tf/{name}", _TIME), content, zipfile.ZIP_DEFLATED)
 
 
 def page_possible(metadata: FileMetadata, batch: int) -> bool:

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from uml_tf.data.dataset import YAML_NAME, PreparedDataset
-from uml_tf.errors import UmlError
-from uml_tf.images import IMAGE_SUFFIXES, Array, read_image, resize_antialiased
+from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.images import IMAGE_SUFFIXES, Array, read_image, resize_antialiased
 
 
 def calibration_files(source: Path | PreparedDataset, count: int) -> list[Path]:

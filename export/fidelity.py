@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from uml_tf.data.dataset import PreparedDataset
-from uml_tf.errors import UmlError
 from uml_tf.evaluation.evaluate import read_chunks
 from uml_tf.evaluation.measure import ImageMeasure
-from uml_tf.evaluation.source import Answers, AnswerSource, answer_all
 from uml_tf.evaluation.summary import summarise
+from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.predictor import Outputs, Predictor, predict_all
 
 Array = NDArray[Any]
 
@@ -92,7 +92,7 @@ class _Collected:
     mask_sum: float = 0.0
     mask_largest: float = 0.0
 
-    def add(self, network: Answers, file: Answers, stride: int) -> None:
+    def add(self, network: Outputs, file: Outputs, stride: int) -> None:
         pair = (network, file)
         self.class_answers.append(np.stack([a["class_probability"].argmax(-1) for a in pair], axis=1))
         self.class_uncertainty.append(np.concatenate([a["class_uncertainty"] for a in pair], axis=1))
@@ -144,8 +144,8 @@ def _broken(numbers: dict[str, float | None], tolerance: Tolerance) -> list[str]
 
 
 def compare(
-    network: AnswerSource,
-    file: AnswerSource,
+    network: Predictor,
+    file: Predictor,
     dataset: PreparedDataset,
     split: str,
     tolerance: Tolerance,
@@ -169,7 +169,7 @@ def compare(
     measures: tuple[list[ImageMeasure], list[ImageMeasure]] = ([], [])
     for chunk in read_chunks(dataset, split):
         images = chunk.resized(size)
-        answers = [answer_all(source, images) for source in (network, file)]
+        answers = [predict_all(source, images) for source in (network, file)]
         collected.add(answers[0], answers[1], stride)
         for kept, one in zip(measures, answers, strict=True):
             kept += chunk.measure(one, dataset)

@@ -12,8 +12,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from uml_tf.errors import UmlError
-from uml_tf.files import new_folder
+from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.files import new_folder
 
 VERSION = "2.5.3"
 # Of its builds: for browsers with relaxed SIMD, and for those without.

@@ -10,8 +10,8 @@ from ai_edge_litert import schema_py_generated as schema
 from uml_tf.export.flatbuffer import pack_model, read_model
 
 from uml_tf import __version__
-from uml_tf.device.metadata import METADATA_NAME, FileMetadata, seal
 from uml_tf.networks import UML
+from uml_tf.runtime.metadata import METADATA_NAME, FileMetadata, seal
 
 _LIBRARIES = ("tensorflow", "keras", "ai-edge-litert", "ai-edge-quantizer", "onnx", "onnxruntime", "numpy")
 

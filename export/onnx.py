@@ -14,11 +14,10 @@ import onnxruntime as ort
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from uml_tf.contract import CONTRACT
-from uml_tf.device.metadata import METADATA_NAME, FileMetadata
-from uml_tf.errors import UmlError
 from uml_tf.networks import UML
-from uml_tf.silence import silenced
+from uml_tf.runtime.contract import CONTRACT
+from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.metadata import METADATA_NAME, FileMetadata
 
 Array = NDArray[Any]
 
@@ -99,14 +98,11 @@ def convert_onnx(model: UML, quantize: str, batch: int, images: Array | None) ->
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "model.onnx"
         try:
-            with silenced(1, 2):
-                model.export(
-                    path, format="onnx", opset_version=OPSET, input_signature=signature, verbose=False
-                )
-                if quantize == "int8":
-                    assert images is not None
-                    _quantize(path, path.with_name("int8.onnx"), images, batch)
-                    path = path.with_name("int8.onnx")
+            model.export(path, format="onnx", opset_version=OPSET, input_signature=signature, verbose=False)
+            if quantize == "int8":
+                assert images is not None
+                _quantize(path, path.with_name("int8.onnx"), images, batch)
+                path = path.with_name("int8.onnx")
         except (ValueError, RuntimeError, tf.errors.OpError) as error:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise UmlError(f"export onnx: the conversion failed ({reason[:200]})") from error

@@ -17,13 +17,13 @@ from uml_tf.export.tensorrt import Precision, build_command, missing_for_build
 from uml_tf.export.tflite import CALIBRATED, TFLiteSpec
 
 from uml_tf.data.dataset import PreparedDataset
-from uml_tf.device.metadata import FileMetadata
-from uml_tf.errors import UmlError
-from uml_tf.evaluation.answers import Answerer
 from uml_tf.evaluation.evaluate import check_classes
+from uml_tf.evaluation.keras_predictor import KerasPredictor
 from uml_tf.figures.save import save_figure
-from uml_tf.files import new_folder, write_json, write_text
 from uml_tf.networks import UML
+from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.files import new_folder, write_json, write_text
+from uml_tf.runtime.metadata import FileMetadata
 from uml_tf.tracking.exports import dataset_of, log_export
 
 REPORT = ("fidelity.json", "fidelity.md", "fidelity.png")
@@ -157,7 +157,7 @@ def _prove(
         (folder / target.file_name).write_bytes(target.packed(kept_by_force=False))
     file = targets[-1].open(folder / targets[-1].file_name)
     done = stage(f"comparing on {job.split}", len(verify.split(job.split)))
-    fidelity = compare(Answerer(model), file, verify, job.split, job.tolerance, done)
+    fidelity = compare(KerasPredictor(model), file, verify, job.split, job.tolerance, done)
     sizes = {f"bytes_{t.file_name}": float((folder / t.file_name).stat().st_size) for t in targets}
     numbers = {**fidelity.numbers, **sizes, "bytes_float32_weights": 4.0 * model.count_params()}
     _write_report(folder, job.name, fidelity, numbers)

@@ -12,10 +12,10 @@ from uml_tf.export.onnx import OnnxModel, add_onnx_metadata, convert_onnx
 from uml_tf.export.tensorrt import ENGINE, Precision, TensorRTModel, build_engine
 from uml_tf.export.tflite import TFLiteSpec, convert
 
-from uml_tf.device.metadata import FileMetadata
-from uml_tf.device.runtime import DeviceModel
-from uml_tf.evaluation.source import AnswerSource
 from uml_tf.networks import UML
+from uml_tf.runtime.device_model import DeviceModel
+from uml_tf.runtime.metadata import FileMetadata
+from uml_tf.runtime.predictor import Predictor
 
 Images = NDArray[Any] | None
 
@@ -34,7 +34,7 @@ class Target(Protocol):
     def packed(self, kept_by_force: bool) -> bytes:
         """The file's content."""
 
-    def open(self, path: Path) -> AnswerSource:
+    def open(self, path: Path) -> Predictor:
         """The written file, run by the runtime that is to run it."""
 
 
@@ -51,7 +51,7 @@ class TFLiteTarget:
         """With the metadata, sealed."""
         return add_metadata(self._converted, replace(self.metadata, kept_by_force=kept_by_force))
 
-    def open(self, path: Path) -> AnswerSource:
+    def open(self, path: Path) -> Predictor:
         """Run by the device runtime."""
         return DeviceModel(path)
 
@@ -69,7 +69,7 @@ class OnnxTarget:
         """With the metadata in its properties."""
         return add_onnx_metadata(self.converted, replace(self.metadata, kept_by_force=kept_by_force))
 
-    def open(self, path: Path) -> AnswerSource:
+    def open(self, path: Path) -> Predictor:
         """Run by onnxruntime."""
         return OnnxModel(path.read_bytes())
 
@@ -88,6 +88,6 @@ class TensorRTTarget:
         """The engine; it has no room for metadata, which lie in the ONNX file beside it."""
         return self._engine
 
-    def open(self, path: Path) -> AnswerSource:
+    def open(self, path: Path) -> Predictor:
         """Run by TensorRT."""
         return TensorRTModel(path.read_bytes(), self.metadata.image_size, self._batch)

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from uml_tf.export.onnx import IMAGE
 
-from uml_tf.contract import CONTRACT
-from uml_tf.errors import UmlError
+from uml_tf.runtime.contract import CONTRACT
+from uml_tf.runtime.errors import UmlError
 
 Array = NDArray[Any]
 Precision = Literal["fp16", "int8"]

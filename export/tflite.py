@@ -21,9 +21,8 @@ from uml_tf.export.flatbuffer import (
     uneven_convolutions,
 )
 
-from uml_tf.errors import UmlError
 from uml_tf.networks import UML
-from uml_tf.silence import silenced
+from uml_tf.runtime.errors import UmlError
 
 Quantization = Literal["none", "float16", "dynamic", "int8", "int8-logits"]
 QUANTIZATIONS: tuple[Quantization, ...] = ("none", "float16", "dynamic", "int8", "int8-logits")
@@ -195,8 +194,7 @@ def convert(model: UML, spec: TFLiteSpec, images: NDArray[Any] | None = None) ->
         raise UmlError(f"--quantize {spec.quantize}: found no calibration image, expected some")
     source = model.logits_model if spec.quantize == "int8-logits" else model
     try:
-        with silenced(1, 2):
-            data = _converted(source, spec, model.image_size, images)
+        data = _converted(source, spec, model.image_size, images)
     except (ValueError, RuntimeError, tf.errors.OpError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UmlError(f"export {spec.quantize}: the conversion failed ({reason[:200]})") from error

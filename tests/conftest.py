@@ -116,8 +116,8 @@ def _once(tmp_path_factory, name):
 @pytest.fixture(scope="session")
 def phantoms(tmp_path_factory):
     """A small prepared data set."""
+    from uml_tf.data.converters.phantom import PhantomOptions, generate_phantoms
     from uml_tf.data.dataset import PreparedDataset
-    from uml_tf.data.phantom import PhantomOptions, generate_phantoms
 
     with _once(tmp_path_factory, "phantoms") as (folder, done):
         if not done.exists():

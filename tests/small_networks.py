@@ -5,9 +5,9 @@ from __future__ import annotations
 import keras
 import numpy as np
 
-from uml_tf.gradability import fit_gradability
-from uml_tf.model_card import ModelCard
 from uml_tf.networks import UML, preset, without
+from uml_tf.runtime.gradability import fit_gradability
+from uml_tf.runtime.model_card import ModelCard
 
 SIZE = (64, 64)
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from uml_tf.errors import UmlError
 from uml_tf.losses import LossSpec, joint_loss
+from uml_tf.losses.replicas import replica_count, sum_over_replicas
 from uml_tf.networks.dropout import Dropout, SpatialDropout2D
 from uml_tf.networks.normalization import BatchNorm
-from uml_tf.replicas import replica_count, sum_over_replicas
+from uml_tf.runtime.errors import UmlError
 from uml_tf.training.build import build_loop
 from uml_tf.training.cluster import Cluster
 from uml_tf.training.config import TrainingConfig

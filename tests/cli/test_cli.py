@@ -91,7 +91,7 @@ def test_mlflow_holds_the_run(store, phantoms):
 
 
 def test_logged_model_loads_and_answers_the_contract(store):
-    from uml_tf.contract import CONTRACT
+    from uml_tf.runtime.contract import CONTRACT
 
     uri = f"runs:/{store.info.run_id}/model"
     signature = mlflow.models.get_model_info(uri).signature

@@ -9,10 +9,10 @@ import keras
 import numpy as np
 import pytest
 
-from uml_tf.errors import UmlError
 from uml_tf.networks import UML, preset
-from uml_tf.networks.encoders.weights import load_encoder_weights
-from uml_tf.networks.torch_names import _variables, layer_of, load_encoder_state
+from uml_tf.networks.encoder_weights import load_encoder_weights
+from uml_tf.networks.torch.names import _variables, layer_of, load_encoder_state
+from uml_tf.runtime.errors import UmlError
 
 K, C = 3, 2
 

@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 import pytest
 
-from uml_tf.data.busi import BusiOptions, convert_busi
 from uml_tf.data.check import check_dataset
-from uml_tf.errors import UmlError
-from uml_tf.images import read_mask
+from uml_tf.data.converters.busi import BusiOptions, convert_busi
+from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.images import read_mask
 
 
 def _write(path, image):

@@ -9,7 +9,7 @@ import pytest
 from uml_tf.data.check import check_dataset
 from uml_tf.data.dataset import PreparedDataset
 from uml_tf.data.splits import stratified_group_split
-from uml_tf.errors import UmlError
+from uml_tf.runtime.errors import UmlError
 
 
 @pytest.fixture

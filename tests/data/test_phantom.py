@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from uml_tf.data.check import check_dataset
-from uml_tf.data.phantom import PIXEL_CLASSES, PhantomOptions, draw_phantom, generate_phantoms
-from uml_tf.errors import UmlError
-from uml_tf.images import read_mask
-from uml_tf.metrics.cup_to_disc import vertical_cup_to_disc_ratio
+from uml_tf.data.converters.phantom import PIXEL_CLASSES, PhantomOptions, draw_phantom, generate_phantoms
+from uml_tf.runtime.cup_to_disc import vertical_cup_to_disc_ratio
+from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.images import read_mask
 
 
 def _digest(folder):

@@ -6,8 +6,8 @@ import pytest
 from uml_tf.data.augmentation import Augmentation
 from uml_tf.data.augmentation_spec import AugmentationSpec
 from uml_tf.data.pipeline import Examples, epoch_order, load_examples, training_batches
-from uml_tf.errors import UmlError
-from uml_tf.images import read_image, resize_antialiased
+from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.images import read_image, resize_antialiased
 
 STRONG = AugmentationSpec(rotation=30, zoom=0.3, stretch=0.2, translation=0.2, noise=0.1, saturation=0.2)
 

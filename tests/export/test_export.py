@@ -16,7 +16,7 @@ import mlflow
 import numpy as np
 import pytest
 
-from uml_tf.device.runtime import DeviceModel
+from uml_tf.runtime.device_model import DeviceModel
 
 # A network of two epochs answers near its thresholds: one flip among nine images is no fault.
 LENIENT = [f"--tolerance={bar}" for bar in ("class_agreement=0.7", "class_rho=0.8", "mask_rho=0.9")]

@@ -11,11 +11,11 @@ from uml_tf.export.flatbuffer import operator_name, read_model, tensor_types
 from uml_tf.export.targets import OnnxTarget, TFLiteTarget
 from uml_tf.export.tflite import TFLiteSpec, convert
 
-from uml_tf.contract import CONTRACT
-from uml_tf.device.metadata import METADATA_NAME, read_metadata
-from uml_tf.errors import UmlError
-from uml_tf.evaluation.answers import Answerer
-from uml_tf.evaluation.source import answer_all
+from uml_tf.evaluation.keras_predictor import KerasPredictor
+from uml_tf.runtime.contract import CONTRACT
+from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.metadata import METADATA_NAME, read_metadata
+from uml_tf.runtime.predictor import predict_all
 
 WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 
@@ -56,7 +56,7 @@ def test_answers_are_opinions_and_near_the_network(exported):
     model, _, _, source, allowed = exported
     images = random_images(25, 99)
     images = np.rint(images)  # an 8-bit input takes no others
-    answers, expected = answer_all(source, images), answer_all(Answerer(model), images)
+    answers, expected = predict_all(source, images), predict_all(KerasPredictor(model), images)
     assert tuple(answers) == CONTRACT
     for name, value in answers.items():
         assert value.shape == expected[name].shape, name
@@ -128,7 +128,7 @@ def test_ablated_network_exports_too(tmp_path):
     path = tmp_path / target.file_name
     path.write_bytes(target.packed(kept_by_force=False))
     images = random_images(8, 3)
-    answers, expected = answer_all(target.open(path), images), answer_all(Answerer(model), images)
+    answers, expected = predict_all(target.open(path), images), predict_all(KerasPredictor(model), images)
     total = answers["class_belief"].sum(-1, keepdims=True) + answers["class_uncertainty"]
     np.testing.assert_allclose(total, 1, atol=1e-5)
     assert np.abs(answers["class_uncertainty"] - expected["class_uncertainty"]).mean() < 0.05

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from uml_tf.metrics import bootstrap, calibration, classification, overlap, uncertainty
-from uml_tf.metrics.cup_to_disc import vertical_cup_to_disc_ratio
 from uml_tf.metrics.ranking import area_under_roc
 from uml_tf.metrics.surface import surface_distances
+from uml_tf.runtime.cup_to_disc import vertical_cup_to_disc_ratio
 
 
 def _ellipse(shape, parameters):

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from uml_tf.losses import LossSpec, joint_loss
 from uml_tf.networks import UML, preset
-from uml_tf.networks.torch_names import layer_of, load_state
+from uml_tf.networks.torch.names import layer_of, load_state
 
 
 def _draw_parameters(manifest):
@@ -124,7 +124,7 @@ def test_recorded_losses_and_gradient_norms(case):
 
 
 def _check_norms(case, norms):
-    from uml_tf.networks.torch_names import variable_of
+    from uml_tf.networks.torch.names import variable_of
 
     recorded = case.manifest["losses"]["grad_norm_epoch_25"]
     largest = max(recorded.values())

@@ -8,10 +8,11 @@ import pytest
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from uml_tf.contract import CONTRACT
-from uml_tf.errors import UmlError
 from uml_tf.networks import PRESETS, UML, preset, without
-from uml_tf.networks.encoders import EncoderSpec, build_encoder
+from uml_tf.networks.encoders import build_encoder
+from uml_tf.networks.spec import EncoderSpec
+from uml_tf.runtime.contract import CONTRACT
+from uml_tf.runtime.errors import UmlError
 
 K, C = 2, 3
 PARTS = ("mixer", "navigator", "instructor", "evidential")

@@ -19,7 +19,7 @@ import mlflow
 import numpy as np
 import pytest
 
-from uml_tf.contract import CONTRACT
+from uml_tf.runtime.contract import CONTRACT
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from uml_tf.errors import UmlError
+from uml_tf.runtime.errors import UmlError
 from uml_tf.training.config import TrainingConfig, load_config
 
 

@@ -8,10 +8,10 @@ import pytest
 import tensorflow as tf
 
 from uml_tf.data.pipeline import load_examples
-from uml_tf.errors import UmlError
-from uml_tf.evaluation.answers import Answerer
+from uml_tf.evaluation.keras_predictor import KerasPredictor
 from uml_tf.losses import LossSpec
 from uml_tf.networks import UML, preset, without
+from uml_tf.runtime.errors import UmlError
 from uml_tf.training.averaging import WeightAverage
 from uml_tf.training.build import _optimizer, _precision
 from uml_tf.training.config import TrainingConfig
@@ -103,7 +103,7 @@ def test_average_follows_the_weights_and_gives_them_back():
 
 def _loop(phantoms, config, step):
     splits = [load_examples(phantoms, name, (SIZE, SIZE)) for name in ("train", "val")]
-    return Loop(config.resolved(), step, Answerer(step.model), *splits, augmentation=None)
+    return Loop(config.resolved(), step, KerasPredictor(step.model), *splits, augmentation=None)
 
 
 def test_patience_stops_and_the_best_epoch_is_kept(phantoms):

@@ -11,8 +11,8 @@ import numpy as np
 from uml_tf.data.dataset import MANIFEST_NAME, SPLITS, PreparedDataset, Row
 from uml_tf.data.near_duplicates import difference_hash, group_near_duplicates
 from uml_tf.data.reading import read_row
-from uml_tf.errors import UmlError
-from uml_tf.images import Array
+from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.images import Array
 
 
 @dataclass(frozen=True)

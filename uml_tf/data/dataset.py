@@ -14,8 +14,9 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from uml_tf.errors import UmlError
-from uml_tf.files import write_text
+from uml_tf.data.validation_error import describe_validation_error
+from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.files import write_text
 
 SPLITS = ("train", "val", "test")
 COLUMNS = ("image", "mask", "label", "split", "subject")
@@ -155,18 +156,7 @@ def _read_info(path: Path) -> DatasetInfo:
     try:
         return DatasetInfo(**data)
     except (ValidationError, TypeError) as error:
-        raise UmlError(f"{path}: {first_problem(error)}") from error
-
-
-def first_problem(error: Exception) -> str:
-    """The first problem of a pydantic error as "field: found ..., expected ..."."""
-    if not isinstance(error, ValidationError):
-        return str(error)
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "missing":
-        return f"{where}: missing"
-    return f"{where}: found {first['input']!r}, {first['msg'][:1].lower()}{first['msg'][1:]}"
+        raise UmlError(f"{path}: {describe_validation_error(error)}") from error
 
 
 def _read_rows(path: Path) -> tuple[Row, ...]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from uml_tf.images import resize_antialiased
+from uml_tf.runtime.images import resize_antialiased
 
 HASH_SIDE = 16
 MAX_DISTANCE = 24

@@ -14,8 +14,8 @@ from uml_tf.data.augmentation import Augmentation
 from uml_tf.data.dataset import PreparedDataset, Row
 from uml_tf.data.reading import read_row
 from uml_tf.data.share import WHOLE, Share
-from uml_tf.errors import UmlError
-from uml_tf.images import Array, resize_nearest
+from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.images import Array, resize_nearest
 
 BATCH_KEYS = ("image", "label", "mask", "has_mask")
 

@@ -54,5 +54,5 @@ def preview(
             images.append(varied["image"][2 * place + turn].astype(np.uint8))
             masks.append(varied["mask"][2 * place + turn])
             captions.append("augmented")
-    save_figure(outline_sheet(images, masks, captions, dataset.info), out)
+    save_figure(outline_sheet(images, masks, captions, dataset.info.pixel_classes), out)
     return out

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from uml_tf.data.dataset import PreparedDataset, Row
-from uml_tf.errors import UmlError
-from uml_tf.images import Array, read_image, read_mask
+from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.images import Array, read_image, read_mask
 
 
 def read_row(dataset: PreparedDataset, row: Row) -> tuple[Array, Array | None]:

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from uml_tf.data.dataset import PreparedDataset
 from uml_tf.evaluation.evaluate import read_chunks
 from uml_tf.evaluation.measure import ImageMeasure
-from uml_tf.evaluation.source import AnswerSource, answer_all
 from uml_tf.evaluation.summary import SELECTIVE, class_arrays
 from uml_tf.metrics.bootstrap import Estimate, bootstrap
 from uml_tf.metrics.classification import METRICS
+from uml_tf.runtime.predictor import Predictor, predict_all
 
 DECISIVE = ("balanced_accuracy", "class_failure_auroc", "mean_dice")
 """What a challenger may not be worse in: which class, how far to trust it, which pixels."""
@@ -47,7 +47,7 @@ class Difference:
 
 
 def measure_both(
-    sources: tuple[AnswerSource, AnswerSource],
+    sources: tuple[Predictor, Predictor],
     dataset: PreparedDataset,
     split: str,
     progress: Callable[[int], None] = lambda done: None,
@@ -56,7 +56,7 @@ def measure_both(
     measures: tuple[list[ImageMeasure], list[ImageMeasure]] = ([], [])
     for chunk in read_chunks(dataset, split):
         for kept, source in zip(measures, sources, strict=True):
-            kept += chunk.measure(answer_all(source, chunk.resized(source.image_size)), dataset)
+            kept += chunk.measure(predict_all(source, chunk.resized(source.image_size)), dataset)
         progress(len(measures[0]))
     return measures
 

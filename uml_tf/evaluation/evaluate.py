@@ -10,12 +10,12 @@ import numpy as np
 
 from uml_tf.data.dataset import PreparedDataset, Row
 from uml_tf.data.reading import read_row
-from uml_tf.errors import UmlError
 from uml_tf.evaluation.measure import ImageMeasure, measure_image
-from uml_tf.evaluation.source import Answers, AnswerSource, answer_all
 from uml_tf.evaluation.summary import Metrics, summarise
-from uml_tf.images import Array, resize_antialiased
-from uml_tf.model_card import ModelCard
+from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.images import Array, resize_antialiased
+from uml_tf.runtime.model_card import ModelCard
+from uml_tf.runtime.predictor import Outputs, Predictor, predict_all
 
 CHUNK = 16
 
@@ -71,7 +71,7 @@ class Chunk:
         """The images as ``(N, H, W, 3)`` float32 in [0, 255] at a network's input size."""
         return np.stack([resize_antialiased(image, size) for image in self.images])
 
-    def measure(self, answers: Answers, dataset: PreparedDataset) -> list[ImageMeasure]:
+    def measure(self, answers: Outputs, dataset: PreparedDataset) -> list[ImageMeasure]:
         """Measures the answers to these images."""
         return [
             measure_image(
@@ -94,7 +94,7 @@ def read_chunks(dataset: PreparedDataset, split: str) -> Iterator[Chunk]:
 
 
 def measure_split(
-    source: AnswerSource,
+    source: Predictor,
     dataset: PreparedDataset,
     split: str,
     progress: Callable[[int], None] = lambda done: None,
@@ -109,13 +109,13 @@ def measure_split(
     """
     measures: list[ImageMeasure] = []
     for chunk in read_chunks(dataset, split):
-        measures += chunk.measure(answer_all(source, chunk.resized(source.image_size)), dataset)
+        measures += chunk.measure(predict_all(source, chunk.resized(source.image_size)), dataset)
         progress(len(measures))
     return measures
 
 
 def evaluate(
-    source: AnswerSource,
+    source: Predictor,
     dataset: PreparedDataset,
     split: str,
     progress: Callable[[int], None] = lambda done: None,

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uml_tf.data.dataset import DatasetInfo
-from uml_tf.images import at_original_size
 from uml_tf.metrics.calibration import calibration_histogram
-from uml_tf.metrics.cup_to_disc import vertical_cup_to_disc_ratio
 from uml_tf.metrics.overlap import dice, false_positive_area, intersection_over_union
 from uml_tf.metrics.surface import surface_distances
 from uml_tf.metrics.uncertainty import overlap_counts
-from uml_tf.regions import region_members
+from uml_tf.runtime.cup_to_disc import vertical_cup_to_disc_ratio
+from uml_tf.runtime.images import at_original_size
+from uml_tf.runtime.regions import region_members
 
 REGION_METRICS = ("dice", "iou", "assd", "hd95", "false_positive_area")
 

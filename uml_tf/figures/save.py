@@ -6,7 +6,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from uml_tf.files import replacing
+from uml_tf.runtime.files import replacing
 
 
 def save_figure(figure: Figure, path: Path, dpi: int = 130) -> None:

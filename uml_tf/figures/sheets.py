@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -10,10 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from uml_tf.data.dataset import DatasetInfo
-from uml_tf.data.pipeline import Examples
-from uml_tf.evaluation.answers import Answerer
-from uml_tf.overlay import class_colour, draw_outlines, uncertainty_map
+from uml_tf.runtime.overlay import class_colour, draw_outlines, uncertainty_map
 
 Array = NDArray[Any]
 
@@ -44,7 +42,7 @@ def enlarge(image: Array, side: int = 256) -> Array:
 
 
 def outline_sheet(
-    images: Sequence[Array], masks: Sequence[Array], captions: Sequence[str], info: DatasetInfo
+    images: Sequence[Array], masks: Sequence[Array], captions: Sequence[str], pixel_classes: Sequence[str]
 ) -> Figure:
     """A grid of images with their masks outlined.
 
@@ -52,14 +50,14 @@ def outline_sheet(
         images: RGB ``(H, W, 3)`` uint8.
         masks: ``(H, W)`` class indices, all 0 where there is none.
         captions: a line for each.
-        info: the data set's classes.
+        pixel_classes: names, background first.
     """
     columns = min(6, len(images))
     figure, axes = _grid(-(-len(images) // columns), columns, 1.9)
     for one, image, mask, caption in zip(axes.ravel(), images, masks, captions, strict=False):
         one.imshow(draw_outlines(enlarge(image), enlarge(mask)))
         one.set_title(caption, fontsize=7)
-    _legend(figure, info.pixel_classes)
+    _legend(figure, pixel_classes)
     return figure
 
 
@@ -69,32 +67,38 @@ def pick_spread(values: Array, count: int) -> list[int]:
     return [int(order[round(p)]) for p in np.linspace(0, len(order) - 1, min(count, len(order)))]
 
 
-def sample_sheet(answerer: Answerer, examples: Examples, info: DatasetInfo, count: int = 6) -> Figure:
-    """Image, truth, prediction and uncertainty map, from the least to the most uncertain image."""
-    masked = np.flatnonzero(examples.has_mask > 0)
-    candidates = (masked if len(masked) else np.arange(len(examples)))[: 8 * answerer.batch_size]
-    batches = [
-        answerer(examples.images[candidates[i : i + answerer.batch_size]])
-        for i in range(0, len(candidates), answerer.batch_size)
-    ]
-    answers = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
-    chosen = pick_spread(answers["class_uncertainty"].ravel(), count)
-    figure, axes = _grid(4, len(chosen), 1.9)
-    for column, place in enumerate(chosen):
-        index = candidates[place]
-        image = enlarge(examples.images[index])
-        mask = answers["mask_probability"][place].argmax(axis=-1).astype(np.uint8)
-        truth = examples.masks[index]
-        label = examples.labels[index]
-        predicted = int(answers["class_probability"][place].argmax())
-        uncertainty = float(answers["class_uncertainty"][place, 0])
-        panels = (
-            (image, examples.rows[index].image.rsplit("/", 1)[-1]),
-            (draw_outlines(image, enlarge(truth)), info.image_classes[label] if label >= 0 else "no label"),
-            (draw_outlines(image, enlarge(mask)), f"{info.image_classes[predicted]}, u = {uncertainty:.2f}"),
-            (uncertainty_map(enlarge(answers["mask_uncertainty"][place, ..., 0])), "pixel uncertainty"),
+@dataclass(frozen=True)
+class Sample:
+    """One column of a ``sample_sheet``.
+
+    Attributes:
+        image: RGB ``(H, W, 3)`` uint8.
+        truth, predicted: ``(H, W)`` class indices.
+        uncertainty: ``(H, W)`` in [0, 1].
+        captions: of the image, the truth and the prediction.
+    """
+
+    image: Array
+    truth: Array
+    predicted: Array
+    uncertainty: Array
+    captions: tuple[str, str, str]
+
+
+def sample_sheet(samples: Sequence[Sample], pixel_classes: Sequence[str]) -> Figure:
+    """Image, truth, prediction and uncertainty map of every sample, a column each."""
+    figure, axes = _grid(4, len(samples), 1.9)
+    for column, sample in enumerate(samples):
+        image = enlarge(sample.image)
+        pictures = (
+            image,
+            draw_outlines(image, enlarge(sample.truth)),
+            draw_outlines(image, enlarge(sample.predicted)),
+            uncertainty_map(enlarge(sample.uncertainty)),
         )
-        for row, (picture, caption) in enumerate(panels):
+        for row, (picture, caption) in enumerate(
+            zip(pictures, (*sample.captions, "pixel uncertainty"), strict=True)
+        ):
             axes[row, column].imshow(picture)
             axes[row, column].set_title(caption, fontsize=7)
     for row, name in enumerate(("image", "truth", "prediction", "uncertainty")):
@@ -108,5 +112,5 @@ def sample_sheet(answerer: Answerer, examples: Examples, info: DatasetInfo, coun
             fontsize=8,
             transform=axes[row, 0].transAxes,
         )
-    _legend(figure, info.pixel_classes)
+    _legend(figure, pixel_classes)
     return figure

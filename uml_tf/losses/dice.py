@@ -6,7 +6,7 @@ from typing import Any
 
 from keras import ops
 
-from uml_tf.replicas import sum_over_replicas
+from uml_tf.losses.replicas import sum_over_replicas
 
 SMOOTH = 1e-5
 

@@ -10,7 +10,7 @@ from keras import ops
 
 from uml_tf.losses.dice import soft_dice_loss
 from uml_tf.losses.dirichlet import evidential_loss, softmax_loss
-from uml_tf.replicas import sum_over_replicas
+from uml_tf.losses.replicas import sum_over_replicas
 
 TERMS = ("cls", "seg", "mut", "total")
 

@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import keras
 
 from uml_tf.networks.dropout import SpatialDropout2D
 from uml_tf.networks.normalization import MOMENTUM, BatchNorm
+from uml_tf.networks.spec import ConvStyle
 
 BATCH_NORM_EPSILON = 1e-5
-
-
-@dataclass(frozen=True)
-class ConvStyle:
-    """How the 3x3 convolutions outside the encoders are made.
-
-    Attributes:
-        separable: depthwise 3x3 and pointwise 1x1, without biases, in place of a full convolution.
-        activation: Keras activation name.
-        dropout: spatial dropout rate, in [0, 1).
-        dropout_after_each: dropout after every activation (paper) or once at the block's end.
-    """
-
-    separable: bool = False
-    activation: str = "relu"
-    dropout: float = 0.1
-    dropout_after_each: bool = False
 
 
 def batch_norm(name: str) -> BatchNorm:

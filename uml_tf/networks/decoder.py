@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import keras
 from keras import ops
 
-from uml_tf.networks.convolution import ConvStyle, DoubleConv
+from uml_tf.networks.convolution import DoubleConv
 from uml_tf.networks.resize import BilinearResize
-
-
-@dataclass(frozen=True)
-class UpStyle:
-    """How one decoder step joins the coarse feature with its skip.
-
-    Attributes:
-        align_corners: corner convention of the upsampling.
-        conv_before: double convolution of the upsampled feature, before the skip joins.
-        conv_after: double convolution of the joined feature.
-        skip_first: channel order of the joined feature, [skip, up] or [up, skip].
-    """
-
-    align_corners: bool = True
-    conv_before: bool = True
-    conv_after: bool = True
-    skip_first: bool = False
+from uml_tf.networks.spec import ConvStyle, UpStyle
 
 
 @keras.saving.register_keras_serializable(package="uml_tf")

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from uml_tf.replicas import own_rows, replica_count
+from uml_tf.losses.replicas import own_rows, replica_count
 
 
 def _drop(layer: Any, inputs: Any, mask_shape: tuple[int, ...]) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from uml_tf.evidence import evidence_from_logits
+from uml_tf.runtime.evidence import evidence_from_logits
 
 
 @keras.saving.register_keras_serializable(package="uml_tf")
@@ -26,7 +26,7 @@ class DirichletHead(keras.layers.Layer):
 
     Shapes:
         logits ``(..., K)``, any real, to concentration ``(..., K)``, at least 1. Evidence e is
-        ``concentration - 1``; see ``uml_tf.evidence`` for belief and uncertainty.
+        ``concentration - 1``; see ``uml_tf.runtime.evidence`` for belief and uncertainty.
 
     Source: UML (MICCAI 2023), section 2.1; Sensoy et al., NeurIPS 2018.
     """

@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import keras
 
-from uml_tf.networks.convolution import ConvStyle, DoubleConv, SeparableConv, batch_norm
+from uml_tf.networks.convolution import DoubleConv, SeparableConv, batch_norm
 from uml_tf.networks.dropout import Dropout, SpatialDropout2D
-
-
-@dataclass(frozen=True)
-class InstructorSpec:
-    """Widths of the classification head.
-
-    Attributes:
-        widths: channels of the separable convolutions (dilation 2).
-        join_mutual: they read the classification feature and the mutual feature m4 together (paper).
-        dropout: spatial dropout after each of them.
-        dropout_dense: dropout before the last dense layer.
-    """
-
-    widths: tuple[int, ...]
-    join_mutual: bool = False
-    dropout: float = 0.1
-    dropout_dense: float = 0.0
+from uml_tf.networks.spec import ConvStyle, InstructorSpec
 
 
 def instructor(feature: Any, eta: Any | None, spec: InstructorSpec, classes: int, conv: ConvStyle) -> Any:

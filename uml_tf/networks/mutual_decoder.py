@@ -7,28 +7,13 @@ from typing import Any
 
 import keras
 
-from uml_tf.networks.convolution import ConvStyle, pointwise
-from uml_tf.networks.decoder import UpBlock, UpStyle
+from uml_tf.networks.convolution import pointwise
+from uml_tf.networks.decoder import UpBlock
+from uml_tf.networks.spec import ConvStyle, MutualDecoderSpec, UpStyle
 
 
 @dataclass(frozen=True)
-class MutualDecoderSpec:
-    """Widths and style of the mutual decoder.
-
-    Attributes:
-        adjust: channels that the mutual features of levels 4, 3, 2 are brought to by a 1x1 convolution
-            without bias, or None for no such step.
-        widths: channels of the decoder steps that reach levels 3, 2, 1.
-        head_widths: hidden channels of the heads of levels 1, 2, ...; as many levels are supervised.
-    """
-
-    adjust: tuple[int, int, int] | None
-    widths: tuple[int, int, int]
-    head_widths: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class MutualAnswer:
+class MutualOutput:
     """What the mutual decoder answers: lists by level, finest first, at each level's own size.
 
     Attributes:
@@ -52,7 +37,7 @@ def adjust_levels(levels: list[Any], adjust: tuple[int, int, int] | None, name: 
 
 def mutual_decoder(
     mutual: list[Any], spec: MutualDecoderSpec, classes: int, up: UpStyle, conv: ConvStyle
-) -> MutualAnswer:
+) -> MutualOutput:
     """Decodes the mutual features m1..m4 (finest first, ``(B, h, w, D)``) to logits per level."""
     levels = adjust_levels(mutual, spec.adjust, "mutual")
     features = [levels[3]]
@@ -66,4 +51,4 @@ def mutual_decoder(
             name=f"mutual_head_{level}",
         )
         logits.append(head(features[level - 1]))
-    return MutualAnswer(logits, features[0])
+    return MutualOutput(logits, features[0])

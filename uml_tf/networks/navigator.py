@@ -3,38 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from keras import ops
 
-from uml_tf.networks.convolution import ConvStyle, batch_norm, pointwise
-from uml_tf.networks.decoder import UpBlock, UpStyle
+from uml_tf.networks.convolution import batch_norm, pointwise
+from uml_tf.networks.decoder import UpBlock
 from uml_tf.networks.dropout import SpatialDropout2D
 from uml_tf.networks.mutual_decoder import adjust_levels
 from uml_tf.networks.resize import reduce_by
-
-
-@dataclass(frozen=True)
-class NavigatorSpec:
-    """Kind and widths of the navigator.
-
-    Attributes:
-        kind: "attention" gates the skips of levels 3, 2, 1 (released, edge); "concat" joins a reliable
-            mask into the coarsest and the finest feature (paper).
-        adjust: see ``MutualDecoderSpec``.
-        widths: channels of the decoder steps that reach levels 3, 2, 1.
-        reduce_average: how maps are made smaller: block mean (edge) or aligned bilinear.
-        tile: attention only: repeat the reduced mutual feature to the skip's width, as the released
-            network does. A 1x1 convolution follows, so this adds parameters and no new functions.
-        bottom: concat only: channels of the coarsest junction.
-    """
-
-    kind: Literal["attention", "concat"]
-    adjust: tuple[int, int, int] | None
-    widths: tuple[int, int, int]
-    reduce_average: bool = False
-    tile: bool = False
-    bottom: int = 0
+from uml_tf.networks.spec import ConvStyle, NavigatorSpec, UpStyle
 
 
 @dataclass(frozen=True)
@@ -58,7 +36,7 @@ class NavigatorInputs:
 
 
 @dataclass(frozen=True)
-class NavigatorAnswer:
+class NavigatorOutput:
     """The final segmentation.
 
     Attributes:
@@ -98,7 +76,7 @@ def _gate_skip(x: Any, inputs: NavigatorInputs, spec: NavigatorSpec, level: int)
 
 def _attention_navigator(
     inputs: NavigatorInputs, spec: NavigatorSpec, classes: int, up: UpStyle, conv: ConvStyle
-) -> NavigatorAnswer:
+) -> NavigatorOutput:
     levels = adjust_levels(inputs.segmentation, spec.adjust, "navigator")
     feature = levels[3]
     for level, filters in zip((3, 2, 1), spec.widths, strict=True):
@@ -107,7 +85,7 @@ def _attention_navigator(
             skip = _gate_skip(skip, inputs, spec, level)
         feature = UpBlock(filters, up, conv, name=f"navigator_up_{level}")([feature, skip])
     logits = pointwise(classes, False, "navigator_logits_1")(feature)
-    return NavigatorAnswer([logits], feature, {})
+    return NavigatorOutput([logits], feature, {})
 
 
 def _join_reliable_mask(
@@ -131,7 +109,7 @@ def _join_reliable_mask(
 
 def _concat_navigator(
     inputs: NavigatorInputs, spec: NavigatorSpec, classes: int, up: UpStyle, conv: ConvStyle
-) -> NavigatorAnswer:
+) -> NavigatorOutput:
     bottom = ops.concatenate([inputs.segmentation[3], inputs.mutual[3]], axis=-1)
     if inputs.uncertainty is not None:
         small = reduce_by(8, False, "navigator_reduce_bottom")(inputs.uncertainty)
@@ -147,12 +125,12 @@ def _concat_navigator(
         logits.insert(0, pointwise(classes, False, f"navigator_logits_{level}")(feature))
     if inputs.uncertainty is not None:
         feature, masks[1] = _join_reliable_mask(feature, logits[0], inputs, 1, conv)
-    return NavigatorAnswer(logits, feature, masks)
+    return NavigatorOutput(logits, feature, masks)
 
 
 def navigator(
     inputs: NavigatorInputs, spec: NavigatorSpec, classes: int, up: UpStyle, conv: ConvStyle
-) -> NavigatorAnswer:
+) -> NavigatorOutput:
     """The final segmentation logits and the feature that eta is taken from (UML, section 2.3)."""
     build = _attention_navigator if spec.kind == "attention" else _concat_navigator
     return build(inputs, spec, classes, up, conv)

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from uml_tf.replicas import gather_over_replicas, replica_count
+from uml_tf.losses.replicas import gather_over_replicas, replica_count
 
 MOMENTUM = 0.9
 """Of the moving statistics of trained norms: PyTorch's default, as in the published networks."""

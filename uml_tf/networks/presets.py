@@ -2,104 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import Any
-
-from uml_tf.errors import UmlError
-from uml_tf.networks.convolution import ConvStyle
-from uml_tf.networks.decoder import UpStyle
-from uml_tf.networks.encoders import EncoderSpec
-from uml_tf.networks.instructor import InstructorSpec
-from uml_tf.networks.mutual_decoder import MutualDecoderSpec
-from uml_tf.networks.navigator import NavigatorSpec
-
-
-@dataclass(frozen=True)
-class MixerSpec:
-    """Widths of the feature mixer; see ``LevelMixer``.
-
-    Attributes:
-        widths: channels per level that each feature is brought to, finest first.
-        filters: output channels per level; None leaves out that level's last convolution.
-        integer_safe: see ``PolarizedSelfAttention``.
-    """
-
-    widths: tuple[int, ...]
-    filters: tuple[int | None, ...]
-    integer_safe: bool = False
-
-
-@dataclass(frozen=True)
-class Ablation:
-    """Which of the method's four parts are on, for the paper's ablation study.
-
-    Attributes:
-        mixer: shuffle and attention in the feature mixer; off: concatenation and 1x1 convolution.
-        navigator: pixel uncertainty enters the decoder; off: a plain U-Net decoder.
-        instructor: eta instructs the classification feature; off: classification alone.
-        evidential: Dirichlet heads; off: softmax heads, with entropy / log K as uncertainty.
-    """
-
-    mixer: bool = True
-    navigator: bool = True
-    instructor: bool = True
-    evidential: bool = True
-
-
-@dataclass(frozen=True)
-class NetworkSpec:
-    """Everything that defines a network but its class counts and input size.
-
-    Attributes:
-        preset: name of the preset it started from.
-        class_encoder, segmentation_encoder: the two encoders.
-        mixer, mutual_decoder, navigator, instructor: the blocks' specs.
-        conv, up: style of the 3x3 convolutions and of the decoder steps.
-        normalisation: (scale, offset); the network reads image * scale + offset of RGB 0 to 255.
-        average_eta: eta is reduced by block means (edge) or aligned bilinear sampling.
-        stride: the finest level's stride; final maps are resized by it to the input size.
-        ablation: the parts that are on.
-    """
-
-    preset: str
-    class_encoder: EncoderSpec
-    segmentation_encoder: EncoderSpec
-    mixer: MixerSpec
-    mutual_decoder: MutualDecoderSpec
-    navigator: NavigatorSpec
-    instructor: InstructorSpec
-    conv: ConvStyle
-    up: UpStyle
-    normalisation: tuple[float, float]
-    average_eta: bool = False
-    stride: int = 1
-    ablation: Ablation = field(default_factory=Ablation)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data, for a model's config."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> NetworkSpec:
-        """The inverse of ``to_dict``, tuples restored after a trip through JSON."""
-        parts: dict[str, Any] = {
-            "class_encoder": EncoderSpec,
-            "segmentation_encoder": EncoderSpec,
-            "mixer": MixerSpec,
-            "mutual_decoder": MutualDecoderSpec,
-            "navigator": NavigatorSpec,
-            "instructor": InstructorSpec,
-            "conv": ConvStyle,
-            "up": UpStyle,
-            "ablation": Ablation,
-        }
-        values = {key: parts[key](**_tuples(value)) if key in parts else value for key, value in data.items()}
-        return cls(**_tuples(values))
-
-
-def _tuples(data: dict[str, Any]) -> dict[str, Any]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
-
+from uml_tf.networks.spec import (
+    ConvStyle,
+    EncoderSpec,
+    InstructorSpec,
+    MixerSpec,
+    MutualDecoderSpec,
+    NavigatorSpec,
+    NetworkSpec,
+    TrainingDefaults,
+    UpStyle,
+)
+from uml_tf.runtime.errors import UmlError
 
 _RES2NET = EncoderSpec("res2net50_v1b_26w_4s")
 
@@ -129,6 +43,7 @@ PAPER = NetworkSpec(
     conv=ConvStyle(dropout_after_each=True),
     up=UpStyle(conv_after=False, skip_first=True),
     normalisation=(1 / 255, 0.0),
+    training=TrainingDefaults(1e-4, "dice"),
 )
 
 # EfficientNet-Lite has ReLU6 and no squeeze-and-excite: made for integer arithmetic.
@@ -150,6 +65,7 @@ EDGE = NetworkSpec(
     normalisation=(1 / 127.5, -1.0),
     average_eta=True,
     stride=2,
+    training=TrainingDefaults(2e-3, "dice+ce"),
 )
 
 PRESETS = {spec.preset: spec for spec in (EDGE, RELEASED, PAPER)}

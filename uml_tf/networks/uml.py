@@ -9,17 +9,17 @@ from typing import Any
 import keras
 from keras import ops
 
-from uml_tf.contract import LOGITS, contract, opinion
-from uml_tf.errors import UmlError
-from uml_tf.model_card import ModelCard
 from uml_tf.networks.encoders import LEVELS, build_encoder
 from uml_tf.networks.heads import DirichletHead
 from uml_tf.networks.instructor import instructor
 from uml_tf.networks.mixer import LevelMixer
 from uml_tf.networks.mutual_decoder import mutual_decoder
 from uml_tf.networks.navigator import NavigatorInputs, navigator
-from uml_tf.networks.presets import NetworkSpec
 from uml_tf.networks.resize import BilinearResize, reduce_by
+from uml_tf.networks.spec import NetworkSpec
+from uml_tf.runtime.contract import LOGITS, contract, opinion
+from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.model_card import ModelCard
 
 
 def _float32(tensor: Any) -> Any:
@@ -213,12 +213,3 @@ class UML(keras.Model):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> UML:
         return cls(**config)
-
-
-def without(spec: NetworkSpec, *parts: str) -> NetworkSpec:
-    """The spec with some of "mixer", "navigator", "instructor", "evidential" switched off."""
-    known = spec.ablation.__dataclass_fields__
-    for part in parts:
-        if part not in known:
-            raise UmlError(f"ablation: found '{part}', expected one of {', '.join(known)}")
-    return replace(spec, ablation=replace(spec.ablation, **dict.fromkeys(parts, False)))

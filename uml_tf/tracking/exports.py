@@ -9,8 +9,8 @@ import mlflow
 from mlflow.exceptions import MlflowException
 
 from uml_tf.data.dataset import PreparedDataset
-from uml_tf.errors import UmlError
-from uml_tf.model_card import ModelCard
+from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.model_card import ModelCard
 from uml_tf.tracking.store import use_store
 
 ROOT_PARAM = "dataset.root"

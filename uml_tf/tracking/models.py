@@ -13,9 +13,9 @@ from mlflow.models import ModelSignature, infer_signature
 from mlflow.types.schema import DataType, ParamSchema, ParamSpec
 from numpy.typing import NDArray
 
-from uml_tf.errors import UmlError
-from uml_tf.images import encode_png
-from uml_tf.model_card import ModelCard
+from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.images import encode_png
+from uml_tf.runtime.model_card import ModelCard
 from uml_tf.tracking.store import last_run_id, use_store
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def log_model(keras_file: Path, image: NDArray[Any], answers: dict[str, NDArray[
     Returns:
         Its MLflow model URI.
     """
-    from uml_tf.tracking import served
+    from uml_tf.tracking import served  # pandas, for logging alone
 
     encoded = base64.b64encode(encode_png(image)).decode()
     info = mlflow.pyfunc.log_model(
@@ -110,19 +110,10 @@ def load_model(reference: str) -> UML:
     Raises:
         UmlError: it does not exist, cannot be read, or is not a uml-tf network.
     """
-    path = resolve_model(reference)
-    import keras
+    path = resolve_model(reference)  # before the wait for TensorFlow
+    from uml_tf.networks.files import read_network
 
-    from uml_tf.networks import UML
-
-    try:
-        model = keras.models.load_model(path, compile=False)
-    except Exception as error:  # Keras raises many kinds for a damaged or foreign file
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UmlError(f"{path}: cannot be read as a Keras model ({reason[:160]})") from error
-    if not isinstance(model, UML):
-        raise UmlError(f"{path}: found a {type(model).__name__}, expected a uml-tf network")
-    return model
+    return read_network(path)
 
 
 def load_trained(reference: str) -> tuple[UML, ModelCard]:

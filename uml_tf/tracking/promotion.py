@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from uml_tf.data.dataset import PreparedDataset
-from uml_tf.errors import UmlError
-from uml_tf.evaluation.answers import Answerer
 from uml_tf.evaluation.comparison import Difference, differences, measure_both, reasons_against
 from uml_tf.evaluation.evaluate import check_classes
-from uml_tf.model_card import ModelCard
+from uml_tf.evaluation.keras_predictor import KerasPredictor
+from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.model_card import ModelCard
 from uml_tf.tracking.exports import dataset_of
 from uml_tf.tracking.models import load_trained
 from uml_tf.tracking.registry import Version, holder, set_alias
@@ -80,7 +80,7 @@ def promote(
         models = [load_trained(version.uri) for version in (champion, challenger)]
         dataset = common_dataset(models[0][1], models[1][1], given)
         done = stage(f"comparing on {split}", len(dataset.split(split)))
-        first, second = (Answerer(model) for model, _ in models)
+        first, second = (KerasPredictor(model) for model, _ in models)
         found = differences(*measure_both((first, second), dataset, split, done))
     reasons = reasons_against(found)
     promoted = force or not reasons

@@ -11,8 +11,7 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
-from uml_tf.errors import UmlError
-from uml_tf.silence import silenced
+from uml_tf.runtime.errors import UmlError
 from uml_tf.tracking.exports import EXPORT_METRIC, EXPORT_TAG, KEPT, export_uri
 from uml_tf.tracking.models import MODEL_NAME
 from uml_tf.tracking.store import FINISHED_TAG, last_run_id, use_store
@@ -98,8 +97,7 @@ def add_version(reference: str, name: str) -> tuple[Version, bool]:
         **{f"{EXPORT_TAG}{kind}": export_uri(run_id, kind) for kind in kinds},
     }
     try:
-        with silenced(2):  # MLflow tells of it in its own words
-            added = mlflow.register_model(f"runs:/{run_id}/{MODEL_NAME}", name, tags=tags)
+        added = mlflow.register_model(f"runs:/{run_id}/{MODEL_NAME}", name, tags=tags)
     except MlflowException as error:
         raise UmlError(f"run '{run_id}': cannot be registered ({str(error).splitlines()[0]})") from error
     return find_version(name, str(added.version)), True

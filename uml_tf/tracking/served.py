@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from pathlib import Path
 from typing import Any
 
 import mlflow
@@ -17,8 +18,8 @@ from mlflow.protos.databricks_pb2 import BAD_REQUEST
 from mlflow.pyfunc import PythonModel, PythonModelContext
 from numpy.typing import NDArray
 
-from uml_tf.errors import UmlError
-from uml_tf.images import SMALLEST_SIDE, decode_image, resize_antialiased
+from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.images import SMALLEST_SIDE, decode_image, resize_antialiased
 
 Array = NDArray[Any]
 
@@ -84,14 +85,14 @@ class RequestError(MlflowException):
 
 
 class ServedNetwork(PythonModel):
-    """Answers requests with the contract (DESIGN.md, section 3) at the network's input size."""
+    """Outputs requests with the contract (DESIGN.md, section 3) at the network's input size."""
 
     def load_context(self, context: PythonModelContext) -> None:
         """Opens and compiles the network."""
-        from uml_tf.evaluation.answers import Answerer
-        from uml_tf.tracking.models import load_model
+        from uml_tf.evaluation.keras_predictor import KerasPredictor
+        from uml_tf.networks.files import read_network
 
-        self._answerer = Answerer(load_model(context.artifacts[KERAS_ARTIFACT]), batch_size=1)
+        self._answerer = KerasPredictor(read_network(Path(context.artifacts[KERAS_ARTIFACT])), batch_size=1)
 
     # np.ndarray is the one hint that MLflow takes neither for a schema of the input nor for forgotten.
     def predict(self, context, model_input: np.ndarray, params=None):  # type: ignore[no-untyped-def]
@@ -105,14 +106,14 @@ class ServedNetwork(PythonModel):
         Raises:
             RequestError: the images cannot be read.
         """
-        from uml_tf.evaluation.source import answer_all
+        from uml_tf.runtime.predictor import predict_all
 
         try:
             images = read_images(model_input)
         except UmlError as error:
             raise RequestError(str(error)) from error
         size = self._answerer.image_size
-        answers = answer_all(self._answerer, np.stack([resize_antialiased(i, size) for i in images]))
+        answers = predict_all(self._answerer, np.stack([resize_antialiased(i, size) for i in images]))
         maps = (params or {}).get("maps", True)
         return {name: value for name, value in answers.items() if maps or not name.startswith("mask_")}
 

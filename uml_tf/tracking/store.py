@@ -12,7 +12,7 @@ import mlflow
 from filelock import FileLock
 from mlflow.exceptions import MlflowException
 
-from uml_tf.errors import UmlError
+from uml_tf.runtime.errors import UmlError
 
 EXPERIMENT = "uml-tf"
 FOLDER = "mlruns"

@@ -11,16 +11,16 @@ import keras
 import numpy as np
 
 from uml_tf.data.augmentation import Augmentation
+from uml_tf.data.converters.phantom import PhantomOptions, generate_phantoms
 from uml_tf.data.dataset import PreparedDataset
-from uml_tf.data.phantom import PhantomOptions, generate_phantoms
 from uml_tf.data.pipeline import Examples, epoch_order
 from uml_tf.data.share import Share
-from uml_tf.errors import UmlError
-from uml_tf.evaluation.answers import Answerer
+from uml_tf.evaluation.keras_predictor import KerasPredictor
 from uml_tf.losses import LossSpec
 from uml_tf.networks import UML, NetworkSpec, preset, without
-from uml_tf.networks.encoders import EncoderSpec
-from uml_tf.networks.encoders.weights import load_encoder_weights
+from uml_tf.networks.encoder_weights import load_encoder_weights
+from uml_tf.networks.spec import EncoderSpec
+from uml_tf.runtime.errors import UmlError
 from uml_tf.tracking.store import local_store
 from uml_tf.training.averaging import WeightAverage
 from uml_tf.training.cluster import Cluster
@@ -166,4 +166,4 @@ def build_loop(
     display.begin_training(config.epochs, steps)
     share = Share(cluster.index, cluster.workers)
     augmentation = Augmentation(config.augmentation, config.seed, share)
-    return Loop(config, step, Answerer(model), train, splits["val"], augmentation, cluster, share)
+    return Loop(config, step, KerasPredictor(model), train, splits["val"], augmentation, cluster, share)

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uml_tf.errors import UmlError
-from uml_tf.files import replacing
 from uml_tf.losses import TERMS
+from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.files import replacing
 from uml_tf.training.report import EpochReport
 from uml_tf.training.step import TrainStep
 from uml_tf.training.validation import Validation

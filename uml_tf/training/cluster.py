@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from uml_tf.errors import UmlError
+from uml_tf.runtime.errors import UmlError
 
 if TYPE_CHECKING:
     import tensorflow as tf

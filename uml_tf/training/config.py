@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from uml_tf.data.augmentation_spec import AugmentationSpec
-from uml_tf.data.dataset import first_problem
-from uml_tf.errors import UmlError
-from uml_tf.files import read_text
+from uml_tf.data.validation_error import describe_validation_error
+from uml_tf.networks.presets import PRESETS, preset
+from uml_tf.networks.spec import Ablation
+from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.files import read_text
 
-PresetName = Literal["edge", "released", "paper"]
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
-AblationPart = Literal["mixer", "navigator", "instructor", "evidential"]
+ABLATION_PARTS = tuple(Ablation.__dataclass_fields__)
+
+
+def _one_of(known: Iterable[str]) -> Callable[[str], str]:
+    """A validator that accepts the known names."""
+
+    def check(value: str) -> str:
+        if value not in known:
+            raise ValueError(f"expected one of {', '.join(known)}")
+        return value
+
+    return check
 
 
 class _Section(BaseModel):
@@ -46,7 +59,7 @@ class PhantomConfig(_Section):
     """The embedded data set, drawn when no ``data`` is given.
 
     Attributes:
-        images, seed, size: see ``uml_tf.data.phantom.PhantomOptions``.
+        images, seed, size: see ``uml_tf.data.converters.phantom.PhantomOptions``.
     """
 
     images: int = Field(default=1000, ge=10)
@@ -65,7 +78,7 @@ class TrainingConfig(_Section):
         class_encoder, segmentation_encoder: other encoders than the preset's, by name; see
             ``uml_tf.networks.encoders``.
         encoder_weights: "imagenet" for keras-cv presets with published weights, a local file (see
-            ``uml_tf.networks.encoders.weights``), or None to start from scratch.
+            ``uml_tf.networks.encoder_weights``), or None to start from scratch.
         image_size: side of the square input, pixels.
         epochs, batch_size: the batch size is the global one.
         learning_rate: None for the preset's own (edge 2e-3, published networks 1e-4).
@@ -84,8 +97,8 @@ class TrainingConfig(_Section):
 
     data: Path | None = None
     phantoms: PhantomConfig = PhantomConfig()
-    preset: PresetName = "edge"
-    without: tuple[AblationPart, ...] = ()
+    preset: Annotated[str, AfterValidator(_one_of(PRESETS))] = "edge"
+    without: tuple[Annotated[str, AfterValidator(_one_of(ABLATION_PARTS))], ...] = ()
     class_encoder: str | None = None
     segmentation_encoder: str | None = None
     encoder_weights: str | None = None
@@ -108,16 +121,16 @@ class TrainingConfig(_Section):
 
     def resolved(self) -> TrainingConfig:
         """The same run with every preset-dependent default written out."""
+        defaults = preset(self.preset).training
         update: dict[str, Any] = {}
         if self.data is not None:
             update["data"] = self.data.resolve()  # the run's config holds from any working folder
         if self.learning_rate is None:
-            update["learning_rate"] = 2e-3 if self.preset == "edge" else 1e-4
+            update["learning_rate"] = defaults.learning_rate
         if self.hold_epochs is None:
             update["hold_epochs"] = round(0.3 * self.epochs)
         if self.loss.segmentation is None:
-            form = "dice" if self.preset == "paper" else "dice+ce"
-            update["loss"] = self.loss.model_copy(update={"segmentation": form})
+            update["loss"] = self.loss.model_copy(update={"segmentation": defaults.segmentation})
         return self.model_copy(update=update)
 
     def flat(self) -> dict[str, Any]:
@@ -169,7 +182,7 @@ def parse_config(text: str, name: str, overrides: dict[str, Any]) -> TrainingCon
     try:
         return TrainingConfig(**_merge(values, overrides))
     except ValidationError as error:
-        raise UmlError(f"{name}: {first_problem(error)}") from error
+        raise UmlError(f"{name}: {describe_validation_error(error)}") from error
 
 
 def load_config(path: Path | None, overrides: dict[str, Any]) -> TrainingConfig:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from uml_tf.errors import UmlError
+from uml_tf.runtime.errors import UmlError
 
 
 class StoppedError(UmlError):

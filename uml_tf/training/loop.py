@@ -16,8 +16,8 @@ import numpy as np
 from uml_tf.data.augmentation import Augmentation
 from uml_tf.data.pipeline import Examples, epoch_order, training_batches
 from uml_tf.data.share import WHOLE, Share
-from uml_tf.errors import UmlError
-from uml_tf.evaluation.answers import Answerer
+from uml_tf.evaluation.keras_predictor import KerasPredictor
+from uml_tf.runtime.errors import UmlError
 from uml_tf.training.checkpoint import Progress, load_checkpoint, read_checkpoint, save_checkpoint
 from uml_tf.training.cluster import Cluster
 from uml_tf.training.config import TrainingConfig
@@ -55,7 +55,7 @@ class Loop:
 
     config: TrainingConfig
     step: TrainStep
-    answerer: Answerer
+    answerer: KerasPredictor
     train: Examples
     val: Examples
     augmentation: Augmentation | None

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import mlflow
 import numpy as np
+from matplotlib.figure import Figure
 from mlflow.exceptions import MlflowException
 
 from uml_tf.data.dataset import PreparedDataset
 from uml_tf.data.pipeline import Examples, load_examples
-from uml_tf.errors import UmlError
-from uml_tf.evaluation.answers import Answerer
 from uml_tf.evaluation.evaluate import Evaluation, evaluate
+from uml_tf.evaluation.keras_predictor import KerasPredictor
 from uml_tf.evaluation.report import write_evaluation
+from uml_tf.evaluation.samples import draw_samples
 from uml_tf.figures.plots import training_curves
 from uml_tf.figures.save import save_figure
-from uml_tf.figures.sheets import sample_sheet
-from uml_tf.files import read_text, replacing, write_text
-from uml_tf.gradability import fit_gradability
-from uml_tf.model_card import ModelCard
 from uml_tf.networks import UML
+from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.files import read_text, replacing, write_text
+from uml_tf.runtime.gradability import fit_gradability
+from uml_tf.runtime.model_card import ModelCard
 from uml_tf.tracking.environment import environment
 from uml_tf.tracking.exports import ROOT_PARAM
 from uml_tf.tracking.models import log_model
@@ -234,7 +235,7 @@ def _finish(loop: Loop, dataset: PreparedDataset, run_id: str, display: Display)
     with stop_requests() as loop.stop:
         reports = loop.run()
     model = _finish_model(loop, dataset, run_id)
-    answerer = loop.answerer if model is loop.step.model else Answerer(model)
+    answerer = loop.answerer if model is loop.step.model else KerasPredictor(model)
     done = display.stage("evaluating test", len(dataset.split("test")))
     test = evaluate(answerer, dataset, "test", done)
     _write_run(folder, loop.config, dataset, model, reports, answerer, loop.val, test)
@@ -272,7 +273,7 @@ def _write_run(
     dataset: PreparedDataset,
     model: UML,
     reports: list[EpochReport],
-    answerer: Answerer,
+    answerer: KerasPredictor,
     val: Examples,
     test: Evaluation,
 ) -> None:
@@ -281,5 +282,14 @@ def _write_run(
     assert model.card is not None
     write_evaluation(folder, test, model.card)
     figures = folder / "figures"
-    save_figure(training_curves(reports, dataset.info.pixel_classes), figures / "training_curves.png")
-    save_figure(sample_sheet(answerer, val, dataset.info), figures / "sample_sheet.png")
+    save_figure(_curves(reports, dataset.info.pixel_classes), figures / "training_curves.png")
+    save_figure(draw_samples(answerer, val, dataset.info), figures / "sample_sheet.png")
+
+
+def _curves(reports: list[EpochReport], pixel_classes: Sequence[str]) -> Figure:
+    losses = {term: [r.losses[term] for r in reports] for term in reports[0].losses}
+    scores = {"balanced accuracy": [r.validation.balanced_accuracy for r in reports]}
+    for i, name in enumerate(pixel_classes[1:]):
+        scores[f"Dice {name}"] = [r.validation.dice[i] for r in reports]
+    kept = max(r.epoch for r in reports if r.is_best)
+    return training_curves(losses, scores, kept + 1)

@@ -9,8 +9,8 @@ import keras
 import tensorflow as tf
 
 from uml_tf.losses import LossSpec, joint_loss
+from uml_tf.losses.replicas import replica_count, sum_over_replicas
 from uml_tf.networks import UML
-from uml_tf.replicas import replica_count, sum_over_replicas
 from uml_tf.training.averaging import WeightAverage
 from uml_tf.training.flat import FlatVariables, joined
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uml_tf.data.pipeline import Examples
-from uml_tf.evaluation.answers import Answerer
+from uml_tf.evaluation.keras_predictor import KerasPredictor
 from uml_tf.metrics.classification import mean_recall
 
 
@@ -66,7 +66,7 @@ def _pooled_counts(truth: NDArray[Any], answer: NDArray[Any], classes: int) -> N
     return counts
 
 
-def validate(answerer: Answerer, examples: Examples) -> Validation:
+def validate(answerer: KerasPredictor, examples: Examples) -> Validation:
     """Runs the model over the split and scores it."""
     classes = answerer.model.pixel_classes
     counts = np.zeros((classes - 1, 2), np.int64)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
 
 import keras
 
-from uml_tf.errors import UmlError
 from uml_tf.networks.encoders.keras_cv_backbones import keras_cv_encoder
 from uml_tf.networks.encoders.res2net import res2net50
 from uml_tf.networks.encoders.vgg16 import vgg16
+from uml_tf.networks.spec import EncoderSpec
+from uml_tf.runtime.errors import UmlError
 
 LEVELS = 4
 KERAS_CV_PREFIX = "keras_cv:"
@@ -20,19 +19,6 @@ _OWN: dict[str, Callable[[tuple[int, int, int], str], keras.Model]] = {
     "res2net50_v1b_26w_4s": res2net50,
     "vgg16_bn": vgg16,
 }
-
-
-@dataclass(frozen=True)
-class EncoderSpec:
-    """An encoder by name.
-
-    Attributes:
-        name: "res2net50_v1b_26w_4s", "vgg16_bn", or "keras_cv:" and a keras-cv class or preset.
-        arguments: constructor arguments of a keras-cv class.
-    """
-
-    name: str
-    arguments: dict[str, Any] = field(default_factory=dict)
 
 
 def build_encoder(

@@ -8,8 +8,8 @@ from typing import Any
 
 import keras
 
-from uml_tf.errors import UmlError
 from uml_tf.networks.normalization import MOMENTUM, with_fused_batch_norms
+from uml_tf.runtime.errors import UmlError
 
 _EFFICIENTNET = {
     "stackwise_kernel_sizes": [3, 3, 5, 3, 5, 5, 3],

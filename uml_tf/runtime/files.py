@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from uml_tf.errors import UmlError
+from uml_tf.runtime.errors import UmlError
 
 
 @contextmanager

@@ -10,7 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from uml_tf.evidence import Opinion, evidence_from_logits, opinion_from_evidence, opinion_from_probability
+from uml_tf.runtime.evidence import (
+    Opinion,
+    evidence_from_logits,
+    opinion_from_evidence,
+    opinion_from_probability,
+)
 
 CONTRACT = (
     "class_probability",

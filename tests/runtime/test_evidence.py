@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from uml_tf.evidence import evidence_from_logits, opinion_from_evidence, opinion_from_probability
+from uml_tf.runtime.evidence import evidence_from_logits, opinion_from_evidence, opinion_from_probability
 
 LOGITS = arrays(
     np.float32,

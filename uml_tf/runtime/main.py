@@ -6,9 +6,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from uml_tf.device.runtime import DeviceModel
-from uml_tf.errors import UmlError
-from uml_tf.prediction_files import predict_files
+from uml_tf.runtime.device_model import DeviceModel
+from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.prediction_files import predict_files
+from uml_tf.runtime.silence import silenced
 
 
 def _arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -40,7 +41,8 @@ def main(model: Path, arguments: list[str] | None = None) -> int:
     """
     options = _arguments(arguments)
     try:
-        network = DeviceModel(model, options.threads)
+        with silenced(2):  # LiteRT reports its delegate there
+            network = DeviceModel(model, options.threads)
         predict_files(network, network.card, options.images, options.out, print, _complain)
     except UmlError as error:
         _complain(str(error))

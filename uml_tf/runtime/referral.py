@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 from numpy.typing import NDArray
 
-from uml_tf.model_card import ModelCard
+from uml_tf.runtime.model_card import ModelCard
 
 
 class Decision(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from uml_tf.gradability import Gradability
+from uml_tf.runtime.gradability import Gradability
 
 
 @dataclass(frozen=True)

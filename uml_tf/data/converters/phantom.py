@@ -15,10 +15,10 @@ import numpy as np
 
 from uml_tf.data.dataset import DatasetInfo, PreparedDataset, Row, write_dataset
 from uml_tf.data.splits import stratified_group_split
-from uml_tf.errors import UmlError
-from uml_tf.files import new_folder
-from uml_tf.images import Array, write_png
-from uml_tf.metrics.cup_to_disc import vertical_cup_to_disc_ratio
+from uml_tf.runtime.cup_to_disc import vertical_cup_to_disc_ratio
+from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.files import new_folder
+from uml_tf.runtime.images import Array, write_png
 
 GLAUCOMA_LIMIT = 0.6
 CLASSES = ("healthy", "glaucoma")

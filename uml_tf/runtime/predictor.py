@@ -7,11 +7,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-Answers = dict[str, NDArray[Any]]
+Outputs = dict[str, NDArray[Any]]
 
 
-class AnswerSource(Protocol):
-    """Answers images of one size, at most ``batch_size`` at a time.
+class Predictor(Protocol):
+    """Outputs images of one size, at most ``batch_size`` at a time.
 
     Attributes:
         image_size: (H, W).
@@ -21,11 +21,11 @@ class AnswerSource(Protocol):
     image_size: tuple[int, int]
     batch_size: int
 
-    def __call__(self, images: NDArray[Any]) -> Answers:
+    def __call__(self, images: NDArray[Any]) -> Outputs:
         """The contract's answers to ``(N, H, W, 3)`` images in [0, 255]."""
 
 
-def answer_all(source: AnswerSource, images: NDArray[Any]) -> Answers:
+def predict_all(source: Predictor, images: NDArray[Any]) -> Outputs:
     """The answers to any number of images."""
     chunks = [
         source(images[start : start + source.batch_size])

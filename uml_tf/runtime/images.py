@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from uml_tf.errors import UmlError
-from uml_tf.files import replacing
+from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.files import replacing
 
 Array = NDArray[Any]
 

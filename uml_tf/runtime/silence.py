@@ -1,4 +1,4 @@
-"""Keeping libraries quiet that write past Python's streams."""
+"""Keeping libraries quiet that write past Python's streams; for commands alone."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ from contextlib import contextmanager
 
 @contextmanager
 def silenced(*descriptors: int) -> Iterator[None]:
-    """Turns file descriptors (1 standard output, 2 standard error) away; not with ``--debug``.
+    """Redirects file descriptors of the process (1 standard output, 2 standard error) to nowhere.
 
-    C++ code writes to them before any log level is read, so nothing milder helps.
+    C++ code writes to them before any log level is read, so nothing milder helps. The redirection holds
+    for the whole process: only a command, which owns the process, may ask for it.
     """
-    if "--debug" in sys.argv:
-        yield
-        return
     sys.stdout.flush()
     sys.stderr.flush()
     kept = {descriptor: os.dup(descriptor) for descriptor in descriptors}

@@ -9,9 +9,9 @@ from typing import Any
 import keras
 from numpy.typing import NDArray
 
-from uml_tf.checkpoints import read_checkpoint
-from uml_tf.errors import UmlError
-from uml_tf.networks.torch_names import StateReport, load_encoder_state
+from uml_tf.networks.torch.names import StateReport, load_encoder_state
+from uml_tf.networks.torch.reader import read_checkpoint
+from uml_tf.runtime.errors import UmlError
 
 # torchvision's vgg16_bn: position of each convolution in ``features``; its norm comes next.
 _VGG_POSITIONS = {

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from uml_tf.checkpoints import read_checkpoint
-from uml_tf.errors import UmlError
+from uml_tf.networks.torch.reader import read_checkpoint
+from uml_tf.runtime.errors import UmlError
 
-FILES = Path(__file__).parent / "files"
+FILES = Path(__file__).parents[1] / "files"
 
 
 @pytest.mark.parametrize("name", ["zip.pth", "legacy.pth", "expected.npz"])

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uml_tf.contract import contract, head_output
-from uml_tf.images import at_original_size
+from uml_tf.runtime.contract import contract, head_output
+from uml_tf.runtime.images import at_original_size
 
 Array = NDArray[Any]
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uml_tf.images import at_original_size, resize_antialiased
-from uml_tf.metrics.cup_to_disc import vertical_cup_to_disc_ratio
-from uml_tf.model_card import ModelCard
-from uml_tf.referral import Decision, decide
-from uml_tf.regions import region_members
+from uml_tf.runtime.cup_to_disc import vertical_cup_to_disc_ratio
+from uml_tf.runtime.images import at_original_size, resize_antialiased
+from uml_tf.runtime.model_card import ModelCard
+from uml_tf.runtime.referral import Decision, decide
+from uml_tf.runtime.regions import region_members
 
 if TYPE_CHECKING:
-    from uml_tf.evaluation.source import AnswerSource
+    from uml_tf.runtime.predictor import Predictor
 
 Array = NDArray[Any]
 
@@ -41,7 +41,7 @@ class Prediction:
         class_name: the most probable class.
         class_probability, class_belief: name -> number in [0, 1].
         class_uncertainty: in (0, 1]; a relative score of how little evidence there is.
-        decision: "accept", "refer" or "ungradable", with the reason (``uml_tf.referral.Decision``).
+        decision: "accept", "refer" or "ungradable", with the reason (``uml_tf.runtime.referral.Decision``).
         mask: ``(H, W)`` uint8 class indices at original size.
         mask_uncertainty: ``(H, W)`` float32 in (0, 1] at original size.
         regions: name -> what was found.
@@ -115,7 +115,7 @@ def interpret(answers: dict[str, Array], seen: Array, size: tuple[int, int], car
     )
 
 
-def predict_image(source: AnswerSource, image: Array, card: ModelCard) -> Prediction:
+def predict_image(source: Predictor, image: Array, card: ModelCard) -> Prediction:
     """Asks a model about one image.
 
     Args:

@@ -19,7 +19,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uml_tf.errors import UmlError
+from uml_tf.runtime.errors import UmlError
 
 State = dict[str, NDArray[Any]]
 

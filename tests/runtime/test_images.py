@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from uml_tf.errors import UmlError
-from uml_tf.files import new_folder, replacing
-from uml_tf.images import read_image, resize_antialiased, resize_nearest
+from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.files import new_folder, replacing
+from uml_tf.runtime.images import read_image, resize_antialiased, resize_nearest
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from ai_edge_litert import schema_py_generated as schema
 
-from uml_tf.errors import UmlError
-from uml_tf.model_card import ModelCard
+from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.model_card import ModelCard
 
 METADATA_NAME = "uml_tf"
 FORMAT = 1

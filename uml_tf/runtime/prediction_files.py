@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from uml_tf.errors import UmlError
-from uml_tf.files import write_json
-from uml_tf.images import read_image, write_png
-from uml_tf.model_card import ModelCard
-from uml_tf.overlay import draw_outlines, uncertainty_map
-from uml_tf.prediction import Prediction, predict_image
+from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.files import write_json
+from uml_tf.runtime.images import read_image, write_png
+from uml_tf.runtime.model_card import ModelCard
+from uml_tf.runtime.overlay import draw_outlines, uncertainty_map
+from uml_tf.runtime.prediction import Prediction, predict_image
 
 if TYPE_CHECKING:
-    from uml_tf.evaluation.source import AnswerSource
+    from uml_tf.runtime.predictor import Predictor
 
 Array = NDArray[Any]
 
@@ -63,14 +63,14 @@ def write_prediction(
 
 
 def predict_files(
-    source: AnswerSource,
+    source: Predictor,
     card: ModelCard,
     images: Sequence[Path],
     out: Path,
     say: Callable[[str], None],
     complain: Callable[[str], None],
 ) -> None:
-    """Answers each image with four files and a line; one that cannot be read does not stop the others.
+    """Outputs each image with four files and a line; one that cannot be read does not stop the others.
 
     Args:
         source: the model, in any form.

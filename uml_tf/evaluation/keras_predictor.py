@@ -10,11 +10,11 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from uml_tf.data.pipeline import Examples
-from uml_tf.evaluation.source import Answers
 from uml_tf.networks import UML
+from uml_tf.runtime.predictor import Outputs
 
 
-class Answerer:
+class KerasPredictor:
     """A compiled model for inference; built once, used for every split and epoch.
 
     Args:
@@ -32,14 +32,14 @@ class Answerer:
             input_signature=[tf.TensorSpec(shape, tf.float32)],
         )
 
-    def __call__(self, images: NDArray[Any]) -> Answers:
+    def __call__(self, images: NDArray[Any]) -> Outputs:
         """The contract's answers to ``(N, H, W, 3)`` images in [0, 255], N at most ``batch_size``."""
         count = len(images)
         padded = np.zeros((self.batch_size, *images.shape[1:]), np.float32)
         padded[:count] = images
         return {name: value.numpy()[:count] for name, value in self._answer(padded).items()}
 
-    def over(self, examples: Examples) -> Iterator[tuple[slice, Answers]]:
+    def over(self, examples: Examples) -> Iterator[tuple[slice, Outputs]]:
         """Yields (place in the examples, answers) for every batch."""
         for start in range(0, len(examples), self.batch_size):
             place = slice(start, min(start + self.batch_size, len(examples)))

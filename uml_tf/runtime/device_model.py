@@ -10,13 +10,12 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
-from uml_tf.contract import CONTRACT, LOGITS
-from uml_tf.device.integer import dequantize, finish, quantize
-from uml_tf.device.metadata import FileMetadata, read_metadata
-from uml_tf.errors import UmlError
-from uml_tf.images import read_image
-from uml_tf.prediction import Prediction, predict_image
-from uml_tf.silence import silenced
+from uml_tf.runtime.contract import CONTRACT, LOGITS
+from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.images import read_image
+from uml_tf.runtime.integer import dequantize, finish, quantize
+from uml_tf.runtime.metadata import FileMetadata, read_metadata
+from uml_tf.runtime.prediction import Prediction, predict_image
 
 Array = NDArray[Any]
 
@@ -50,10 +49,9 @@ class DeviceModel:
         self.image_size = self.metadata.image_size
         threads = threads or min(os.cpu_count() or 1, _MOST_THREADS)
         try:
-            with silenced(2):
-                self._interpreter = Interpreter(model_content=self._data, num_threads=threads)
-                self._interpreter.allocate_tensors()
-                self._run = self._interpreter.get_signature_runner(SIGNATURE)
+            self._interpreter = Interpreter(model_content=self._data, num_threads=threads)
+            self._interpreter.allocate_tensors()
+            self._run = self._interpreter.get_signature_runner(SIGNATURE)
         except (ValueError, RuntimeError) as error:
             reason = (str(error).splitlines() or [""])[0]
             raise UmlError(f"{path}: LiteRT cannot run it ({reason[:160]})") from error

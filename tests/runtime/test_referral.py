@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from uml_tf.gradability import STATISTICS, fit_gradability, image_statistics
-from uml_tf.model_card import ModelCard
-from uml_tf.referral import decide
+from uml_tf.runtime.gradability import STATISTICS, fit_gradability, image_statistics
+from uml_tf.runtime.model_card import ModelCard
+from uml_tf.runtime.referral import decide
 
 
 def _photograph(seed):

@@ -16,9 +16,9 @@ import numpy as np
 from uml_tf.data.dataset import DatasetInfo, PreparedDataset, Row, write_dataset
 from uml_tf.data.near_duplicates import difference_hash, group_near_duplicates
 from uml_tf.data.splits import stratified_group_split
-from uml_tf.errors import UmlError
-from uml_tf.files import new_folder
-from uml_tf.images import Array, read_image, read_mask, write_png
+from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.files import new_folder
+from uml_tf.runtime.images import Array, read_image, read_mask, write_png
 
 CLASSES = ("normal", "benign", "malignant")
 GROUPS_NAME = "groups.csv"

@@ -14,9 +14,9 @@ from uml_tf.export.flatbuffer import read_model
 from uml_tf.export.targets import TFLiteTarget
 from uml_tf.export.tflite import TFLiteSpec
 
-from uml_tf.device.metadata import METADATA_NAME, read_metadata, seal
-from uml_tf.device.runtime import DeviceModel
-from uml_tf.errors import UmlError
+from uml_tf.runtime.device_model import DeviceModel
+from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.metadata import METADATA_NAME, read_metadata, seal
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_exif_orientation_is_applied(model, tmp_path):
 
 def test_runtime_imports_no_tensorflow(exported, tmp_path):
     code = (
-        "import sys; from pathlib import Path; from uml_tf.device.main import main;"
+        "import sys; from pathlib import Path; from uml_tf.runtime.main import main;"
         "status = main(Path(sys.argv[1]), [sys.argv[2], '--out', sys.argv[3]]);"
         "heavy = {'tensorflow', 'keras', 'mlflow', 'scipy', 'matplotlib', 'click'} & set(sys.modules);"
         "assert not heavy, heavy; sys.exit(status)"

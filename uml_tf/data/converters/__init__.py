@@ -1,0 +1,1 @@
+"""Converters from raw formats to the prepared form, a file each."""

@@ -1,0 +1,223 @@
+"""What a network is built from, as plain data: importing it imports neither Keras nor TensorFlow."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+from uml_tf.runtime.errors import UmlError
+
+
+@dataclass(frozen=True)
+class EncoderSpec:
+    """An encoder by name.
+
+    Attributes:
+        name: "res2net50_v1b_26w_4s", "vgg16_bn", or "keras_cv:" and a keras-cv class or preset.
+        arguments: constructor arguments of a keras-cv class.
+    """
+
+    name: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ConvStyle:
+    """How the 3x3 convolutions outside the encoders are made.
+
+    Attributes:
+        separable: depthwise 3x3 and pointwise 1x1, without biases, in place of a full convolution.
+        activation: Keras activation name.
+        dropout: spatial dropout rate, in [0, 1).
+        dropout_after_each: dropout after every activation (paper) or once at the block's end.
+    """
+
+    separable: bool = False
+    activation: str = "relu"
+    dropout: float = 0.1
+    dropout_after_each: bool = False
+
+
+@dataclass(frozen=True)
+class UpStyle:
+    """How one decoder step joins the coarse feature with its skip.
+
+    Attributes:
+        align_corners: corner convention of the upsampling.
+        conv_before: double convolution of the upsampled feature, before the skip joins.
+        conv_after: double convolution of the joined feature.
+        skip_first: channel order of the joined feature, [skip, up] or [up, skip].
+    """
+
+    align_corners: bool = True
+    conv_before: bool = True
+    conv_after: bool = True
+    skip_first: bool = False
+
+
+@dataclass(frozen=True)
+class MixerSpec:
+    """Widths of the feature mixer; see ``LevelMixer``.
+
+    Attributes:
+        widths: channels per level that each feature is brought to, finest first.
+        filters: output channels per level; None leaves out that level's last convolution.
+        integer_safe: see ``PolarizedSelfAttention``.
+    """
+
+    widths: tuple[int, ...]
+    filters: tuple[int | None, ...]
+    integer_safe: bool = False
+
+
+@dataclass(frozen=True)
+class MutualDecoderSpec:
+    """Widths and style of the mutual decoder.
+
+    Attributes:
+        adjust: channels that the mutual features of levels 4, 3, 2 are brought to by a 1x1 convolution
+            without bias, or None for no such step.
+        widths: channels of the decoder steps that reach levels 3, 2, 1.
+        head_widths: hidden channels of the heads of levels 1, 2, ...; as many levels are supervised.
+    """
+
+    adjust: tuple[int, int, int] | None
+    widths: tuple[int, int, int]
+    head_widths: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class NavigatorSpec:
+    """Kind and widths of the navigator.
+
+    Attributes:
+        kind: "attention" gates the skips of levels 3, 2, 1 (released, edge); "concat" joins a reliable
+            mask into the coarsest and the finest feature (paper).
+        adjust: see ``MutualDecoderSpec``.
+        widths: channels of the decoder steps that reach levels 3, 2, 1.
+        reduce_average: how maps are made smaller: block mean (edge) or aligned bilinear.
+        tile: attention only: repeat the reduced mutual feature to the skip's width, as the released
+            network does. A 1x1 convolution follows, so this adds parameters and no new functions.
+        bottom: concat only: channels of the coarsest junction.
+    """
+
+    kind: Literal["attention", "concat"]
+    adjust: tuple[int, int, int] | None
+    widths: tuple[int, int, int]
+    reduce_average: bool = False
+    tile: bool = False
+    bottom: int = 0
+
+
+@dataclass(frozen=True)
+class InstructorSpec:
+    """Widths of the classification head.
+
+    Attributes:
+        widths: channels of the separable convolutions (dilation 2).
+        join_mutual: they read the classification feature and the mutual feature m4 together (paper).
+        dropout: spatial dropout after each of them.
+        dropout_dense: dropout before the last dense layer.
+    """
+
+    widths: tuple[int, ...]
+    join_mutual: bool = False
+    dropout: float = 0.1
+    dropout_dense: float = 0.0
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """Which of the method's four parts are on, for the paper's ablation study.
+
+    Attributes:
+        mixer: shuffle and attention in the feature mixer; off: concatenation and 1x1 convolution.
+        navigator: pixel uncertainty enters the decoder; off: a plain U-Net decoder.
+        instructor: eta instructs the classification feature; off: classification alone.
+        evidential: Dirichlet heads; off: softmax heads, with entropy / log K as uncertainty.
+    """
+
+    mixer: bool = True
+    navigator: bool = True
+    instructor: bool = True
+    evidential: bool = True
+
+
+@dataclass(frozen=True)
+class TrainingDefaults:
+    """What a preset is trained with where the config says nothing.
+
+    Attributes:
+        learning_rate: full rate of the schedule.
+        segmentation: form of L_seg, "dice" or "dice+ce"; see ``uml_tf.losses.LossSpec``.
+    """
+
+    learning_rate: float
+    segmentation: Literal["dice", "dice+ce"]
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """Everything that defines a network but its class counts and input size.
+
+    Attributes:
+        preset: name of the preset it started from.
+        class_encoder, segmentation_encoder: the two encoders.
+        mixer, mutual_decoder, navigator, instructor: the blocks' specs.
+        conv, up: style of the 3x3 convolutions and of the decoder steps.
+        normalisation: (scale, offset); the network reads image * scale + offset of RGB 0 to 255.
+        average_eta: eta is reduced by block means (edge) or aligned bilinear sampling.
+        stride: the finest level's stride; final maps are resized by it to the input size.
+        ablation: the parts that are on.
+        training: what the preset is trained with by default.
+    """
+
+    preset: str
+    class_encoder: EncoderSpec
+    segmentation_encoder: EncoderSpec
+    mixer: MixerSpec
+    mutual_decoder: MutualDecoderSpec
+    navigator: NavigatorSpec
+    instructor: InstructorSpec
+    conv: ConvStyle
+    up: UpStyle
+    normalisation: tuple[float, float]
+    average_eta: bool = False
+    stride: int = 1
+    ablation: Ablation = field(default_factory=Ablation)
+    training: TrainingDefaults = TrainingDefaults(1e-4, "dice+ce")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, for a model's config."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> NetworkSpec:
+        """The inverse of ``to_dict``, tuples restored after a trip through JSON."""
+        parts: dict[str, Any] = {
+            "class_encoder": EncoderSpec,
+            "segmentation_encoder": EncoderSpec,
+            "mixer": MixerSpec,
+            "mutual_decoder": MutualDecoderSpec,
+            "navigator": NavigatorSpec,
+            "instructor": InstructorSpec,
+            "conv": ConvStyle,
+            "up": UpStyle,
+            "ablation": Ablation,
+            "training": TrainingDefaults,
+        }
+        values = {key: parts[key](**_tuples(value)) if key in parts else value for key, value in data.items()}
+        return cls(**_tuples(values))
+
+
+def _tuples(data: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
+
+
+def without(spec: NetworkSpec, *parts: str) -> NetworkSpec:
+    """The spec with some of "mixer", "navigator", "instructor", "evidential" switched off."""
+    known = spec.ablation.__dataclass_fields__
+    for part in parts:
+        if part not in known:
+            raise UmlError(f"ablation: found '{part}', expected one of {', '.join(known)}")
+    return replace(spec, ablation=replace(spec.ablation, **dict.fromkeys(parts, False)))

@@ -1,0 +1,1 @@
+"""PyTorch checkpoints of the published networks: a reader without PyTorch, and their names."""
