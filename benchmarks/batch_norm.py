@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from uml_tf.losses import LossSpec
 from uml_tf.networks import UML, preset
-from uml_tf.networks.normalization import BatchNorm
+from uml_tf.networks.normalization import BatchNormalization
 from uml_tf.training.step import StepSpec, TrainStep
 
 BATCH, SIZE, STEPS = 8, 128, 12
@@ -42,12 +42,12 @@ def seconds_a_step() -> float:
 def main() -> None:
     """Measures both and prints the ratio."""
     fused = seconds_a_step()
-    own = BatchNorm.call
-    BatchNorm.call = keras.layers.BatchNormalization.call
+    own = BatchNormalization.call
+    BatchNormalization.call = keras.layers.BatchNormalization.call
     try:
         plain = seconds_a_step()
     finally:
-        BatchNorm.call = own
+        BatchNormalization.call = own
     print(f"Keras {plain:.3f} s, fused {fused:.3f} s a step: {plain / fused:.2f} times as fast")
 
 

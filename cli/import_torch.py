@@ -46,9 +46,9 @@ def import_torch(
         raise UmlError(f"--out: found '{out}', expected a name that ends in .keras")
     names = _names(class_names, classes, "class", "--class-names")
     pixels = _names(pixel_names, seg_classes, "region", "--pixel-names")
-    from uml_tf.networks.torch.reader import read_checkpoint
+    from uml_tf.networks.torch.reader import read_state
 
-    state = read_checkpoint(checkpoint)
+    state = read_state(checkpoint)
     from uml_tf.cli.quiet import import_tensorflow
 
     import_tensorflow()

@@ -42,7 +42,7 @@ def describe(model: UML, quantize: str, input_type: str) -> FileMetadata:
         preset=model.spec.preset,
         image_size=model.image_size,
         input_type="int8" if quantize == "int8-logits" else input_type,
-        normalisation=model.spec.normalisation,
+        normalisation=model.normalisation,
         quantize=quantize,
         outputs="logits" if quantize == "int8-logits" else "contract",
         evidential=model.spec.ablation.evidential,

@@ -1,4 +1,4 @@
-"""Shared fixtures: real files, the real command line, and the reference values where they are."""
+"""Shared fixtures: real files, the real command line, and the reference values."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ def _shared(part: str) -> Path:
 
 @pytest.fixture(scope="session")
 def reference() -> Path:
-    return _shared("reference")
+    """The folder of the reference values, which belongs to the repository: a missing file is a failure."""
+    return Path(__file__).parent / "reference"
 
 
 @pytest.fixture(scope="session")

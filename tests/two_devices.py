@@ -10,7 +10,7 @@ import tensorflow as tf
 from uml_tf.losses import LossSpec, joint_loss
 from uml_tf.losses.replicas import replica_count, sum_over_replicas
 from uml_tf.networks.dropout import Dropout, SpatialDropout2D
-from uml_tf.networks.normalization import BatchNorm
+from uml_tf.networks.normalization import BatchNormalization
 from uml_tf.runtime.errors import UmlError
 from uml_tf.training.build import build_loop
 from uml_tf.training.cluster import Cluster
@@ -41,7 +41,7 @@ def norm(strategy):
     x = RNG.normal(50, 2, (8, 5, 6, 3)).astype(np.float32)
     weight = RNG.normal(size=x.shape).astype(np.float32)
     with strategy.scope():
-        layer = BatchNorm(momentum=0.9)
+        layer = BatchNormalization(momentum=0.9)
         layer.build(x.shape)
 
     def step(x, weight):
@@ -71,11 +71,11 @@ def loss(strategy):
     """Terms, and the gradients by the outputs."""
     rng = np.random.default_rng(1)
     shapes = {
-        "class_evidence": (8, 2),
-        "mutual_evidence_1": (8, 6, 6, 3),
+        "class_head": (8, 2),
+        "mutual_head_1": (8, 6, 6, 3),
         "segmentation_logits_1": (8, 6, 6, 3),
     }
-    arrays = [rng.gamma(2, 2, shape).astype(np.float32) for shape in shapes.values()]
+    arrays = [1 + rng.gamma(2, 2, shape).astype(np.float32) for shape in shapes.values()]
     batch = {
         "label": np.array([0, 1, 1, -1, 0, -1, -1, -1], np.int32),
         "mask": rng.integers(0, 3, (8, 6, 6)).astype(np.uint8),

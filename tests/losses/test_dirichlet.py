@@ -29,13 +29,13 @@ def test_gamma_remainders(ours, exact):
 @pytest.fixture
 def random_case():
     rng = np.random.default_rng(0)
-    evidence = rng.gamma(0.7, 8.0, (400, 4)).astype(np.float32)
-    return tf.constant(evidence), tf.one_hot(rng.integers(0, 4, 400), 4)
+    concentration = 1.0 + rng.gamma(0.7, 8.0, (400, 4)).astype(np.float32)
+    return tf.constant(concentration), tf.one_hot(rng.integers(0, 4, 400), 4)
 
 
-def _with_tfp(target, evidence, annealing):
+def _with_tfp(target, concentration, annealing):
     dirichlet = tfp.distributions.Dirichlet
-    alpha = tf.cast(evidence, tf.float64) + 1.0
+    alpha = tf.cast(concentration, tf.float64)
     target = tf.cast(target, tf.float64)
     strength = tf.reduce_sum(alpha, -1, keepdims=True)
     fit = tf.reduce_sum(target * (tf.math.digamma(strength) - tf.math.digamma(alpha)), -1)
@@ -45,18 +45,18 @@ def _with_tfp(target, evidence, annealing):
 
 @pytest.mark.parametrize("annealing", [0.0, 0.4, 1.0])
 def test_value_and_gradient_against_tfp(random_case, annealing):
-    evidence, target = random_case
+    concentration, target = random_case
     with tf.GradientTape(persistent=True) as tape:
-        tape.watch(evidence)
-        ours = evidential_loss(target, evidence, annealing)
-        exact = _with_tfp(target, evidence, annealing)
+        tape.watch(concentration)
+        ours = evidential_loss(target, concentration, annealing)
+        exact = _with_tfp(target, concentration, annealing)
     np.testing.assert_allclose(ours, exact, rtol=1e-5, atol=2e-6)
     np.testing.assert_allclose(
-        tape.gradient(ours, evidence), tape.gradient(exact, evidence), rtol=2e-4, atol=2e-6
+        tape.gradient(ours, concentration), tape.gradient(exact, concentration), rtol=2e-4, atol=2e-6
     )
 
 
-def test_kl_keeps_its_digits_at_large_evidence():
+def test_kl_keeps_its_digits_at_large_concentrations():
     for big in (1e2, 1e4, 1e6, 1e8):
         alpha = np.array([[big, 1.0, 3.0]])
         exact = tfp.distributions.kl_divergence(distribution(alpha), distribution(np.ones_like(alpha)))
@@ -73,7 +73,7 @@ def test_no_nan_at_extreme_logits(dtype):
     head = DirichletHead()
     with tf.GradientTape() as tape:
         tape.watch(logits)
-        loss = evidential_loss(tf.one_hot([1, 0, 0, 1], 2), head(logits) - 1.0, 1.0)
+        loss = evidential_loss(tf.one_hot([1, 0, 0, 1], 2), head(logits), 1.0)
     assert np.isfinite(loss).all()
     assert np.isfinite(tf.cast(tape.gradient(loss, logits), tf.float32)).all()
 

@@ -21,8 +21,8 @@ def case():
         return tf.constant(rng.normal(0, 2, shape).astype(np.float32))
 
     outputs = {
-        "class_evidence": tf.nn.softplus(draw(B, K)),
-        "mutual_evidence_1": tf.nn.softplus(draw(B, H, H, C)),
+        "class_head": 1.0 + tf.nn.softplus(draw(B, K)),
+        "mutual_head_1": 1.0 + tf.nn.softplus(draw(B, H, H, C)),
         "segmentation_logits_1": draw(B, H, H, C),
     }
     batch = {

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from uml_tf.networks.torch.reader import read_checkpoint
+from uml_tf.networks.torch.reader import read_state
 from uml_tf.runtime.errors import UmlError
 
 FILES = Path(__file__).parents[1] / "files"
@@ -21,7 +21,7 @@ FILES = Path(__file__).parents[1] / "files"
 
 @pytest.mark.parametrize("name", ["zip.pth", "legacy.pth", "expected.npz"])
 def test_both_forms_give_pytorchs_tensors(name):
-    state = read_checkpoint(FILES / name)
+    state = read_state(FILES / name)
     with np.load(FILES / "expected.npz") as expected:
         assert set(state) == set(expected.files)
         for key in expected.files:
@@ -47,7 +47,7 @@ def test_a_pickles_code_is_never_run(tmp_path, form):
     else:
         path.write_bytes(pickle.dumps(0x1950A86A20F9469CFC6C) + pickle.dumps(1001) + pickle.dumps({}) + data)
     with pytest.raises(UmlError, match="refused as a PyTorch checkpoint: it names 'pathlib"):
-        read_checkpoint(path)
+        read_state(path)
     assert not touched.exists()
 
 
@@ -63,7 +63,7 @@ def test_damaged_files_end_in_one_line(tmp_path, name, data):
     path = tmp_path / name
     path.write_bytes(raw)
     try:
-        read_checkpoint(path)
+        read_state(path)
     except UmlError as error:
         assert "\n" not in str(error)  # noqa: PT017 (a changed byte inside the numbers is no error)
 
@@ -71,9 +71,9 @@ def test_damaged_files_end_in_one_line(tmp_path, name, data):
 def test_what_is_no_checkpoint_is_refused(tmp_path):
     (tmp_path / "text.pth").write_text("hello")
     with pytest.raises(UmlError, match=r"text\.pth: not a whole PyTorch checkpoint"):
-        read_checkpoint(tmp_path / "text.pth")
+        read_state(tmp_path / "text.pth")
     with pytest.raises(UmlError, match="no such file"):
-        read_checkpoint(tmp_path / "missing.pth")
+        read_state(tmp_path / "missing.pth")
     shutil.copy(FILES / "zip.pth", tmp_path / "wrong.npz")
     with pytest.raises(UmlError, match="found a zip archive of other files"):
-        read_checkpoint(tmp_path / "wrong.npz")
+        read_state(tmp_path / "wrong.npz")

@@ -52,7 +52,7 @@ def test_contract(name):
 
 @pytest.mark.parametrize("name", PRESETS)
 @pytest.mark.parametrize("part", PARTS)
-def test_every_ablation_answers_the_contract(name, part):
+def test_every_ablation_returns_the_contract(name, part):
     # A VGG16 at both places keeps the published presets quick to build; the blocks are what is tested.
     from dataclasses import replace
 
@@ -116,10 +116,12 @@ def test_keras_cv_backbones_by_class_name(name):
 
 
 def test_fused_batch_norm_is_keras_own():
-    from uml_tf.networks.normalization import BatchNorm
+    from uml_tf.networks.normalization import BatchNormalization
 
     x = tf.constant(np.random.default_rng(0).normal(3, 2, (8, 6, 6, 5)).astype(np.float32))
-    layers = [kind(momentum=0.9, epsilon=1e-5) for kind in (BatchNorm, keras.layers.BatchNormalization)]
+    layers = [
+        kind(momentum=0.9, epsilon=1e-5) for kind in (BatchNormalization, keras.layers.BatchNormalization)
+    ]
     answers, gradients = [], []
     for layer in layers:
         layer.build(x.shape)

@@ -6,7 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from uml_tf.runtime.evidence import evidence_from_logits, opinion_from_evidence, opinion_from_probability
+from uml_tf.runtime.evidence import (
+    concentration_from_logits,
+    evidence_from_logits,
+    opinion_from_concentration,
+    opinion_from_probability,
+    uncertainty_from_concentration,
+)
 
 LOGITS = arrays(
     np.float32,
@@ -17,7 +23,7 @@ LOGITS = arrays(
 
 @given(LOGITS)
 def test_belief_and_uncertainty_sum_to_one(logits):
-    opinion = opinion_from_evidence(evidence_from_logits(logits))
+    opinion = opinion_from_concentration(concentration_from_logits(logits))
     np.testing.assert_allclose(opinion.belief.sum(-1, keepdims=True) + opinion.uncertainty, 1, atol=1e-5)
     np.testing.assert_allclose(opinion.probability.sum(-1), 1, atol=1e-5)
     assert (opinion.belief >= 0).all()
@@ -30,8 +36,16 @@ def test_evidence_is_softplus(logits):
     np.testing.assert_allclose(evidence_from_logits(logits), expected, rtol=1e-5, atol=1e-6)
 
 
+@given(LOGITS)
+def test_uncertainty_alone_is_the_opinions(logits):
+    concentration = concentration_from_logits(logits)
+    np.testing.assert_array_equal(
+        uncertainty_from_concentration(concentration), opinion_from_concentration(concentration).uncertainty
+    )
+
+
 def test_no_evidence_is_full_uncertainty():
-    opinion = opinion_from_evidence(np.zeros((2, 4, 3)))
+    opinion = opinion_from_concentration(np.ones((2, 4, 3)))
     np.testing.assert_allclose(opinion.uncertainty, 1, atol=1e-12)
     assert (opinion.belief == 0).all()
 
@@ -44,7 +58,7 @@ def test_half_precision_does_not_overflow():
 
 
 @pytest.mark.parametrize("classes", [2, 3, 7])
-def test_softmax_answer_keeps_the_identity(classes):
+def test_softmax_opinion_keeps_the_identity(classes):
     rng = np.random.default_rng(0)
     opinion = opinion_from_probability(rng.dirichlet(np.ones(classes), 50))
     np.testing.assert_allclose(opinion.belief.sum(-1, keepdims=True) + opinion.uncertainty, 1, atol=1e-6)
@@ -54,7 +68,9 @@ def test_keras_and_numpy_agree():
     from keras import ops
 
     logits = np.random.default_rng(1).normal(0, 5, (4, 3)).astype(np.float32)
-    ours = opinion_from_evidence(evidence_from_logits(logits))
-    theirs = opinion_from_evidence(evidence_from_logits(ops.convert_to_tensor(logits), xp=ops), xp=ops)
+    ours = opinion_from_concentration(concentration_from_logits(logits))
+    theirs = opinion_from_concentration(
+        concentration_from_logits(ops.convert_to_tensor(logits), xp=ops), xp=ops
+    )
     for a, b in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(a, ops.convert_to_numpy(b), rtol=1e-6)

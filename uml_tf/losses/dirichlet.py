@@ -1,8 +1,8 @@
-"""The Dirichlet's share of the loss, in closed form, with its own gradient.
+"""The Dirichlet terms of the loss, in closed form, with their own gradient.
 
-TensorFlow Probability is the tests' oracle (``distribution`` below gives its Dirichlet) and not the
-loss's engine: on ``(8 * 256 * 256, 3)`` concentrations it is measurably slower and its KL loses its
-digits at large evidence. ``benchmarks/dirichlet_loss.py`` prints both side by side.
+The loss does not use TensorFlow Probability (``distribution`` below gives its Dirichlet), but the tests
+compare with it: on ``(8 * 256 * 256, 3)`` concentrations it is slower, and its KL divergence loses its
+digits at large concentrations. ``benchmarks/dirichlet_loss.py`` prints both side by side.
 """
 
 from __future__ import annotations
@@ -15,12 +15,15 @@ from keras import ops
 
 from uml_tf.losses.gamma import binet, digamma_remainder, trigamma
 
-MAX_EVIDENCE = 1e15
-"""Evidence is clamped here inside the loss; its square still fits float32."""
+MAX_CONCENTRATION = 1e15
+"""Concentrations are clamped to this inside the loss; the square still fits float32."""
 
 
 def distribution(concentration: Any) -> Any:
-    """The ``tfp.distributions.Dirichlet`` of ``(..., K)`` concentrations: mean, entropy, KL."""
+    """The ``tensorflow_probability.distributions.Dirichlet`` of ``(..., K)`` concentrations.
+
+    On Keras' JAX backend it is the one of TensorFlow Probability's JAX substrate.
+    """
     if keras.backend.backend() == "jax":
         from tensorflow_probability.substrates import jax as tfp
     else:
@@ -56,46 +59,46 @@ def expected_cross_entropy(target: Any, concentration: Any) -> Any:
     return ops.sum(target * (of_strength - of_class), axis=-1)
 
 
-def _gradient(target: Any, evidence: Any, annealing: Any) -> Any:
-    """Derivative of the evidential loss by the evidence, ``(..., K)``."""
-    concentration = evidence + 1.0
+def _gradient(target: Any, concentration: Any, annealing: Any) -> Any:
+    """Derivative of the evidential loss by the concentration, ``(..., K)``."""
     strength = ops.sum(concentration, axis=-1, keepdims=True)
     trigamma_class = trigamma(1.0 / concentration)
     fit = ops.sum(target, axis=-1, keepdims=True) * trigamma(1.0 / strength) - target * trigamma_class
-    misleading = (1.0 - target) * evidence
+    misleading = (1.0 - target) * (concentration - 1.0)
     total = ops.sum(misleading, axis=-1, keepdims=True)
-    excess = total * trigamma(1.0 / (total + float(evidence.shape[-1])))
+    excess = total * trigamma(1.0 / (total + float(concentration.shape[-1])))
     # For a one-hot target misleading is 0 or the evidence, so trigamma_class serves here too.
     return fit + annealing * (1.0 - target) * (misleading * trigamma_class - excess)
 
 
 @keras.ops.custom_gradient
-def _evidential_loss(target: Any, evidence: Any, annealing: Any) -> Any:
-    misleading = 1.0 + (1.0 - target) * evidence
-    value = expected_cross_entropy(target, evidence + 1.0) + annealing * kl_from_uniform(misleading)
+def _evidential_loss(target: Any, concentration: Any, annealing: Any) -> Any:
+    misleading = 1.0 + (1.0 - target) * (concentration - 1.0)
+    value = expected_cross_entropy(target, concentration) + annealing * kl_from_uniform(misleading)
 
     def gradient(*args: Any, upstream: Any = None) -> Any:
         upstream = args[0] if upstream is None else upstream
-        by_evidence = ops.expand_dims(upstream, -1) * _gradient(target, evidence, annealing)
-        return ops.zeros_like(target), by_evidence, ops.zeros_like(annealing)
+        by_concentration = ops.expand_dims(upstream, -1) * _gradient(target, concentration, annealing)
+        return ops.zeros_like(target), by_concentration, ops.zeros_like(annealing)
 
     return value, gradient
 
 
-def evidential_loss(target: Any, evidence: Any, annealing: Any) -> Any:
+def evidential_loss(target: Any, concentration: Any, annealing: Any) -> Any:
     """Expected cross-entropy + annealing * KL of the misleading evidence (UML, equations 5 to 7).
 
     Args:
         target: ``(..., K)`` one-hot classes.
-        evidence: ``(..., K)`` in [0, inf).
+        concentration: ``(..., K)`` alpha, each at least 1. The misleading evidence is what alpha has beyond
+            1 for the wrong classes.
         annealing: lambda_t, scalar in [0, 1].
 
     Returns:
-        ``(...)`` loss of every image or pixel, float32. Its gradient flows to the evidence alone.
+        ``(...)`` loss of every image or pixel, float32. Its gradient flows to the concentration alone.
     """
-    evidence = ops.clip(ops.cast(evidence, "float32"), 0.0, MAX_EVIDENCE)
+    concentration = ops.clip(ops.cast(concentration, "float32"), 1.0, MAX_CONCENTRATION)
     annealing = ops.convert_to_tensor(annealing, dtype="float32")
-    return _evidential_loss(ops.cast(target, "float32"), evidence, annealing)
+    return _evidential_loss(ops.cast(target, "float32"), concentration, annealing)
 
 
 def softmax_loss(target: Any, logits: Any) -> Any:

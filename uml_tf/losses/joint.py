@@ -56,13 +56,17 @@ def _levels(outputs: dict[str, Any], prefix: str) -> list[Any]:
     return [outputs[key] for key in sorted(outputs) if key.startswith(prefix)]
 
 
+def _head_loss(target: Any, output: Any, lam: Any, spec: LossSpec) -> Any:
+    """The loss of a head's output: a concentration, or the logits of a softmax head."""
+    return evidential_loss(target, output, lam) if spec.evidential else softmax_loss(target, output)
+
+
 def classification_loss(outputs: dict[str, Any], batch: dict[str, Any], lam: Any, spec: LossSpec) -> Any:
     """L_cls over the images that have a label."""
-    evidence = outputs["class_evidence"]
+    head = outputs["class_head"]
     labelled = ops.cast(batch["label"] >= 0, "float32")
     label = ops.maximum(batch["label"], 0)
-    target = ops.one_hot(label, evidence.shape[-1])
-    loss = evidential_loss(target, evidence, lam) if spec.evidential else softmax_loss(target, evidence)
+    loss = _head_loss(ops.one_hot(label, head.shape[-1]), head, lam, spec)
     if spec.class_weights is not None:
         loss = loss * ops.take(ops.convert_to_tensor(spec.class_weights, dtype="float32"), label)
     return _masked_mean(loss, labelled)
@@ -73,11 +77,14 @@ def _pixel_mean(loss: Any, weight: Any) -> Any:
 
 
 def mutual_loss(outputs: dict[str, Any], target: Any, weight: Any, lam: Any, spec: LossSpec) -> Any:
-    """L_mut: per level the two evidential terms over pixels + soft Dice of softmax(evidence)."""
+    """L_mut: per level the two evidential terms over pixels + soft Dice of softmax(evidence).
+
+    softmax(alpha) is softmax(evidence), since alpha = evidence + 1.
+    """
     total = ops.zeros(())
-    for evidence in _levels(outputs, "mutual_evidence_"):
-        pixels = evidential_loss(target, evidence, lam) if spec.evidential else softmax_loss(target, evidence)
-        dice = soft_dice_loss(target, ops.softmax(evidence, axis=-1), weight, spec.skip_absent)
+    for head in _levels(outputs, "mutual_head_"):
+        pixels = _head_loss(target, head, lam, spec)
+        dice = soft_dice_loss(target, ops.softmax(head, axis=-1), weight, spec.skip_absent)
         total = total + _pixel_mean(pixels, weight) + dice
     return total
 
@@ -97,7 +104,7 @@ def joint_loss(outputs: dict[str, Any], batch: dict[str, Any], epoch: Any, spec:
     """The three terms and their weighted total.
 
     Args:
-        outputs: what ``UML.training_model`` answers.
+        outputs: what ``UML.training_model`` returns.
         batch: ``label`` (B,) int, -1 without one; ``mask`` (B, H, W) int; ``has_mask`` (B,) 0 or 1. An
             image without a mask adds only to L_cls, one without a label only to L_seg and L_mut.
         epoch: epoch number from 0, for the annealing.
@@ -107,7 +114,7 @@ def joint_loss(outputs: dict[str, Any], batch: dict[str, Any], epoch: Any, spec:
         "cls", "seg", "mut" and "total": float32 scalars.
     """
     lam = annealing(epoch, spec)
-    classes = outputs["mutual_evidence_1"].shape[-1]
+    classes = outputs["mutual_head_1"].shape[-1]
     target = keras.ops.one_hot(ops.cast(batch["mask"], "int32"), classes)
     weight = ops.cast(batch["has_mask"], "float32")
     terms = {

@@ -8,15 +8,15 @@ from typing import Any
 import keras
 
 from uml_tf.networks.dropout import SpatialDropout2D
-from uml_tf.networks.normalization import MOMENTUM, BatchNorm
+from uml_tf.networks.normalization import MOMENTUM, BatchNormalization
 from uml_tf.networks.spec import ConvStyle
 
 BATCH_NORM_EPSILON = 1e-5
 
 
-def batch_norm(name: str) -> BatchNorm:
+def batch_norm(name: str) -> BatchNormalization:
     """Batch normalisation with PyTorch's defaults, which the published networks were trained with."""
-    return BatchNorm(momentum=MOMENTUM, epsilon=BATCH_NORM_EPSILON, name=name)
+    return BatchNormalization(momentum=MOMENTUM, epsilon=BATCH_NORM_EPSILON, name=name)
 
 
 def pointwise(filters: int, use_bias: bool, name: str) -> keras.layers.Conv2D:

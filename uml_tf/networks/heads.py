@@ -1,4 +1,4 @@
-"""The evidential head, and the contract's answer made from its evidence."""
+"""The network's heads, and the layers that turn their output into uncertainty and into the contract."""
 
 from __future__ import annotations
 
@@ -7,11 +7,21 @@ from typing import Any
 import keras
 from keras import ops
 
-from uml_tf.runtime.evidence import evidence_from_logits
+from uml_tf.losses.dirichlet import distribution
+from uml_tf.runtime.contract import contract, head_uncertainty
+from uml_tf.runtime.evidence import concentration_from_logits
+
+
+class _Float32Layer(keras.layers.Layer):
+    """A layer without weights that computes in float32 whatever the precision of the network."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
 
 
 @keras.saving.register_keras_serializable(package="uml_tf")
-class DirichletHead(keras.layers.Layer):
+class DirichletHead(_Float32Layer):
     """From logits to the concentration alpha = softplus(z) + 1 of a Dirichlet over the classes.
 
     Computes in float32 whatever the precision of the network: digamma does not exist in bfloat16.
@@ -31,23 +41,90 @@ class DirichletHead(keras.layers.Layer):
     Source: UML (MICCAI 2023), section 2.1; Sensoy et al., NeurIPS 2018.
     """
 
-    def __init__(self, **kwargs: Any) -> None:
-        kwargs.setdefault("dtype", "float32")
-        super().__init__(**kwargs)
-
-    def evidence(self, logits: Any) -> Any:
-        """Evidence ``(..., K)`` in [0, inf), for a place that needs it without the + 1."""
-        return evidence_from_logits(ops.cast(logits, "float32"), xp=ops)
-
     def call(self, inputs: Any) -> Any:
-        return self.evidence(inputs) + 1.0
+        return concentration_from_logits(ops.cast(inputs, "float32"), xp=ops)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return input_shape
 
     @staticmethod
     def distribution(concentration: Any) -> Any:
-        """The ``tfp.distributions.Dirichlet`` of a concentration: mean, entropy, KL and the rest."""
-        from uml_tf.losses.dirichlet import distribution
-
+        """The ``tensorflow_probability.distributions.Dirichlet`` of ``(..., K)`` concentrations."""
         return distribution(concentration)
+
+
+@keras.saving.register_keras_serializable(package="uml_tf")
+class SoftmaxHead(_Float32Layer):
+    """The head of the ablation without evidential heads: the logits of a softmax, as float32.
+
+    Loss and contract take the softmax themselves, where it is numerically stable. The output is neither
+    evidence nor a concentration.
+
+    Args:
+        **kwargs: passed to ``keras.layers.Layer``.
+
+    Shapes:
+        input and output ``(..., K)``, any real.
+    """
+
+    def call(self, inputs: Any) -> Any:
+        return ops.cast(inputs, "float32")
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return input_shape
+
+
+def make_head(evidential: bool, name: str) -> keras.layers.Layer:
+    """A ``DirichletHead``, or in the ablation without evidential heads a ``SoftmaxHead``."""
+    return DirichletHead(name=name) if evidential else SoftmaxHead(name=name)
+
+
+@keras.saving.register_keras_serializable(package="uml_tf")
+class HeadUncertainty(_Float32Layer):
+    """The uncertainty of a head's output: K / S of a concentration; for a softmax head entropy / log K.
+
+    Args:
+        evidential: whether the input is a concentration.
+        **kwargs: passed to ``keras.layers.Layer``.
+
+    Shapes:
+        ``(..., K)`` to ``(..., 1)``, in (0, 1].
+    """
+
+    def __init__(self, evidential: bool, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.evidential = evidential
+
+    def call(self, inputs: Any) -> Any:
+        return head_uncertainty(inputs, self.evidential, xp=ops)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return (*input_shape[:-1], 1)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "evidential": self.evidential}
+
+
+@keras.saving.register_keras_serializable(package="uml_tf")
+class Contract(_Float32Layer):
+    """The outputs that every model returns, from the heads' outputs; see ``uml_tf.runtime.contract``.
+
+    Args:
+        evidential: whether the heads are Dirichlet heads.
+        **kwargs: passed to ``keras.layers.Layer``.
+
+    Shapes:
+        ``[(B, K), (B, H, W, C), (B, H, W, C)]``, class head, mutual head and segmentation logits, to the
+        names of ``CONTRACT``.
+    """
+
+    def __init__(self, evidential: bool, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.evidential = evidential
+
+    def call(self, inputs: list[Any]) -> dict[str, Any]:
+        class_head, mutual_head, segmentation_logits = inputs
+        return contract(class_head, mutual_head, segmentation_logits, self.evidential, xp=ops)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "evidential": self.evidential}

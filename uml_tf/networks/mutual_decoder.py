@@ -1,4 +1,4 @@
-"""The mutual decoder: pixel-wise evidence from the mutual features, level by level."""
+"""The mutual decoder: class logits of every pixel from the mutual features, level by level."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from uml_tf.networks.spec import ConvStyle, MutualDecoderSpec, UpStyle
 
 @dataclass(frozen=True)
 class MutualOutput:
-    """What the mutual decoder answers: lists by level, finest first, at each level's own size.
+    """What the mutual decoder returns: lists by level, finest first, at each level's own size.
 
     Attributes:
         logits: ``(B, h, w, C)`` per supervised level, before the evidential head.
@@ -46,9 +46,9 @@ def mutual_decoder(
         features.insert(0, block([features[0], levels[level - 1]]))
     logits = []
     for level, hidden in enumerate(spec.head_widths, start=1):
-        head = keras.Sequential(
+        convolutions = keras.Sequential(
             [pointwise(hidden, False, "hidden"), pointwise(classes, False, "logits")],
-            name=f"mutual_head_{level}",
+            name=f"mutual_logits_{level}",
         )
-        logits.append(head(features[level - 1]))
+        logits.append(convolutions(features[level - 1]))
     return MutualOutput(logits, features[0])

@@ -1,4 +1,4 @@
-"""The Uncertainty Navigator: decodes the final segmentation, doubting where the pixels are doubted."""
+"""The Uncertainty Navigator: decodes the final segmentation and gives uncertain pixels less weight."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from typing import Any
 
 from keras import ops
 
-from uml_tf.networks.convolution import batch_norm, pointwise
+from uml_tf.networks.convolution import pointwise
 from uml_tf.networks.decoder import UpBlock
-from uml_tf.networks.dropout import SpatialDropout2D
+from uml_tf.networks.junctions import CertainFeature, ReliableMaskJunction, UncertaintyGate
 from uml_tf.networks.mutual_decoder import adjust_levels
-from uml_tf.networks.resize import reduce_by
 from uml_tf.networks.spec import ConvStyle, NavigatorSpec, UpStyle
 
 
@@ -23,15 +22,16 @@ class NavigatorInputs:
         segmentation: ``(B, h, w, D)`` features s1..s4 of the segmentation encoder.
         mutual: ``(B, h, w, D)`` mutual features m1..m4.
         mutual_feature: ``(B, h1, w1, D)`` finest feature of the mutual decoder.
-        evidence: ``(B, h1, w1, C)`` mutual evidence at level 1.
-        uncertainty: ``(B, h1, w1, 1)`` pixel uncertainty at level 1, or None: the plain decoder of the
+        scores: ``(B, h1, w1, C)`` class scores of the mutual head at level 1: evidence alpha - 1, or the
+            logits of a softmax head.
+        uncertainty: ``(B, h1, w1, 1)`` pixel uncertainty at level 1, or None for the plain decoder of the
             ablation without the navigator.
     """
 
     segmentation: list[Any]
     mutual: list[Any]
     mutual_feature: Any
-    evidence: Any
+    scores: Any
     uncertainty: Any
 
 
@@ -40,7 +40,7 @@ class NavigatorOutput:
     """The final segmentation.
 
     Attributes:
-        logits: ``(B, h, w, C)`` by supervised level, finest first; the first is the answer.
+        logits: ``(B, h, w, C)`` by supervised level, finest first; the first is the segmentation.
         feature: ``(B, h1, w1, D)`` the finest decoder feature, from which eta is taken.
         reliable_masks: level -> ``(B, h, w, C)``, the concat kind's reliable masks.
     """
@@ -48,30 +48,6 @@ class NavigatorOutput:
     logits: list[Any]
     feature: Any
     reliable_masks: dict[int, Any]
-
-
-def _certainty(uncertainty: Any, dtype: Any) -> Any:
-    """exp(-u), in [exp(-1), 1)."""
-    # Multiplied by -1: TFLite has no int8 negation.
-    return ops.cast(ops.exp(uncertainty * -1.0), dtype)
-
-
-def _gate_skip(x: Any, inputs: NavigatorInputs, spec: NavigatorSpec, level: int) -> Any:
-    """The attention junction: skip * psi, psi from the certain skip and the mutual feature."""
-    factor = 2 ** (level - 1)
-    uncertainty, mutual = inputs.uncertainty, inputs.mutual_feature
-    if factor > 1:
-        reduce = reduce_by(factor, spec.reduce_average, f"navigator_reduce_{level}")
-        uncertainty, mutual = reduce(uncertainty), reduce(mutual)
-    if spec.tile:
-        mutual = ops.tile(mutual, (1, 1, 1, x.shape[-1] // mutual.shape[-1]))
-    certain = x * _certainty(uncertainty, x.dtype)
-    half, name = x.shape[-1] // 2, f"navigator_gate_{level}"
-    joined = batch_norm(f"{name}_skip_norm")(pointwise(half, True, f"{name}_skip")(certain))
-    joined += batch_norm(f"{name}_mutual_norm")(pointwise(half, True, f"{name}_mutual")(mutual))
-    psi = pointwise(1, True, f"{name}_psi")(ops.relu(joined))
-    psi = ops.sigmoid(batch_norm(f"{name}_psi_norm")(psi))
-    return certain * psi
 
 
 def _attention_navigator(
@@ -82,49 +58,38 @@ def _attention_navigator(
     for level, filters in zip((3, 2, 1), spec.widths, strict=True):
         skip = levels[level - 1]
         if inputs.uncertainty is not None:
-            skip = _gate_skip(skip, inputs, spec, level)
+            gate = UncertaintyGate(
+                2 ** (level - 1), spec.reduce_average, spec.tile, name=f"navigator_gate_{level}"
+            )
+            skip = gate([skip, inputs.uncertainty, inputs.mutual_feature])
         feature = UpBlock(filters, up, conv, name=f"navigator_up_{level}")([feature, skip])
     logits = pointwise(classes, False, "navigator_logits_1")(feature)
     return NavigatorOutput([logits], feature, {})
 
 
-def _join_reliable_mask(
-    feature: Any, logits: Any, inputs: NavigatorInputs, level: int, conv: ConvStyle
-) -> tuple[Any, Any]:
-    """The concat junction: (feature with the reliable mask joined in, the reliable mask)."""
-    evidence, uncertainty = inputs.evidence, inputs.uncertainty
-    if level > 1:
-        reduce = reduce_by(2 ** (level - 1), False, f"navigator_reduce_{level}")
-        evidence, uncertainty = reduce(evidence), reduce(uncertainty)
-    mask = (ops.cast(logits, "float32") + evidence) * ops.exp(-uncertainty)
-    width, name = feature.shape[-1], f"navigator_reliable_{level}"
-    reliable = pointwise(width, False, f"{name}_conv")(mask)
-    reliable = ops.relu(batch_norm(f"{name}_norm")(reliable))
-    reliable = SpatialDropout2D(conv.dropout, name=f"{name}_dropout")(reliable)
-    joined = pointwise(width, False, f"{name}_out")(
-        ops.concatenate([feature, ops.cast(reliable, feature.dtype)], axis=-1)
-    )
-    return joined, mask
-
-
 def _concat_navigator(
     inputs: NavigatorInputs, spec: NavigatorSpec, classes: int, up: UpStyle, conv: ConvStyle
 ) -> NavigatorOutput:
+    masks = {}
+
+    def with_reliable_mask(feature: Any, logits: Any, level: int) -> Any:
+        if inputs.uncertainty is None:
+            return feature
+        junction = ReliableMaskJunction(2 ** (level - 1), conv.dropout, name=f"navigator_reliable_{level}")
+        feature, masks[level] = junction([feature, logits, inputs.scores, inputs.uncertainty])
+        return feature
+
     bottom = ops.concatenate([inputs.segmentation[3], inputs.mutual[3]], axis=-1)
     if inputs.uncertainty is not None:
-        small = reduce_by(8, False, "navigator_reduce_bottom")(inputs.uncertainty)
-        bottom = bottom * _certainty(small, bottom.dtype)
+        bottom = CertainFeature(8, name="navigator_certain_4")([bottom, inputs.uncertainty])
     feature = pointwise(spec.bottom, False, "navigator_bottom")(bottom)
     logits = [pointwise(classes, False, "navigator_logits_4")(feature)]
-    masks = {}
-    if inputs.uncertainty is not None:
-        feature, masks[4] = _join_reliable_mask(feature, logits[0], inputs, 4, conv)
+    feature = with_reliable_mask(feature, logits[0], 4)
     for level, filters in zip((3, 2, 1), spec.widths, strict=True):
         block = UpBlock(filters, up, conv, name=f"navigator_up_{level}")
         feature = block([feature, inputs.segmentation[level - 1]])
         logits.insert(0, pointwise(classes, False, f"navigator_logits_{level}")(feature))
-    if inputs.uncertainty is not None:
-        feature, masks[1] = _join_reliable_mask(feature, logits[0], inputs, 1, conv)
+    feature = with_reliable_mask(feature, logits[0], 1)
     return NavigatorOutput(logits, feature, masks)
 
 

@@ -1,4 +1,4 @@
-"""Batch normalisation: frozen as in the published encoders, and trained with TensorFlow's one kernel."""
+"""Batch normalisation: frozen as in the published encoders, or trained through TensorFlow's fused kernel."""
 
 from __future__ import annotations
 
@@ -10,74 +10,50 @@ from keras import ops
 from uml_tf.losses.replicas import gather_over_replicas, replica_count
 
 MOMENTUM = 0.9
-"""Of the moving statistics of trained norms: PyTorch's default, as in the published networks."""
+"""Momentum of the moving statistics of trained norms: PyTorch's default, as in the published networks."""
 
 
-@keras.saving.register_keras_serializable(package="uml_tf")
-class FrozenBatchNorm(keras.layers.Layer):
-    """Affine map by stored batch statistics, never trained and never updated.
+def frozen_batch_norm(name: str) -> keras.layers.BatchNormalization:
+    """An affine map by stored batch statistics, never trained and never updated.
 
-    y = x * scale + (beta - mean * scale) with scale = gamma / sqrt(variance). The published encoders
-    add no epsilon to the variance; a variance of zero is therefore an error of the checkpoint.
-
-    Args:
-        **kwargs: passed to ``keras.layers.Layer``.
-
-    Shapes:
-        input and output ``(B, ..., channels)``.
+    The published encoders add no epsilon to the variance: a variance of zero is an error of the checkpoint.
     """
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.trainable = False
-
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        shape = (input_shape[-1],)
-        self.gamma = self.add_weight(shape=shape, initializer="ones", name="gamma")
-        self.beta = self.add_weight(shape=shape, initializer="zeros", name="beta")
-        self.mean = self.add_weight(shape=shape, initializer="zeros", name="mean")
-        self.variance = self.add_weight(shape=shape, initializer="ones", name="variance")
-
-    def call(self, inputs: Any) -> Any:
-        scale = ops.cast(self.gamma, "float32") * ops.rsqrt(ops.cast(self.variance, "float32"))
-        shift = ops.cast(self.beta, "float32") - ops.cast(self.mean, "float32") * scale
-        return inputs * ops.cast(scale, inputs.dtype) + ops.cast(shift, inputs.dtype)
-
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        return input_shape
+    return keras.layers.BatchNormalization(epsilon=0.0, trainable=False, name=name)
 
 
 @keras.saving.register_keras_serializable(package="uml_tf")
-class BatchNorm(keras.layers.BatchNormalization):
+class BatchNormalization(keras.layers.BatchNormalization):
     """Keras' batch normalisation of ``(B, H, W, D)``, trained through TensorFlow's fused kernel.
 
-    Keras 3 computes the moments, the normalisation and their gradients as separate operations; the fused
+    Keras 3 computes the moments, the normalisation and their gradients as separate operations. The fused
     kernel makes an ``edge`` training step on CPU 1.13 times as fast (``benchmarks/batch_norm.py``), and it
     updates the moving variance with the unbiased batch variance, as PyTorch does.
-    Where several replicas share a batch, its statistics are those of the whole batch, as on one: otherwise
-    what is learned would depend on the number of devices. Inference and other backends are Keras' own.
+
+    Where several replicas share a batch, the statistics are those of the whole batch; otherwise the trained
+    weights would depend on the number of devices. Inference and other backends use Keras' own code. The
+    class keeps Keras' name, because weight files name a layer by its class.
 
     Args:
         **kwargs: as ``keras.layers.BatchNormalization``.
     """
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        own = (
+        fused = (
             training and self.trainable and keras.backend.backend() == "tensorflow" and len(inputs.shape) == 4
         )
-        if not own:
+        if not fused:
             return super().call(inputs, training=training, mask=mask)
-        answer, mean, variance = self._shared(inputs) if replica_count() > 1 else self._fused(inputs)
+        normalised, mean, variance = self._shared(inputs) if replica_count() > 1 else self._fused(inputs)
         keep = self.momentum
         self.moving_mean.assign(self.moving_mean * keep + mean * (1.0 - keep))
         self.moving_variance.assign(self.moving_variance * keep + variance * (1.0 - keep))
-        return answer
+        return normalised
 
     def _fused(self, inputs: Any) -> tuple[Any, Any, Any]:
         """(normalised inputs, mean, unbiased variance)."""
         import tensorflow as tf
 
-        answer, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+        normalised, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=inputs,
             scale=tf.cast(self.gamma, tf.float32),
             offset=tf.cast(self.beta, tf.float32),
@@ -86,7 +62,7 @@ class BatchNorm(keras.layers.BatchNormalization):
             epsilon=self.epsilon,
             is_training=True,
         )
-        return answer, mean, variance
+        return normalised, mean, variance
 
     def _shared(self, inputs: Any) -> tuple[Any, Any, Any]:
         """As ``_fused``, over every replica's inputs.
@@ -100,21 +76,21 @@ class BatchNorm(keras.layers.BatchNormalization):
         mean = ops.mean(means, axis=0)
         variance = ops.mean(variances + ops.square(means - mean), axis=0)
         scale = ops.rsqrt(variance + self.epsilon) * ops.cast(self.gamma, "float32")
-        answer = (x - mean) * scale + ops.cast(self.beta, "float32")
+        normalised = (x - mean) * scale + ops.cast(self.beta, "float32")
         values = ops.cast(ops.prod(ops.shape(x)[:3]) * replica_count(), "float32")
-        return ops.cast(answer, inputs.dtype), mean, variance * values / (values - 1.0)
+        return ops.cast(normalised, inputs.dtype), mean, variance * values / (values - 1.0)
 
 
 def with_fused_batch_norms(model: keras.Model, momentum: float) -> keras.Model:
-    """The same functional model with every ``BatchNormalization`` replaced by ``BatchNorm``.
+    """The same functional model with every ``BatchNormalization`` replaced by ours.
 
-    Weights are kept. The momentum of the moving statistics becomes ``momentum``: with Keras' 0.99 they
-    trail the weights by more steps than a small data set has in an epoch, and validation with them.
+    Weights are kept. The momentum of the moving statistics becomes ``momentum``: with Keras' 0.99 they lag
+    behind the weights by more steps than a small data set has in an epoch, and so does the validation.
     """
 
     def replace(layer: keras.layers.Layer) -> keras.layers.Layer:
         if type(layer) is keras.layers.BatchNormalization:
-            return BatchNorm.from_config({**layer.get_config(), "momentum": momentum})
+            return BatchNormalization.from_config({**layer.get_config(), "momentum": momentum})
         return type(layer).from_config(layer.get_config())
 
     clone = keras.models.clone_model(model, clone_function=replace)

@@ -29,7 +29,6 @@ RELEASED = NetworkSpec(
     instructor=InstructorSpec(widths=(1024, 512, 512, 1024)),
     conv=ConvStyle(),
     up=UpStyle(),
-    normalisation=(1 / 255, 0.0),
 )
 
 PAPER = NetworkSpec(
@@ -42,7 +41,6 @@ PAPER = NetworkSpec(
     instructor=InstructorSpec(widths=(1024, 512, 512, 1024), join_mutual=True, dropout=0.0),
     conv=ConvStyle(dropout_after_each=True),
     up=UpStyle(conv_after=False, skip_first=True),
-    normalisation=(1 / 255, 0.0),
     training=TrainingDefaults(1e-4, "dice"),
 )
 
@@ -62,7 +60,6 @@ EDGE = NetworkSpec(
     instructor=InstructorSpec(widths=(96, 96), dropout=0.1, dropout_dense=0.2),
     conv=ConvStyle(separable=True, activation="relu6", dropout=0.0),
     up=UpStyle(align_corners=False, conv_before=False),
-    normalisation=(1 / 127.5, -1.0),
     average_eta=True,
     stride=2,
     training=TrainingDefaults(2e-3, "dice+ce"),

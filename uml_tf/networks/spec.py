@@ -13,12 +13,15 @@ class EncoderSpec:
     """An encoder by name.
 
     Attributes:
-        name: "res2net50_v1b_26w_4s", "vgg16_bn", or "keras_cv:" and a keras-cv class or preset.
-        arguments: constructor arguments of a keras-cv class.
+        name: a name of ``uml_tf.networks.encoders.ENCODERS``, e.g. "vgg16_bn".
+        arguments: constructor arguments that differ from the encoder's defaults.
+        input_range: (low, high), the range of pixel values that it reads, None for the encoder's default;
+            the network maps [0, 255] to it.
     """
 
     name: str
     arguments: dict[str, Any] = field(default_factory=dict)
+    input_range: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -165,7 +168,6 @@ class NetworkSpec:
         class_encoder, segmentation_encoder: the two encoders.
         mixer, mutual_decoder, navigator, instructor: the blocks' specs.
         conv, up: style of the 3x3 convolutions and of the decoder steps.
-        normalisation: (scale, offset); the network reads image * scale + offset of RGB 0 to 255.
         average_eta: eta is reduced by block means (edge) or aligned bilinear sampling.
         stride: the finest level's stride; final maps are resized by it to the input size.
         ablation: the parts that are on.
@@ -181,7 +183,6 @@ class NetworkSpec:
     instructor: InstructorSpec
     conv: ConvStyle
     up: UpStyle
-    normalisation: tuple[float, float]
     average_eta: bool = False
     stride: int = 1
     ablation: Ablation = field(default_factory=Ablation)
@@ -193,25 +194,60 @@ class NetworkSpec:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> NetworkSpec:
-        """The inverse of ``to_dict``, tuples restored after a trip through JSON."""
-        parts: dict[str, Any] = {
-            "class_encoder": EncoderSpec,
-            "segmentation_encoder": EncoderSpec,
-            "mixer": MixerSpec,
-            "mutual_decoder": MutualDecoderSpec,
-            "navigator": NavigatorSpec,
-            "instructor": InstructorSpec,
-            "conv": ConvStyle,
-            "up": UpStyle,
-            "ablation": Ablation,
-            "training": TrainingDefaults,
-        }
-        values = {key: parts[key](**_tuples(value)) if key in parts else value for key, value in data.items()}
-        return cls(**_tuples(values))
+        """The inverse of ``to_dict``, tuples restored after a trip through JSON.
+
+        Raises:
+            UmlError: a field is unknown or missing, or holds anything but numbers, text and lists of them.
+        """
+        try:
+            return cls(**{name: _section(name, value) for name, value in data.items()})
+        except TypeError as error:
+            raise UmlError(f"network spec: {error}") from error
 
 
-def _tuples(data: dict[str, Any]) -> dict[str, Any]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
+_SECTIONS: dict[str, Any] = {
+    "class_encoder": EncoderSpec,
+    "segmentation_encoder": EncoderSpec,
+    "mixer": MixerSpec,
+    "mutual_decoder": MutualDecoderSpec,
+    "navigator": NavigatorSpec,
+    "instructor": InstructorSpec,
+    "conv": ConvStyle,
+    "up": UpStyle,
+    "ablation": Ablation,
+    "training": TrainingDefaults,
+}
+
+
+def _section(name: str, value: Any) -> Any:
+    """One field of a spec: a section of its own, or a plain value."""
+    if name not in _SECTIONS or not isinstance(value, dict):
+        return _plain(name, value)
+    fields = {}
+    for key, part in value.items():
+        if key == "arguments" and isinstance(part, dict):
+            for argument, given in part.items():
+                _plain(f"{name}.arguments.{argument}", given)
+            fields[key] = part
+        else:
+            fields[key] = _plain(f"{name}.{key}", part)
+    return _SECTIONS[name](**fields)
+
+
+def _plain(path: str, value: Any) -> Any:
+    """The value, a list as a tuple.
+
+    Keras builds whatever object a dict describes, so a dict in a file from elsewhere could name a class that
+    fetches something.
+
+    Raises:
+        UmlError: there is anything but numbers, text and lists of them in it.
+    """
+    if isinstance(value, list | tuple):
+        return tuple(_plain(path, part) for part in value)
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise UmlError(f"network spec: {path}: found {type(value).__name__}, expected a number, text or a list")
 
 
 def without(spec: NetworkSpec, *parts: str) -> NetworkSpec:

@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
 from keras import ops
 
-from uml_tf.networks.encoders import LEVELS, build_encoder
-from uml_tf.networks.heads import DirichletHead
+from uml_tf.losses.dirichlet import distribution
+from uml_tf.networks.encoders import LEVELS, build_encoder, complete
+from uml_tf.networks.heads import Contract, HeadUncertainty, make_head
 from uml_tf.networks.instructor import instructor
 from uml_tf.networks.mixer import LevelMixer
 from uml_tf.networks.mutual_decoder import mutual_decoder
 from uml_tf.networks.navigator import NavigatorInputs, navigator
 from uml_tf.networks.resize import BilinearResize, reduce_by
-from uml_tf.networks.spec import NetworkSpec
-from uml_tf.runtime.contract import LOGITS, contract, opinion
+from uml_tf.networks.spec import EncoderSpec, NetworkSpec
+from uml_tf.runtime.contract import LOGITS
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.model_card import ModelCard
 
 
-def _float32(tensor: Any) -> Any:
-    return ops.cast(tensor, "float32")
+def _scaling(encoder: EncoderSpec) -> tuple[float, float]:
+    """(scale, offset) from [0, 255] to the encoder's input range."""
+    assert encoder.input_range is not None  # the spec is complete
+    low, high = encoder.input_range
+    return (high - low) / 255.0, low
 
 
 class _Assembly:
@@ -31,19 +35,24 @@ class _Assembly:
 
     def __init__(self, spec: NetworkSpec, image_classes: int, pixel_classes: int) -> None:
         self.spec = spec
+        self.evidential = spec.ablation.evidential
         self.image_classes = image_classes
         self.pixel_classes = pixel_classes
 
-    def evidence(self, logits: Any, name: str) -> Any:
-        """Non-negative evidence, or the logits themselves in the ablation without evidential heads."""
-        if self.spec.ablation.evidential:
-            return DirichletHead(name=name).evidence(logits)
-        return _float32(logits)
-
-    def upscale(self, tensor: Any, level: int) -> Any:
-        """Brings a map of a level to the input size, as float32."""
+    def resized(self, tensor: Any, level: int, name: str) -> Any:
+        """A map of a level at the input size, as float32."""
         factor = self.spec.stride * 2 ** (level - 1)
-        return BilinearResize(factor, self.spec.up.align_corners, dtype="float32")(_float32(tensor))
+        resize = BilinearResize(factor, self.spec.up.align_corners, dtype="float32", name=f"{name}_resized")
+        return resize(tensor)
+
+    def encoded(self, image: Any, encoders: Sequence[keras.Model]) -> list[Any]:
+        """Each encoder's features of the image, brought to the range of values that the encoder reads."""
+        scalings = [_scaling(self.spec.class_encoder), _scaling(self.spec.segmentation_encoder)]
+        normalised = {}
+        for number, (scale, offset) in enumerate(dict.fromkeys(scalings), start=1):
+            name = "normalisation" if number == 1 else f"normalisation_{number}"
+            normalised[scale, offset] = keras.layers.Rescaling(scale, offset, name=name)(image)
+        return [encoder(normalised[scaling]) for encoder, scaling in zip(encoders, scalings, strict=True)]
 
     def mutual_features(self, classes: list[Any], segmentation: list[Any]) -> list[Any]:
         mixer, on = self.spec.mixer, self.spec.ablation.mixer
@@ -55,21 +64,25 @@ class _Assembly:
         ]
 
     def outputs(self, image: Any, encoders: Sequence[keras.Model]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """(what the loss needs, at input size; the logits that it is made from)."""
+        """(what the loss needs, at input size; the logits that it is computed from)."""
         spec = self.spec
-        scale, offset = spec.normalisation
-        normalised = keras.layers.Rescaling(scale, offset, name="normalisation")(image)
-        class_features, segmentation_features = (encoder(normalised) for encoder in encoders)
+        class_features, segmentation_features = self.encoded(image, encoders)
         mutual = self.mutual_features(class_features, segmentation_features)
         decoded = mutual_decoder(mutual, spec.mutual_decoder, self.pixel_classes, spec.up, spec.conv)
-        evidence = [self.evidence(z, f"mutual_head_evidence_{i}") for i, z in enumerate(decoded.logits)]
-        uncertainty = [opinion(e, spec.ablation.evidential, ops).uncertainty for e in evidence]
+        heads = [
+            make_head(self.evidential, f"mutual_head_{level}")(z)
+            for level, z in enumerate(decoded.logits, start=1)
+        ]
+        uncertainty = [
+            HeadUncertainty(self.evidential, name=f"mutual_uncertainty_{level}")(head)
+            for level, head in enumerate(heads, start=1)
+        ]
         final = navigator(
             NavigatorInputs(
                 segmentation_features,
                 mutual,
                 decoded.feature,
-                evidence[0],
+                heads[0] - 1.0 if self.evidential else heads[0],
                 uncertainty[0] if spec.ablation.navigator else None,
             ),
             spec.navigator,
@@ -84,48 +97,68 @@ class _Assembly:
         if spec.ablation.instructor:
             eta = reduce_by(2 ** (LEVELS - 1), spec.average_eta, "eta")(final.feature)
         logits = instructor(feature, eta, spec.instructor, self.image_classes, spec.conv)
-        answers = {"class_evidence": self.evidence(logits, "class_head_evidence")}
-        for level, (e, u) in enumerate(zip(evidence, uncertainty, strict=True), start=1):
-            answers[f"mutual_evidence_{level}"] = self.upscale(e, level)
-            answers[f"mutual_uncertainty_{level}"] = self.upscale(u, level)
-        for level, z in enumerate(final.logits, start=1):
-            answers[f"segmentation_logits_{level}"] = self.upscale(z, level)
-        answers |= {f"reliable_mask_{level}": mask for level, mask in final.reliable_masks.items()}
-        return answers, dict(zip(LOGITS, (logits, decoded.logits[0], final.logits[0]), strict=True))
+        outputs = {"class_head": make_head(self.evidential, "class_head")(logits)}
+        for kind, maps in (
+            ("mutual_head", heads),
+            ("mutual_uncertainty", uncertainty),
+            ("segmentation_logits", final.logits),
+        ):
+            for level, tensor in enumerate(maps, start=1):
+                name = f"{kind}_{level}"
+                outputs[name] = self.resized(tensor, level, name)
+        outputs |= {f"reliable_mask_{level}": mask for level, mask in final.reliable_masks.items()}
+        return outputs, dict(zip(LOGITS, (logits, decoded.logits[0], final.logits[0]), strict=True))
 
-    def contract(self, answers: dict[str, Any]) -> dict[str, Any]:
-        return contract(
-            answers["class_evidence"],
-            answers["mutual_evidence_1"],
-            answers["segmentation_logits_1"],
-            self.spec.ablation.evidential,
-            ops,
-        )
+    def contract(self, outputs: dict[str, Any]) -> dict[str, Any]:
+        """The outputs that every model returns."""
+        names = ("class_head", "mutual_head_1", "segmentation_logits_1")
+        layer = Contract(self.evidential, name="contract")
+        return dict(layer([outputs[name] for name in names]))
+
+
+@dataclass(frozen=True)
+class _Views:
+    """Models over the same layers. Keras does not track what a dataclass holds, so weights are saved once."""
+
+    contract: keras.Model
+    logits: keras.Model
+    heads: keras.Model
+    graph: keras.Model
 
 
 @keras.saving.register_keras_serializable(package="uml_tf")
 class UML(keras.Model):
-    """Reads one image; answers its class and its pixels, each with belief and uncertainty.
+    """Reads an image; returns its class and the class of every pixel, each with belief and uncertainty.
+
+    The heads are ``DirichletHead`` layers, one for the class and one for each supervised level of the mutual
+    decoder; their output is the concentration of a Dirichlet, from which everything else follows.
 
     Example:
         >>> model = UML(preset("edge"), image_classes=2, pixel_classes=3, image_size=(256, 256))
         >>> model(images)["class_uncertainty"]
+        >>> model.distributions(images)["class"].entropy()
+        >>> model.summary()
 
     Args:
         spec: the network (``uml_tf.networks.preset``), or its ``to_dict()``.
         image_classes: K, at least 2.
         pixel_classes: C, at least 2, background included.
         image_size: (H, W), each divisible by the network's coarsest stride.
-        encoder_weights: "imagenet" to start keras-cv presets from their published weights.
-        card: what a trained model says of itself; saved with it.
+        card: what is stored with a trained model about its data and thresholds.
+        name: the model's name.
+
+    Attributes:
+        spec: the network, with every constructor argument of its encoders.
+        training_model: shares all weights; returns what the loss needs, at input size:
+            ``class_head`` and ``mutual_head_L`` (the heads' outputs, by level L from 1, the finest),
+            ``mutual_uncertainty_L`` and ``segmentation_logits_L``. A head's output is a concentration, or in
+            the ablation without evidential heads the logits of a ``SoftmaxHead``.
 
     Shapes:
-        ``(B, H, W, 3)`` RGB in [0, 255] to the names of ``CONTRACT``. ``training_model`` shares all
-        weights and answers what the loss needs: ``class_evidence``, ``mutual_evidence_L`` and
-        ``segmentation_logits_L`` by level L, all at input size.
+        ``(B, H, W, 3)`` RGB in [0, 255] to the names of ``uml_tf.runtime.contract.CONTRACT``.
 
     Raises:
-        UmlError: a size or a class count does not fit.
+        UmlError: a size, a class count or an encoder does not fit.
 
     Source: Ren et al., "Uncertainty-informed Mutual Learning", MICCAI 2023.
     """
@@ -136,36 +169,32 @@ class UML(keras.Model):
         image_classes: int,
         pixel_classes: int,
         image_size: Sequence[int],
-        encoder_weights: str | None = None,
         card: ModelCard | dict[str, Any] | None = None,
-        **kwargs: Any,
+        name: str | None = None,
     ) -> None:
-        super().__init__(**kwargs)
-        self.spec = NetworkSpec.from_dict(spec) if isinstance(spec, dict) else spec
+        super().__init__(name=name)
+        given = NetworkSpec.from_dict(spec) if isinstance(spec, dict) else spec
+        self.spec = replace(
+            given,
+            class_encoder=complete(given.class_encoder),
+            segmentation_encoder=complete(given.segmentation_encoder),
+        )
         self.image_classes, self.pixel_classes = image_classes, pixel_classes
         self.image_size = (int(image_size[0]), int(image_size[1]))
         self.card = ModelCard.from_dict(card) if isinstance(card, dict) else card
         self._check()
-        shape = (*self.image_size, 3)
-        encoders = [
-            build_encoder(self.spec.class_encoder, shape, "class_encoder", encoder_weights),
-            build_encoder(self.spec.segmentation_encoder, shape, "segmentation_encoder", encoder_weights),
-        ]
-        for encoder in encoders:
-            stride = self.image_size[0] / encoder.outputs[0].shape[1]
-            if stride != self.spec.stride:
-                raise UmlError(
-                    f"{encoder.name}: finest feature at stride {stride:g}, expected {self.spec.stride} "
-                    f"for preset '{self.spec.preset}'"
-                )
+        encoders = self._encoders()
         assembly = _Assembly(self.spec, image_classes, pixel_classes)
-        image = keras.Input(shape, name="image")
-        answers, logits = assembly.outputs(image, encoders)
-        self.training_model = keras.Model(image, answers, name="training_model")
-        # Views of the same layers: kept out of attribute tracking, so that weights are saved once.
-        self._views = (
-            keras.Model(image, assembly.contract(answers), name="contract"),
-            keras.Model(image, logits, name="logits"),
+        image = keras.Input((*self.image_size, 3), name="image")
+        outputs, logits = assembly.outputs(image, encoders)
+        contract = assembly.contract(outputs)
+        heads = {"class": outputs["class_head"], "mask": outputs["mutual_head_1"]}
+        self.training_model = keras.Model(image, outputs, name="training_model")
+        self._views = _Views(
+            contract=keras.Model(image, contract, name="contract"),
+            logits=keras.Model(image, logits, name="logits"),
+            heads=keras.Model(image, heads, name="heads"),
+            graph=keras.Model(image, {**outputs, **contract}, name=self.name),
         )
         self.built = True
 
@@ -181,13 +210,56 @@ class UML(keras.Model):
                 f"for preset '{self.spec.preset}'"
             )
 
+    def _encoders(self) -> list[keras.Model]:
+        shape, built = (*self.image_size, 3), []
+        for name in ("class_encoder", "segmentation_encoder"):
+            encoder = build_encoder(getattr(self.spec, name), shape, name)
+            stride = self.image_size[0] / encoder.outputs[0].shape[1]
+            if stride != self.spec.stride:
+                raise UmlError(
+                    f"{name}: finest feature at stride {stride:g}, expected {self.spec.stride} "
+                    f"for preset '{self.spec.preset}'"
+                )
+            built.append(encoder)
+        return built
+
     def call(self, inputs: Any, training: bool | None = None) -> dict[str, Any]:
-        return self._views[0](inputs, training=training)
+        return self._views.contract(inputs, training=training)
+
+    def distributions(self, images: Any) -> dict[str, Any]:
+        """The Dirichlet distributions that the heads predict, in inference mode.
+
+        Args:
+            images: ``(B, H, W, 3)`` RGB in [0, 255].
+
+        Returns:
+            "class": a ``tensorflow_probability.distributions.Dirichlet`` of batch shape (B,) and event
+            shape (K,); its mean is ``class_probability``. "mask": the mutual head's, of batch shape
+            (B, H, W) and event shape (C,).
+
+        Raises:
+            UmlError: the network has softmax heads.
+        """
+        if not self.spec.ablation.evidential:
+            raise UmlError(
+                "distributions: found softmax heads (ablation 'evidential'), expected Dirichlet heads"
+            )
+        heads = self._views.heads(images, training=False)
+        return {name: distribution(concentration) for name, concentration in heads.items()}
+
+    def summary(self, *args: Any, **kwargs: Any) -> None:
+        """Prints every layer of the graph, the heads among them; arguments as ``keras.Model.summary``."""
+        self._views.graph.summary(*args, **kwargs)
 
     @property
     def logits_model(self) -> keras.Model:
-        """Shares all weights and answers ``LOGITS``, before any evidential arithmetic."""
-        return self._views[1]
+        """Shares all weights and returns ``LOGITS``, the inputs of the heads."""
+        return self._views.logits
+
+    @property
+    def normalisation(self) -> tuple[float, float]:
+        """(scale, offset) by which the graph brings the image to the class encoder's input range."""
+        return _scaling(self.spec.class_encoder)
 
     def with_image_size(self, image_size: Sequence[int]) -> UML:
         """The same network with the same weights for another input size."""
@@ -196,7 +268,7 @@ class UML(keras.Model):
         model = UML.from_config({**self.get_config(), "image_size": list(image_size)})
         model.set_weights(self.get_weights())
         if model.card is not None:
-            # Sharpness and edges of a smaller or larger image are other numbers.
+            # The sharpness and edge measures depend on the image size.
             model.card = replace(model.card, gradability=None)
         return model
 

@@ -1,6 +1,10 @@
-"""The output contract: the names that every model answers, and how they follow from the heads.
+"""The output contract: the names that every model returns, and how they follow from its heads.
 
-Shared by the network (``keras.ops``) and by the host that finishes an integer network's answer (NumPy).
+Shared by the network (``keras.ops``) and by the host that completes a strictly integer network (NumPy).
+
+A head's output depends on its kind, and is never evidence:
+    - Dirichlet head: the concentration alpha = softplus(logits) + 1.
+    - Softmax head (the ablation without evidential heads): the logits; the softmax follows here.
 """
 
 from __future__ import annotations
@@ -12,9 +16,10 @@ import numpy as np
 
 from uml_tf.runtime.evidence import (
     Opinion,
-    evidence_from_logits,
-    opinion_from_evidence,
+    concentration_from_logits,
+    opinion_from_concentration,
     opinion_from_probability,
+    uncertainty_from_concentration,
 )
 
 CONTRACT = (
@@ -25,10 +30,10 @@ CONTRACT = (
     "mask_belief",
     "mask_uncertainty",
 )
-"""The names that every model answers, Keras or exported (DESIGN.md, section 3)."""
+"""The names that every model returns, Keras or exported; ``contract`` gives their meaning."""
 
 LOGITS = ("class_logits", "mutual_logits", "segmentation_logits")
-"""What the heads read, maps at the finest level's own size; the contract follows from them alone."""
+"""The inputs of the heads, maps at the finest level's own size; the contract follows from them alone."""
 
 
 def softmax(logits: Any, xp: ModuleType = np) -> Any:
@@ -39,39 +44,51 @@ def softmax(logits: Any, xp: ModuleType = np) -> Any:
     return powers / xp.sum(powers, axis=-1, keepdims=True)
 
 
-def opinion(evidence: Any, evidential: bool, xp: ModuleType = np) -> Opinion:
-    """The opinion of a head: of its evidence, or of its logits in a network without evidential heads."""
+def head_output(logits: Any, evidential: bool, xp: ModuleType = np) -> Any:
+    """A head's output of its ``(..., K)`` logits: the concentration, or the logits of a softmax head."""
+    return concentration_from_logits(logits, xp) if evidential else logits
+
+
+def head_opinion(output: Any, evidential: bool, xp: ModuleType = np) -> Opinion:
+    """The opinion of a head's ``(..., K)`` output."""
     if evidential:
-        return opinion_from_evidence(evidence, xp)
-    return opinion_from_probability(softmax(evidence, xp), xp)
+        return opinion_from_concentration(output, xp)
+    return opinion_from_probability(softmax(output, xp), xp)
+
+
+def head_uncertainty(output: Any, evidential: bool, xp: ModuleType = np) -> Any:
+    """The uncertainty of a head's ``(..., K)`` output, ``(..., 1)`` in (0, 1]."""
+    if evidential:
+        return uncertainty_from_concentration(output, xp)
+    return opinion_from_probability(softmax(output, xp), xp).uncertainty
 
 
 def contract(
-    class_evidence: Any,
-    mutual_evidence: Any,
+    class_head: Any,
+    mutual_head: Any,
     segmentation_logits: Any,
     evidential: bool,
     xp: ModuleType = np,
 ) -> dict[str, Any]:
-    """The contract's answers.
+    """The outputs named in ``CONTRACT``.
 
     Args:
-        class_evidence: ``(B, K)``, in a network without evidential heads its logits.
-        mutual_evidence: ``(B, H, W, C)`` at input size, likewise.
+        class_head: ``(B, K)`` output of the class head.
+        mutual_head: ``(B, H, W, C)`` output of the finest mutual head, resized to the input size.
         segmentation_logits: ``(B, H, W, C)`` at input size.
         evidential: whether the heads are Dirichlet heads.
         xp: ``numpy`` or ``keras.ops``.
+
+    Returns:
+        ``class_probability`` (B, K), ``class_belief`` (B, K) and ``class_uncertainty`` (B, 1) of the class
+        head; ``mask_probability`` (B, H, W, C), the softmax of the segmentation logits; ``mask_belief``
+        (B, H, W, C) and ``mask_uncertainty`` (B, H, W, 1) of the mutual head. All in [0, 1].
     """
-    pixel = opinion(mutual_evidence, evidential, xp)
+    pixel = head_opinion(mutual_head, evidential, xp)
     values = (
-        *opinion(class_evidence, evidential, xp),
+        *head_opinion(class_head, evidential, xp),
         softmax(segmentation_logits, xp),
         pixel.belief,
         pixel.uncertainty,
     )
     return dict(zip(CONTRACT, values, strict=True))
-
-
-def head_output(logits: Any, evidential: bool, xp: ModuleType = np) -> Any:
-    """What ``contract`` takes of a head's logits: evidence, or the logits themselves."""
-    return evidence_from_logits(logits, xp) if evidential else logits

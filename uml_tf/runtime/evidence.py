@@ -1,4 +1,4 @@
-"""Evidential arithmetic: from logits to evidence, belief and uncertainty (UML, section 2.1).
+"""Evidential arithmetic: from logits to concentration, belief and uncertainty (UML, section 2.1).
 
 Every function takes the array module as ``xp`` (``numpy`` by default, ``keras.ops`` inside a
 network), so that training, export and the device runtime share one set of formulas and the device
@@ -41,28 +41,41 @@ def evidence_from_logits(logits: Any, xp: ModuleType = np) -> Any:
     return r + xp.log(1.0 + xp.exp(logits - 2.0 * r))
 
 
-def opinion_from_evidence(evidence: Any, xp: ModuleType = np) -> Opinion:
-    """The opinion of ``(..., K)`` evidence: concentration alpha = e + 1, strength S = sum(alpha)."""
-    classes = evidence.shape[-1]
-    strength = xp.sum(evidence, axis=-1, keepdims=True) + float(classes)
-    inverse_root = xp.rsqrt(strength) if hasattr(xp, "rsqrt") else 1.0 / xp.sqrt(strength)
-    # TFLite's converter quantizes neither a division nor a square to int8; this it does.
-    inverse_strength = inverse_root * inverse_root
+def concentration_from_logits(logits: Any, xp: ModuleType = np) -> Any:
+    """The Dirichlet's concentration alpha = e + 1 of ``(..., K)`` logits, at least 1."""
+    return evidence_from_logits(logits, xp) + 1.0
+
+
+def uncertainty_from_concentration(concentration: Any, xp: ModuleType = np) -> Any:
+    """The uncertainty mass K / S of ``(..., K)`` concentrations, ``(..., 1)`` in (0, 1]."""
+    return float(concentration.shape[-1]) * _inverse_strength(concentration, xp)
+
+
+def opinion_from_concentration(concentration: Any, xp: ModuleType = np) -> Opinion:
+    """The opinion of ``(..., K)`` concentrations alpha: evidence e = alpha - 1, strength S = sum(alpha)."""
+    inverse_strength = _inverse_strength(concentration, xp)
     return Opinion(
-        probability=(evidence + 1.0) * inverse_strength,
-        belief=evidence * inverse_strength,
-        uncertainty=float(classes) * inverse_strength,
+        probability=concentration * inverse_strength,
+        belief=(concentration - 1.0) * inverse_strength,
+        uncertainty=float(concentration.shape[-1]) * inverse_strength,
     )
 
 
+def _inverse_strength(concentration: Any, xp: ModuleType) -> Any:
+    strength = xp.sum(concentration, axis=-1, keepdims=True)
+    # TFLite's converter quantizes neither a division nor a square to int8, but it quantizes this product.
+    inverse_root = xp.rsqrt(strength) if hasattr(xp, "rsqrt") else 1.0 / xp.sqrt(strength)
+    return inverse_root * inverse_root
+
+
 def opinion_from_probability(probability: Any, xp: ModuleType = np) -> Opinion:
-    """The opinion-shaped answer of a softmax network, for the ablation without evidential heads.
+    """The same three values for a softmax network, the ablation without evidential heads.
 
     The uncertainty is the entropy of ``(..., K)`` probabilities divided by log K, and the belief is
-    what it leaves of the probability, so that the identity sum(belief) + uncertainty = 1 still holds.
+    the probability times (1 - uncertainty), so that sum(belief) + uncertainty = 1 still holds.
     """
     classes = probability.shape[-1]
     negative_entropy = xp.sum(probability * xp.log(probability + 1e-7), axis=-1, keepdims=True)
-    # A product, since TFLite's converter does not quantize a negation either.
+    # A product, because TFLite's converter does not quantize a negation either.
     uncertainty = xp.clip(negative_entropy * float(-1.0 / np.log(classes)), 1e-6, 1.0)
     return Opinion(probability, probability * (1.0 - uncertainty), uncertainty)

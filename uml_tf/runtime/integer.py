@@ -1,4 +1,4 @@
-"""Finishing the answer of a strictly integer network: its logits, the arithmetic on the host."""
+"""The last step of a strictly integer network: from its logits to the contract, computed on the host."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _at_input_size(maps: Array, size: tuple[int, int]) -> Array:
 
 
 def finish(logits: dict[str, Array], size: tuple[int, int], evidential: bool) -> dict[str, Array]:
-    """The contract's answers of real-valued ``LOGITS``; evidence is resized, as in the network.
+    """The contract's outputs from real-valued ``LOGITS``; the heads' outputs are resized, as in the network.
 
     Args:
         logits: ``class_logits`` (B, K), ``mutual_logits`` and ``segmentation_logits`` (B, h, w, C).

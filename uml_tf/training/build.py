@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -19,7 +18,7 @@ from uml_tf.evaluation.keras_predictor import KerasPredictor
 from uml_tf.losses import LossSpec
 from uml_tf.networks import UML, NetworkSpec, preset, without
 from uml_tf.networks.encoder_weights import load_encoder_weights
-from uml_tf.networks.spec import EncoderSpec
+from uml_tf.networks.encoders import resolve
 from uml_tf.runtime.errors import UmlError
 from uml_tf.tracking.store import local_store
 from uml_tf.training.averaging import WeightAverage
@@ -66,12 +65,15 @@ def open_same_dataset(config: TrainingConfig, display: Display, cluster: Cluster
 
 
 def network_spec(config: TrainingConfig) -> NetworkSpec:
-    """The config's preset, with its own encoders and its ablated parts off."""
+    """The config's preset, with its own encoders and its ablated parts off.
+
+    Names of encoder presets are resolved here, when a training starts, and nowhere else.
+    """
     spec = preset(config.preset)
     if config.class_encoder:
-        spec = replace(spec, class_encoder=EncoderSpec(config.class_encoder))
+        spec = replace(spec, class_encoder=resolve(config.class_encoder))
     if config.segmentation_encoder:
-        spec = replace(spec, segmentation_encoder=EncoderSpec(config.segmentation_encoder))
+        spec = replace(spec, segmentation_encoder=resolve(config.segmentation_encoder))
     return without(spec, *config.without)
 
 
@@ -121,11 +123,14 @@ def _precision(policy: str) -> Iterator[None]:
 
 def _network(config: TrainingConfig, spec: NetworkSpec, dataset: PreparedDataset) -> UML:
     info, size = dataset.info, (config.image_size, config.image_size)
-    published = config.encoder_weights if config.encoder_weights == "imagenet" else None
     with _precision(config.precision):
-        model = UML(spec, len(info.image_classes), len(info.pixel_classes), size, published)
-    if config.encoder_weights and not published:
-        load_encoder_weights(model, Path(config.encoder_weights))
+        model = UML(spec, len(info.image_classes), len(info.pixel_classes), size)
+    if config.encoder_weights:
+        names = {
+            "class_encoder": config.class_encoder or spec.class_encoder.name,
+            "segmentation_encoder": config.segmentation_encoder or spec.segmentation_encoder.name,
+        }
+        load_encoder_weights(model, config.encoder_weights, names)
     return model
 
 

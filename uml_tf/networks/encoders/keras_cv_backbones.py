@@ -1,15 +1,24 @@
-"""Every keras-cv backbone with a feature pyramid. The only place that imports keras-cv."""
+"""The keras-cv backbones with a feature pyramid, and keras-cv's presets. The only importer of keras-cv.
+
+``keras_cv:CLASS`` is a class of the table below, with random weights. ``keras_cv:PRESET`` is a preset of
+keras-cv's hub or a local folder written by its ``save_to_preset``; it resolves to one of the classes.
+"""
 
 from __future__ import annotations
 
-import math
-from itertools import pairwise
+import json
+from functools import partial
 from typing import Any
 
 import keras
 
+from uml_tf.networks.encoders.registry import ENCODERS, PRESET_SOURCES, Encoder, PresetSource
 from uml_tf.networks.normalization import MOMENTUM, with_fused_batch_norms
+from uml_tf.networks.spec import EncoderSpec
 from uml_tf.runtime.errors import UmlError
+
+SOURCE = "keras_cv"
+_LEVELS = 4
 
 _EFFICIENTNET = {
     "stackwise_kernel_sizes": [3, 3, 5, 3, 5, 5, 3],
@@ -20,8 +29,8 @@ _EFFICIENTNET = {
     "stackwise_strides": [1, 2, 2, 2, 1, 2, 1],
 }
 
-# keras-cv fetches the arguments of its named presets from the network; these smallest published
-# configurations let each class be built by its name alone.
+# keras-cv fetches the arguments of its named presets over the network. These smallest published
+# configurations make it possible to build each class by its name alone.
 _SMALLEST: dict[str, dict[str, Any]] = {
     "EfficientNetLiteBackbone": {
         "width_coefficient": 1.0,
@@ -79,59 +88,72 @@ _SMALLEST: dict[str, dict[str, Any]] = {
 }
 
 
-def _backbone(
-    name: str, arguments: dict[str, Any], input_shape: tuple[int, int, int], weights: str | None
-) -> keras.Model:
+# Arguments that the network decides: it rescales the image itself, by the encoder's input range.
+_DECIDED_HERE = ("name", "trainable", "input_shape", "input_tensor", "include_rescaling")
+
+
+def _pyramid(backbone: keras.Model, model_name: str, encoder: str) -> keras.Model:
+    """The part of a backbone that computes its first levels, finest first."""
+    layers = backbone.pyramid_level_inputs
+    levels = sorted(layers, key=lambda level: int(level[1:]))[:_LEVELS]
+    if len(levels) < _LEVELS:
+        raise UmlError(f"encoder '{encoder}': found {len(levels)} pyramid levels, expected {_LEVELS}")
+    outputs = [backbone.get_layer(layers[level]).output for level in levels]
+    return keras.Model(backbone.input, outputs, name=model_name)
+
+
+def _build(class_name: str, input_shape: tuple[int, int, int], name: str, **arguments: Any) -> keras.Model:
+    """The first four pyramid features of a keras-cv backbone, finest first."""
     import keras_cv
 
-    kind = getattr(keras_cv.models, name, None)
-    arguments = {"include_rescaling": False, **_SMALLEST.get(name, {}), **arguments}
-    if kind is not None and weights:
-        raise UmlError(
-            f"--encoder-weights {weights}: encoder 'keras_cv:{name}' is a class without published weights, "
-            "expected a keras-cv preset such as keras_cv:efficientnetv2_b0_imagenet"
-        )
-    if kind is not None:
-        return kind(input_shape=input_shape, **arguments)
-    # Not a class: a preset of keras-cv's hub, whose configuration comes over the network.
+    decided = [argument for argument in _DECIDED_HERE if argument in arguments]
+    if decided:
+        raise UmlError(f"encoder '{SOURCE}:{class_name}': found the arguments {', '.join(decided)}")
+    kind = getattr(keras_cv.models, class_name)
+    backbone = kind(input_shape=input_shape, include_rescaling=False, **arguments)
+    pyramid = _pyramid(backbone, name, f"{SOURCE}:{class_name}")
+    return with_fused_batch_norms(pyramid, MOMENTUM)
+
+
+def _from_preset(preset: str, load_weights: bool) -> keras.Model:
+    """keras-cv's backbone of a preset, from its hub or from a local folder."""
+    import keras_cv
+
     try:
-        return keras_cv.models.Backbone.from_preset(name, load_weights=weights == "imagenet")
-    except Exception as error:
-        reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+        return keras_cv.models.Backbone.from_preset(preset, load_weights=load_weights)
+    except Exception as error:  # the hub's client, Keras and keras-cv raise many kinds
+        lines = str(error).strip().splitlines() or [type(error).__name__]
         raise UmlError(
-            f"encoder 'keras_cv:{name}': found neither a keras-cv class nor a preset that could be "
-            f"fetched ({reason[:120]}); expected one of {', '.join(sorted(_SMALLEST))}, or network access"
+            f"encoder '{SOURCE}:{preset}': found no class of that name, and the preset cannot be read "
+            f"({lines[-1][:120]}); expected one of {', '.join(sorted(_SMALLEST))}, a local preset folder, or "
+            "a preset of keras-cv and network access"
         ) from error
 
 
-def keras_cv_encoder(
-    name: str,
-    arguments: dict[str, Any],
-    input_shape: tuple[int, int, int],
-    levels: int,
-    weights: str | None,
-    model_name: str,
-) -> keras.Model:
-    """The first ``levels`` pyramid features of a keras-cv backbone, finest first.
+def _resolve(preset: str) -> EncoderSpec:
+    """The class and the constructor arguments of a preset.
 
-    Args:
-        name: a class of ``keras_cv.models`` or a keras-cv preset.
-        arguments: constructor arguments that differ from the smallest published configuration.
-        input_shape: (H, W, 3).
-        levels: number of features.
-        weights: "imagenet" to load a preset's weights (needs the network), or None.
-        model_name: the answer's name.
-
-    Raises:
-        UmlError: the name is unknown, or nothing could be fetched.
+    Every class of the table divides the image by 255 where it rescales by itself, and expects an image
+    divided by 255 where it does not.
     """
-    backbone = _backbone(name, arguments, input_shape, weights)
-    pyramid = backbone.pyramid_level_inputs
-    keys = sorted(pyramid, key=lambda key: int(key[1:]))[:levels]
-    if len(keys) < levels:
-        raise UmlError(f"encoder 'keras_cv:{name}': found {len(keys)} pyramid levels, expected {levels}")
-    outputs = [backbone.get_layer(pyramid[key]).output for key in keys]
-    sides = [input_shape[0] / output.shape[1] for output in outputs]
-    if any(not math.isclose(b / a, 2) for a, b in pairwise(sides)):
-        raise UmlError(f"encoder 'keras_cv:{name}': found strides {sides}, expected each twice the last")
-    return with_fused_batch_norms(keras.Model(backbone.input, outputs, name=model_name), MOMENTUM)
+    backbone = _from_preset(preset, load_weights=False)
+    kind = type(backbone).__name__
+    if kind not in _SMALLEST:
+        known = ", ".join(sorted(_SMALLEST))
+        raise UmlError(f"encoder '{SOURCE}:{preset}': found a preset of {kind}, expected one of {known}")
+    arguments = {k: v for k, v in backbone.get_config().items() if k not in _DECIDED_HERE}
+    plain = json.loads(json.dumps(arguments))  # as a saved network holds them
+    return EncoderSpec(f"{SOURCE}:{kind}", plain, input_range=(0.0, 1.0))
+
+
+def _load_weights(preset: str, model: keras.Model) -> None:
+    """The preset's weights into an encoder that was built from it."""
+    backbone = _from_preset(preset, load_weights=True)
+    model.set_weights(_pyramid(backbone, model.name, f"{SOURCE}:{preset}").get_weights())
+
+
+for _name, _arguments in _SMALLEST.items():
+    ENCODERS.add(
+        f"{SOURCE}:{_name}", Encoder(partial(_build, _name), input_range=(-1.0, 1.0), defaults=_arguments)
+    )
+PRESET_SOURCES.add(SOURCE, PresetSource(_resolve, _load_weights))

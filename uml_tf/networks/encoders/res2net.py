@@ -6,12 +6,13 @@ from typing import Any
 
 import keras
 
-from uml_tf.networks.normalization import FrozenBatchNorm
+from uml_tf.networks.encoders.registry import ENCODERS, Encoder
+from uml_tf.networks.normalization import frozen_batch_norm
 
 SPLITS = 4
 STAGES = ((64, 3, 1), (128, 4, 2), (256, 6, 2))
 """Planes, blocks and stride of the stages that the network reads. Stage 5 exists in the published
-checkpoints and is read by nothing, so it is not built."""
+checkpoints, but the network does not read it, so it is not built."""
 
 
 def _conv(x: Any, filters: int, kernel: int, stride: int, name: str) -> Any:
@@ -24,22 +25,22 @@ def _conv(x: Any, filters: int, kernel: int, stride: int, name: str) -> Any:
 
 
 def _norm(x: Any, name: str, relu: bool = True) -> Any:
-    x = FrozenBatchNorm(name=name)(x)
+    x = frozen_batch_norm(name)(x)
     return keras.layers.ReLU(name=f"{name}_relu")(x) if relu else x
 
 
 def _hierarchy(parts: list[Any], first: bool, width: int, stride: int, name: str) -> Any:
     """The splits of a block: independent in a stage's first block, chained in the others."""
-    answers: list[Any] = []
+    outputs: list[Any] = []
     for i, part in enumerate(parts[:-1]):
-        if answers and not first:
-            part = keras.layers.Add(name=f"{name}_add_{i}")([answers[-1], part])
-        answers.append(_norm(_conv(part, width, 3, stride, f"{name}_convs_{i}"), f"{name}_bns_{i}"))
+        if outputs and not first:
+            part = keras.layers.Add(name=f"{name}_add_{i}")([outputs[-1], part])
+        outputs.append(_norm(_conv(part, width, 3, stride, f"{name}_convs_{i}"), f"{name}_bns_{i}"))
     last = parts[-1]
     if first:
         last = keras.layers.ZeroPadding2D(1, name=f"{name}_pool_pad")(last)
         last = keras.layers.AveragePooling2D(3, stride, name=f"{name}_pool")(last)
-    return keras.layers.Concatenate(name=f"{name}_concat")([*answers, last])
+    return keras.layers.Concatenate(name=f"{name}_concat")([*outputs, last])
 
 
 def _block(x: Any, planes: int, stride: int, first: bool, name: str) -> Any:
@@ -79,3 +80,6 @@ def res2net50(input_shape: tuple[int, int, int], name: str) -> keras.Model:
             x = _block(x, planes, stride if i == 0 else 1, i == 0, f"layer{stage}_{i}")
         features.append(x)
     return keras.Model(image, features, name=name)
+
+
+ENCODERS.add("res2net50_v1b_26w_4s", Encoder(res2net50, input_range=(0.0, 1.0)))

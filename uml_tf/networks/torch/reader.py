@@ -188,7 +188,7 @@ def _read_torch(path: Path) -> State:
         raise UmlError(f"{path}: not a whole PyTorch checkpoint ({reason})") from error
 
 
-def read_checkpoint(path: Path) -> State:
+def read_state(path: Path) -> State:
     """The arrays of a ``.pth`` / ``.pt`` / ``.tar`` state_dict or of an ``.npz``, by name, in torch layout.
 
     A state_dict may lie under "state_dict", "model" or "model_state_dict", and its names may begin with
