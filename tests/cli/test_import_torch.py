@@ -1,4 +1,4 @@
-"""Bringing a PyTorch checkpoint along, through the real command."""
+"""Importing a PyTorch checkpoint through the real command."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from uml_tf.networks.torch.names import _variables, layer_of, load_encoder_state
 from uml_tf.runtime.errors import UmlError
 
 K, C = 3, 2
+ENCODERS = dict.fromkeys(("class_encoder", "segmentation_encoder"), "")
 
 
 def _torch_layout(value, depthwise):
@@ -102,7 +103,7 @@ def test_import_and_predict(paper_checkpoint, uml_tf_command, tmp_path):
     for name, value in model(images).items():
         np.testing.assert_array_equal(value, imported(images)[name], err_msg=name)
     cv2.imwrite(str(tmp_path / "x.png"), images[0].astype(np.uint8))
-    done = uml_tf_command("predict", "model.keras", "x.png", "--out", "answers", cwd=tmp_path)
+    done = uml_tf_command("predict", "model.keras", "x.png", "--out", "predictions", cwd=tmp_path)
     assert "refer: the model carries no referral threshold" in done.stdout
 
 
@@ -142,9 +143,9 @@ def test_public_encoder_checkpoints_by_their_own_names(paper_checkpoint, tmp_pat
                 torchvision[f"features.{position + (part == 'bn')}.{leaf}"] = array
     np.savez(tmp_path / "vgg.npz", **torchvision)
     model = UML(preset("paper"), 2, 3, (32, 32))
-    assert load_encoder_weights(model, tmp_path / "res2net.npz") == ["class_encoder"]
-    assert load_encoder_weights(model, tmp_path / "vgg.npz") == ["segmentation_encoder"]
-    for name in ("class_encoder", "segmentation_encoder"):
+    assert load_encoder_weights(model, str(tmp_path / "res2net.npz"), ENCODERS) == ["class_encoder"]
+    assert load_encoder_weights(model, str(tmp_path / "vgg.npz"), ENCODERS) == ["segmentation_encoder"]
+    for name in ENCODERS:
         pair = (m.training_model.get_layer(name).get_weights() for m in (model, source))
         for a, b in zip(*pair, strict=True):
             np.testing.assert_array_equal(a, b)
@@ -154,22 +155,22 @@ def test_public_encoder_checkpoints_by_their_own_names(paper_checkpoint, tmp_pat
 def test_encoder_weights_of_a_trained_model_and_what_does_not_fit(tmp_path):
     source, model = (UML(preset("edge"), k, 3, (64, 64)) for k in (2, 4))
     source.save(tmp_path / "source.keras")
-    load_encoder_weights(model, tmp_path / "source.keras")
+    assert load_encoder_weights(model, str(tmp_path / "source.keras"), ENCODERS) == list(ENCODERS)
     pair = (m.training_model.get_layer("class_encoder").get_weights() for m in (model, source))
     for a, b in zip(*pair, strict=True):
         np.testing.assert_array_equal(a, b)
     (tmp_path / "bad.keras").write_text("no model")
     np.savez(tmp_path / "other.npz", x=np.zeros(3))
     for name, line in (
-        ("bad.keras", "does not fit"),
+        ("bad.keras", "cannot be read as a Keras model"),
         ("other.npz", "fits no encoder"),
         ("none.pth", "no such file"),
     ):
         with pytest.raises(UmlError, match=line):
-            load_encoder_weights(model, tmp_path / name)
+            load_encoder_weights(model, str(tmp_path / name), ENCODERS)
 
 
 def test_imagenet_weights_offline_is_one_line(uml_tf_command, phantoms, tmp_path):
     options = ["--data", phantoms.root, "--encoder-weights", "imagenet", "--epochs", "1"]
     done = uml_tf_command("train", *options, cwd=tmp_path, expect=1)
-    assert "is a class without published weights" in done.stderr
+    assert "encoder 'keras_cv:EfficientNetLiteBackbone' has no published weights" in done.stderr

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
-from itertools import pairwise
+from dataclasses import replace
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_probability as tfp
+from scipy.stats import dirichlet as scipy_dirichlet
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from uml_tf.networks import PRESETS, UML, preset, without
-from uml_tf.networks.encoders import build_encoder
+from uml_tf.networks import PRESETS, UML, DirichletHead, preset, without
+from uml_tf.networks.heads import SoftmaxHead
 from uml_tf.networks.spec import EncoderSpec
 from uml_tf.runtime.contract import CONTRACT
 from uml_tf.runtime.errors import UmlError
@@ -22,8 +24,8 @@ def _images(size, batch=2):
     return np.random.default_rng(0).uniform(0, 255, (batch, size, size, 3)).astype(np.float32)
 
 
-def _check_contract(answers, size, batch=2):
-    assert set(answers) == set(CONTRACT)
+def _check_contract(outputs, size, batch=2):
+    assert set(outputs) == set(CONTRACT)
     shapes = {
         "class_probability": (batch, K),
         "class_belief": (batch, K),
@@ -32,7 +34,7 @@ def _check_contract(answers, size, batch=2):
         "mask_belief": (batch, size, size, C),
         "mask_uncertainty": (batch, size, size, 1),
     }
-    arrays = {name: np.asarray(value) for name, value in answers.items()}
+    arrays = {name: np.asarray(value) for name, value in outputs.items()}
     for name, shape in shapes.items():
         assert arrays[name].shape == shape, name
         assert arrays[name].dtype == np.float32, name
@@ -42,6 +44,112 @@ def _check_contract(answers, size, batch=2):
         np.testing.assert_allclose(total, 1, atol=1e-5)
         assert (arrays[f"{part}_uncertainty"] > 0).all()
         assert (arrays[f"{part}_uncertainty"] <= 1 + 1e-6).all()
+
+
+@pytest.fixture(scope="module")
+def edge():
+    """An edge network whose logits, and with them its concentrations, are far from uniform."""
+    keras.utils.set_random_seed(0)
+    model = UML(preset("edge"), K, C, (64, 64))
+    for name in ("instructor_logits", "mutual_logits_1"):
+        kernel = model.training_model.get_layer(name).trainable_variables[-1]
+        kernel.assign(kernel * 30.0)
+    return model
+
+
+@pytest.mark.parametrize(("name", "levels"), [("edge", 1), ("released", 4), ("paper", 1)])
+def test_the_heads_are_layers_of_the_graph(name, levels):
+    model = UML(preset(name), K, C, (32, 32))
+    heads = {layer.name for layer in model.training_model.layers if isinstance(layer, DirichletHead)}
+    assert heads == {"class_head", *(f"mutual_head_{level}" for level in range(1, levels + 1))}
+    lines = []
+    model.summary(line_length=110, print_fn=lines.append)
+    text = "\n".join(lines)
+    assert text.count("(DirichletHead)") == levels + 1
+    assert "class_encoder" in text
+    assert "contract (Contract)" in text
+    outputs = model.training_model(_images(32))
+    for name in heads:
+        concentration = np.asarray(outputs[name])
+        assert concentration.dtype == np.float32
+        assert concentration.min() >= 1
+
+
+def test_what_the_graph_holds_is_in_the_summary_and_little_else():
+    lines = []
+    UML(preset("edge"), K, C, (64, 64)).summary(line_length=110, print_fn=lines.append)
+    assert "\n".join(lines).count("├─") < 50
+
+
+def test_everything_follows_from_the_concentration(edge):
+    images = _images(64)
+    outputs = {name: np.asarray(value) for name, value in edge.training_model(images).items()}
+    found = {name: np.asarray(value) for name, value in edge(images).items()}
+    for part, alpha in (("class", outputs["class_head"]), ("mask", outputs["mutual_head_1"])):
+        strength = alpha.sum(-1, keepdims=True)
+        np.testing.assert_allclose(found[f"{part}_belief"], (alpha - 1) / strength, atol=1e-6)
+        np.testing.assert_allclose(found[f"{part}_uncertainty"], alpha.shape[-1] / strength, rtol=1e-5)
+    np.testing.assert_allclose(
+        found["class_probability"],
+        outputs["class_head"] / outputs["class_head"].sum(-1, keepdims=True),
+        rtol=1e-5,
+    )
+
+
+def test_the_navigator_reads_the_uncertainty_of_the_mutual_head(edge):
+    graph = edge.training_model
+    view = keras.Model(
+        graph.input, [graph.get_layer(n).output for n in ("mutual_head_1", "mutual_uncertainty_1")]
+    )
+    alpha, uncertainty = (np.asarray(value) for value in view(_images(64)))
+    np.testing.assert_allclose(uncertainty, C / alpha.sum(-1, keepdims=True), rtol=1e-5)
+    for level in (1, 2, 3):
+        sources = graph.get_layer(f"navigator_gate_{level}").input
+        assert any(source is graph.get_layer("mutual_uncertainty_1").output for source in sources)
+
+
+def test_distributions_are_tensorflow_probabilitys(edge):
+    images = _images(64, batch=3)
+    found, contract = edge.distributions(images), edge(images)
+    assert set(found) == {"class", "mask"}
+    assert all(isinstance(one, tfp.distributions.Dirichlet) for one in found.values())
+    assert found["class"].batch_shape == (3,)
+    assert found["class"].event_shape == (K,)
+    assert found["mask"].batch_shape == (3, 64, 64)
+    assert found["mask"].event_shape == (C,)
+    np.testing.assert_allclose(found["class"].mean(), contract["class_probability"], atol=1e-6)
+    mean = contract["mask_belief"] + contract["mask_uncertainty"] / C
+    np.testing.assert_allclose(found["mask"].mean(), mean, atol=1e-6)
+    entropy = found["class"].entropy()
+    exact = scipy_dirichlet([float(a) for a in found["class"].concentration[0]]).entropy()
+    assert float(entropy[0]) == pytest.approx(exact, abs=1e-4)
+    samples = found["mask"].sample(2, seed=1)
+    assert samples.shape == (2, 3, 64, 64, C)
+    np.testing.assert_allclose(tf.reduce_sum(samples, -1), 1, atol=1e-5)
+
+
+def test_a_network_with_softmax_heads_has_no_distributions():
+    model = UML(without(preset("edge"), "evidential"), K, C, (64, 64))
+    heads = [layer for layer in model.training_model.layers if isinstance(layer, SoftmaxHead)]
+    assert {layer.name for layer in heads} == {"class_head", "mutual_head_1"}
+    with pytest.raises(UmlError, match="distributions: found softmax heads"):
+        model.distributions(_images(64))
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_heads_compute_in_float32_whatever_the_precision(precision):
+    keras.config.set_dtype_policy(precision)
+    try:
+        models = [UML(preset(name), K, C, (32, 32)) for name in ("edge", "paper")]
+    finally:
+        keras.config.set_dtype_policy("float32")
+    for model in models:
+        assert model.training_model.get_layer("instructor_logits").compute_dtype == precision.removeprefix(
+            "mixed_"
+        )
+        for name, value in model.training_model(_images(32)).items():
+            assert value.dtype == tf.float32, name
+            assert np.isfinite(value).all(), name
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -54,8 +162,6 @@ def test_contract(name):
 @pytest.mark.parametrize("part", PARTS)
 def test_every_ablation_returns_the_contract(name, part):
     # A VGG16 at both places keeps the published presets quick to build; the blocks are what is tested.
-    from dataclasses import replace
-
     spec = preset(name)
     if name != "edge":
         spec = replace(
@@ -65,7 +171,7 @@ def test_every_ablation_returns_the_contract(name, part):
     _check_contract(model(_images(32)), 32)
 
 
-def test_saved_model_answers_bitwise_equal(tmp_path):
+def test_saved_model_returns_the_same_bits(tmp_path):
     model = UML(preset("edge"), K, C, (64, 64))
     model.save(tmp_path / "x.keras")
     loaded = keras.models.load_model(tmp_path / "x.keras")
@@ -105,16 +211,6 @@ def test_encoders_share_no_weights():
     assert not {id(v) for v in a} & {id(v) for v in b}
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["EfficientNetLiteBackbone", "MobileNetV3Backbone", "ResNetV2Backbone", "DenseNetBackbone"],
-)
-def test_keras_cv_backbones_by_class_name(name):
-    encoder = build_encoder(EncoderSpec(f"keras_cv:{name}"), (64, 64, 3), "encoder")
-    sides = [output.shape[1] for output in encoder.outputs]
-    assert [a / b for a, b in pairwise(sides)] == [2, 2, 2]
-
-
 def test_fused_batch_norm_is_keras_own():
     from uml_tf.networks.normalization import BatchNormalization
 
@@ -122,16 +218,16 @@ def test_fused_batch_norm_is_keras_own():
     layers = [
         kind(momentum=0.9, epsilon=1e-5) for kind in (BatchNormalization, keras.layers.BatchNormalization)
     ]
-    answers, gradients = [], []
+    outputs, gradients = [], []
     for layer in layers:
         layer.build(x.shape)
         layer.gamma.assign([1, 2, 3, 0.5, -1])
         with tf.GradientTape() as tape:
             tape.watch(x)
-            answers.append(layer(x, training=True))
-            total = tf.reduce_sum(answers[-1] ** 3)
+            outputs.append(layer(x, training=True))
+            total = tf.reduce_sum(outputs[-1] ** 3)
         gradients.append(tape.gradient(total, x))
-    np.testing.assert_allclose(*answers, atol=1e-5)
+    np.testing.assert_allclose(*outputs, atol=1e-5)
     np.testing.assert_allclose(*gradients, atol=2e-3)
     np.testing.assert_allclose(layers[0].moving_mean, layers[1].moving_mean, rtol=1e-5)
     # The fused one is PyTorch's: unbiased variance in the moving statistics.
@@ -167,8 +263,6 @@ def test_what_does_not_fit_is_refused(change, found):
 
 
 def test_encoder_of_another_stride_is_refused():
-    from dataclasses import replace
-
     spec = replace(preset("edge"), class_encoder=EncoderSpec("vgg16_bn"))
     with pytest.raises(UmlError, match="class_encoder: finest feature at stride 1, expected 2"):
         UML(spec, 2, 3, (64, 64))
@@ -177,7 +271,5 @@ def test_encoder_of_another_stride_is_refused():
 def test_unknown_names_are_refused():
     with pytest.raises(UmlError, match="found 'x', expected one of edge"):
         preset("x")
-    with pytest.raises(UmlError, match="found 'nothing'"):
-        build_encoder(EncoderSpec("nothing"), (64, 64, 3), "encoder")
-    with pytest.raises(UmlError, match="keras_cv:no_such_preset"):
-        build_encoder(EncoderSpec("keras_cv:no_such_preset"), (64, 64, 3), "encoder")
+    with pytest.raises(UmlError, match="encoder: found 'nothing', expected one of"):
+        UML(replace(preset("edge"), class_encoder=EncoderSpec("nothing")), 2, 3, (64, 64))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import keras
 
 from uml_tf.networks.encoders import ENCODERS, load_published_weights
-from uml_tf.networks.files import reason_of
+from uml_tf.networks.files import NETWORK, read_network, reason_of, stated_class
 from uml_tf.networks.torch.names import StateReport, load_encoder_state
 from uml_tf.networks.torch.reader import State, read_state
 from uml_tf.networks.uml import UML
@@ -63,22 +63,26 @@ def _load_state(model: UML, encoder: str, state: State) -> StateReport:
 
 
 def _load_keras(model: UML, encoders: list[keras.Model], path: Path) -> list[str]:
+    source = read_network(path).training_model if _is_network(path) else None
     loaded, reasons = [], []
-    try:
-        source: Any = keras.models.load_model(path, compile=False) if path.suffix == ".keras" else None
-    except Exception as error:  # Keras raises many kinds for a damaged or foreign file
-        raise UmlError(f"{path}: cannot be read as a Keras model ({reason_of(error)})") from error
     for encoder in encoders:
+        before = encoder.get_weights()
         try:
             if source is None:
-                encoder.load_weights(path)
+                with warnings.catch_warnings(action="ignore"):  # Keras lists every layer that does not fit
+                    # The weights alone: a model that the file describes is not built.
+                    encoder.load_weights(path)
             else:
-                own = isinstance(source, UML)
-                weights = source.training_model.get_layer(encoder.name) if own else source
-                encoder.set_weights(weights.get_weights())
+                encoder.set_weights(source.get_layer(encoder.name).get_weights())
             loaded.append(encoder.name)
-        except Exception as error:  # likewise
-            reasons.append(f"{encoder.name}: {reason_of(error)}")
+        except Exception as error:  # Keras raises many kinds for a damaged or foreign file
+            encoder.set_weights(before)
+            reasons.append(reason_of(error))
     if not loaded:
         raise UmlError(f"{path}: does not fit an encoder of preset '{model.spec.preset}' ({reasons[0]})")
     return loaded
+
+
+def _is_network(path: Path) -> bool:
+    """Whether a ``.keras`` file holds a uml-tf network; else it may hold an encoder."""
+    return path.suffix == ".keras" and stated_class(path) == NETWORK

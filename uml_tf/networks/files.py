@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import zipfile
 from pathlib import Path
 
 import keras
@@ -10,8 +12,12 @@ from uml_tf.networks.uml import UML
 from uml_tf.runtime.errors import UmlError
 
 
+NETWORK = "uml_tf>UML"
+"""The class that a ``.keras`` file of a uml-tf network names."""
+
+
 def reason_of(error: BaseException) -> str:
-    """Why Keras refused a file, in one line: our own error behind it where there is one."""
+    """Why Keras refused a file, in one line: our own error where one caused it."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, UmlError):
         cause = cause.__cause__ or cause.__context__
@@ -19,16 +25,30 @@ def reason_of(error: BaseException) -> str:
     return (lines[0] if lines else type(error).__name__)[:240]
 
 
+def stated_class(path: Path) -> str:
+    """The registered name of the class that a ``.keras`` file describes, without building it.
+
+    Raises:
+        UmlError: the file is damaged, or not a ``.keras`` file.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            config = json.loads(archive.read("config.json"))
+        return str(config["registered_name"] or config["class_name"])
+    except Exception as error:  # a damaged archive can raise many kinds
+        raise UmlError(f"{path}: cannot be read as a Keras model ({reason_of(error)})") from error
+
+
 def read_network(path: Path) -> UML:
-    """The network of a ``.keras`` file. Nothing that the file names is fetched.
+    """The network of a ``.keras`` file. Nothing that the file names is fetched, and no other class is built.
 
     Raises:
         UmlError: it cannot be read, or is not a uml-tf network.
     """
+    found = stated_class(path)
+    if found != NETWORK:
+        raise UmlError(f"{path}: found a Keras model of class {found}, expected a uml-tf network")
     try:
-        model = keras.models.load_model(path, compile=False)
-    except Exception as error:  # Keras raises many kinds for a damaged or foreign file
+        return keras.models.load_model(path, compile=False)
+    except Exception as error:  # Keras raises many kinds for a damaged file
         raise UmlError(f"{path}: cannot be read as a Keras model ({reason_of(error)})") from error
-    if not isinstance(model, UML):
-        raise UmlError(f"{path}: found a {type(model).__name__}, expected a uml-tf network")
-    return model

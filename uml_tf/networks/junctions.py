@@ -36,12 +36,13 @@ class UncertaintyGate(keras.layers.Layer):
     """
 
     def __init__(self, factor: int, reduce_average: bool, tile: bool, **kwargs: Any) -> None:
-        # Without autocasting the uncertainty stays float32 until the exponential is taken.
+        # Not cast to the network's precision: the uncertainty stays float32 until its exponential is taken.
         super().__init__(autocast=False, **kwargs)
         self.factor = factor
         self.reduce_average = reduce_average
         self.tile = tile
-        self.reduce = reduce_by(factor, reduce_average, "reduce") if factor > 1 else None
+        self.reduce_mutual = reduce_by(factor, reduce_average, "reduce_mutual")
+        self.reduce_uncertainty = reduce_by(factor, reduce_average, "reduce_uncertainty", "float32")
 
     def build(self, input_shape: list[tuple[Any, ...]]) -> None:
         skip, _, mutual = input_shape
@@ -62,8 +63,8 @@ class UncertaintyGate(keras.layers.Layer):
 
     def call(self, inputs: list[Any], training: bool | None = None) -> Any:
         skip, uncertainty, mutual = inputs
-        if self.reduce is not None:
-            uncertainty, mutual = self.reduce(uncertainty), self.reduce(mutual)
+        if self.factor > 1:
+            uncertainty, mutual = self.reduce_uncertainty(uncertainty), self.reduce_mutual(mutual)
         if self.tile:
             mutual = ops.tile(mutual, (1, 1, 1, skip.shape[-1] // mutual.shape[-1]))
         certain = skip * _certainty(uncertainty, skip.dtype)
@@ -99,7 +100,7 @@ class CertainFeature(keras.layers.Layer):
     def __init__(self, factor: int, **kwargs: Any) -> None:
         super().__init__(autocast=False, **kwargs)
         self.factor = factor
-        self.reduce = reduce_by(factor, False, "reduce")
+        self.reduce = reduce_by(factor, False, "reduce", "float32")
 
     def call(self, inputs: list[Any]) -> Any:
         feature, uncertainty = inputs
@@ -127,11 +128,11 @@ class ReliableMaskJunction(keras.layers.Layer):
     """
 
     def __init__(self, factor: int, dropout: float, **kwargs: Any) -> None:
-        # Without autocasting large evidence stays float32, which float16 could not hold.
+        # Not cast to the network's precision: float16 cannot hold large evidence.
         super().__init__(autocast=False, **kwargs)
         self.factor = factor
         self.rate = dropout
-        self.reduce = reduce_by(factor, False, "reduce") if factor > 1 else None
+        self.reduce = reduce_by(factor, False, "reduce", "float32")
 
     def build(self, input_shape: list[tuple[Any, ...]]) -> None:
         feature, logits, *_ = input_shape
@@ -146,7 +147,7 @@ class ReliableMaskJunction(keras.layers.Layer):
 
     def call(self, inputs: list[Any], training: bool | None = None) -> tuple[Any, Any]:
         feature, logits, scores, uncertainty = inputs
-        if self.reduce is not None:
+        if self.factor > 1:
             scores, uncertainty = self.reduce(scores), self.reduce(uncertainty)
         mask = (ops.cast(logits, "float32") + scores) * _certainty(uncertainty, "float32")
         reliable = ops.relu(self.norm(self.conv(mask), training=training))

@@ -91,8 +91,10 @@ def with_fused_batch_norms(model: keras.Model, momentum: float) -> keras.Model:
     def replace(layer: keras.layers.Layer) -> keras.layers.Layer:
         if type(layer) is keras.layers.BatchNormalization:
             return BatchNormalization.from_config({**layer.get_config(), "momentum": momentum})
+        if isinstance(layer, keras.layers.Lambda):
+            return layer  # it has no weights, and Keras refuses to build one from its config
         return type(layer).from_config(layer.get_config())
 
-    clone = keras.models.clone_model(model, clone_function=replace)
+    clone = keras.models.clone_model(model, clone_function=replace, recursive=True)
     clone.set_weights(model.get_weights())
     return clone

@@ -72,15 +72,16 @@ class BilinearResize(keras.layers.Layer):
         return {**super().get_config(), "scale": self.scale, "align_corners": self.align_corners}
 
 
-def reduce_by(factor: int, average: bool, name: str) -> keras.layers.Layer:
+def reduce_by(factor: int, average: bool, name: str, dtype: str | None = None) -> keras.layers.Layer:
     """A layer that makes a map ``factor`` times smaller.
 
     Args:
         factor: integer factor, at least 1.
-        average: mean over factor x factor blocks (edge: no pixel is passed over); else bilinear with
-            aligned corners, as the published networks do.
+        average: mean over factor x factor blocks (edge: every pixel counts); else bilinear with aligned
+            corners, as the published networks do.
         name: the layer's name.
+        dtype: the layer's precision, None for the network's.
     """
     if average:
-        return keras.layers.AveragePooling2D(factor, name=name)
-    return BilinearResize(1 / factor, align_corners=True, name=name)
+        return keras.layers.AveragePooling2D(factor, name=name, dtype=dtype)
+    return BilinearResize(1 / factor, align_corners=True, name=name, dtype=dtype)

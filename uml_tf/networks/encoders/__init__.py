@@ -70,7 +70,7 @@ def build_encoder(spec: EncoderSpec, input_shape: tuple[int, int, int], name: st
     spec = complete(spec)
     try:
         model = ENCODERS[spec.name].build(input_shape, name, **spec.arguments)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, LookupError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UmlError(f"encoder '{spec.name}': cannot be built ({reason[:160]})") from error
     _check_features(model, spec.name, input_shape)
