@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from uml_tf.data.converter import Case, Converter, ConvertOptions, RawDataset, RawOptions
 from uml_tf.data.dataset import DatasetInfo, PreparedDataset, Row, write_dataset
 from uml_tf.data.masks import check_mask, read_mask
@@ -37,11 +39,13 @@ class _Loaded:
 
 @dataclass(frozen=True)
 class _Written:
-    """A case whose files are in the prepared folder; what remains is its split."""
+    """What remains to be known of a case whose files are in the prepared folder: its split is still open."""
 
     image: str
     mask: str
-    case: Case
+    label: str
+    subject: str
+    group: str
     hash: Array
 
 
@@ -85,7 +89,7 @@ def _load_mask(
         check_mask(mask, image.shape[:2], len(info.pixel_classes), name, Path(source).name)
     except UmlError as error:
         return None, (*case.problems, str(error))
-    return mask, case.problems
+    return mask.astype(np.uint8), case.problems
 
 
 def _file_name(name: str, taken: set[str]) -> str:
@@ -100,7 +104,8 @@ def _file_name(name: str, taken: set[str]) -> str:
 
 
 def _write(folder: Path, loaded: _Loaded, taken: set[str]) -> _Written:
-    name = _file_name(loaded.case.name, taken)
+    case = loaded.case
+    name = _file_name(case.name, taken)
     header = read_header(loaded.content)
     assert header is not None, "it was decoded before"
     image, mask = f"images/{name}{_SUFFIX[header.format]}", ""
@@ -108,7 +113,7 @@ def _write(folder: Path, loaded: _Loaded, taken: set[str]) -> _Written:
     if loaded.mask is not None:
         mask = f"masks/{name}.png"
         write_png(folder / mask, loaded.mask)
-    return _Written(image, mask, loaded.case, difference_hash(loaded.image))
+    return _Written(image, mask, case.label, case.subject, case.group, difference_hash(loaded.image))
 
 
 def _subjects(written: list[_Written], distance: int | None) -> list[str]:
@@ -119,9 +124,9 @@ def _subjects(written: list[_Written], distance: int | None) -> list[str]:
         written: the cases.
         distance: of near-duplicates, in bits; None to link none.
     """
-    known = [w.case.subject for w in written]
+    known = [w.subject for w in written]
     pairs = None if distance is None else near_pairs([w.hash for w in written], distance)
-    groups = linked_groups(len(written), pairs, known, [w.case.group for w in written])
+    groups = linked_groups(len(written), pairs, known, [w.group for w in written])
     inside: dict[int, set[str]] = defaultdict(set)
     for group, subject in zip(groups, known, strict=True):
         inside[group].add(subject)
@@ -135,10 +140,10 @@ def _subjects(written: list[_Written], distance: int | None) -> list[str]:
 def _rows(written: list[_Written], options: ConvertOptions, distance: int | None) -> list[Row]:
     """The manifest's lines: every split has its share of every label, with and without masks."""
     subjects = _subjects(written, distance)
-    strata = [f"{w.case.label} {'mask' if w.mask else 'label only'}" for w in written]
+    strata = [f"{w.label} {'mask' if w.mask else 'label only'}" for w in written]
     splits = stratified_group_split(strata, subjects, options.split, options.seed)
     return [
-        Row(w.image, w.mask, w.case.label, split, subject)
+        Row(w.image, w.mask, w.label, split, subject)
         for w, split, subject in zip(written, splits, subjects, strict=True)
     ]
 

@@ -75,8 +75,8 @@ class Case:
             replaced, and repeated names get a number.
         image: the file, the content of an image file, or RGB ``(H, W, 3)`` uint8. A file is copied as it is.
         label: name of the image class, or "" when it is not known.
-        mask: a file whose pixels, or palette indices, are class indices; or these as ``(H, W)`` uint8; or
-            None.
+        mask: a file whose pixels, or palette indices, are class indices; or these as an array ``(H, W)``; or
+            None without a mask.
         subject: the patient, or "" when it is not known. No split divides a subject.
         group: images with the same group, other than "", are known to be copies of each other; they come into
             the same split, as near-duplicates do.
@@ -96,10 +96,10 @@ class Case:
 
 @dataclass(frozen=True)
 class RawDataset:
-    """A raw data set as a converter found it; nothing but file names need be read yet.
+    """A raw data set as a converter found it. Images are read later, one at a time.
 
     Attributes:
-        info: what the prepared ``dataset.yaml`` says.
+        info: the content of the prepared ``dataset.yaml``.
         items: what is read one at a time, e.g. the paths of the images.
         read: reads the case of one item. It raises ``UmlError`` for an image that does not fit; the image is
             left out, or with ``strict`` the conversion stops.
@@ -120,7 +120,7 @@ class Converter:
             ``ConvertOptions`` directly for a converter that draws its images and has no raw folder.
         find: takes the raw folder (None without one) and the options, returns the data set. It raises
             ``UmlError`` when the folder is not of the format.
-        stage: what the progress bar says.
+        stage: the label of the progress bar.
     """
 
     help: str

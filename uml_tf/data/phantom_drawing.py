@@ -31,7 +31,7 @@ class _Eye:
 
 
 def _draw_ratio(rng: np.random.Generator) -> float:
-    """A vertical cup-to-disc ratio: mostly clear of the limit, a fifth of them near it."""
+    """A vertical cup-to-disc ratio: one in five is near the limit, the others are clearly off it."""
     kind = rng.random()
     if kind < 0.2:
         return float(rng.uniform(0.53, 0.67))
@@ -60,7 +60,7 @@ def _draw_eye(rng: np.random.Generator, size: int) -> _Eye:
 
 
 def _radius(size: int, centre: tuple[float, float], axes: tuple[float, float], angle: float) -> Array:
-    """Elliptic radius of every pixel: below 1 inside."""
+    """The elliptic radius of every pixel, ``(size, size)``: below 1 inside the ellipse."""
     y, x = np.mgrid[:size, :size].astype(np.float32) + 0.5
     turn = np.deg2rad(angle)
     dx, dy = x - centre[0], y - centre[1]
@@ -70,14 +70,14 @@ def _radius(size: int, centre: tuple[float, float], axes: tuple[float, float], a
 
 
 def _smooth_noise(rng: np.random.Generator, size: int, cells: int) -> Array:
-    """Noise of standard deviation 1 that varies over size / cells pixels."""
+    """Noise ``(size, size)`` of standard deviation 1, smooth over about size / cells pixels."""
     grid = rng.standard_normal((cells, cells)).astype(np.float32)
     noise = cv2.resize(grid, (size, size), interpolation=cv2.INTER_CUBIC)
     return noise / (noise.std() + 1e-6)
 
 
 def _soft(radius: Array, softness: float) -> Array:
-    """1 inside, 0 outside, with a rim of relative width ``softness``."""
+    """1 inside (radius below 1), 0 outside, with an edge of relative width ``softness``."""
     return 1.0 / (1.0 + np.exp(np.clip((radius - 1.0) / softness, -30, 30)))
 
 
@@ -101,7 +101,7 @@ def _grow_vessel(
 
 
 def _vessels(rng: np.random.Generator, size: int, eye: _Eye) -> Array:
-    """Darkening of the vessel tree, 0 to 1: two arcades up and two down, arteries and veins."""
+    """How much vessels darken each pixel, 0 to 1: two arcades up and two down, each artery and vein."""
     scale = 2
     darkness = np.zeros((size, size), np.float32)
     for heading in (-1.15, -1.95, 1.15, 1.95):
@@ -116,7 +116,7 @@ def _vessels(rng: np.random.Generator, size: int, eye: _Eye) -> Array:
 
 
 def _paint(rng: np.random.Generator, size: int, eye: _Eye) -> Array:
-    """The photograph before the camera: float RGB in [0, 1]."""
+    """The eye as it is before the camera: float RGB, about 0 to 1."""
     base = np.array([0.72, 0.30, 0.13]) * rng.uniform(0.8, 1.15, 3) * rng.uniform(0.8, 1.1)
     texture = 0.05 * _smooth_noise(rng, size, 6) + 0.03 * _smooth_noise(rng, size, 24)
     retina = base[None, None] * (1.0 + texture[..., None] + 0.02 * _smooth_noise(rng, size, 64)[..., None])
@@ -134,7 +134,7 @@ def _paint(rng: np.random.Generator, size: int, eye: _Eye) -> Array:
 
 
 def _photograph(rng: np.random.Generator, scene: Array, ungradable: bool) -> Array:
-    """The camera: field of view, vignette, exposure, blur, glare and sensor noise; uint8 RGB."""
+    """The photograph of the scene, with vignette, exposure, blur, glare and sensor noise; RGB uint8."""
     size = scene.shape[0]
     lens = (size * (0.5 + rng.uniform(-0.02, 0.02)), size * (0.5 + rng.uniform(-0.02, 0.02)))
     radius = _radius(size, lens, (size * 0.49,) * 2, 0.0)
@@ -158,7 +158,17 @@ def _photograph(rng: np.random.Generator, scene: Array, ungradable: bool) -> Arr
 
 
 def draw_phantom(rng: np.random.Generator, size: int, ungradable: bool = False) -> tuple[Array, Array, str]:
-    """One phantom: photograph ``(size, size, 3)`` uint8, mask ``(size, size)`` uint8 and label."""
+    """Draws one phantom.
+
+    Args:
+        rng: decides everything about the phantom.
+        size: side in pixels.
+        ungradable: degrade the photograph (blur, glare, darkness), but not the mask or the label.
+
+    Returns:
+        The photograph, RGB ``(size, size, 3)`` uint8; the mask of class indices, ``(size, size)`` uint8; and
+        the label.
+    """
     eye = _draw_eye(rng, size)
     disc = _radius(size, eye.centre, eye.disc, eye.angle) <= 1
     cup = (_radius(size, eye.cup_centre, eye.cup, eye.angle) <= 1) & disc
