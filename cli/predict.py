@@ -17,12 +17,12 @@ def predict(model: str, images: tuple[Path, ...], out: Path) -> None:
     MODEL may also be an exported .tflite. An image that cannot be read gets one line; the others are
     still done, and the exit code is 1.
     """
-    from uml_tf.cli.models import open_source
+    from uml_tf.cli.models import open_predictor
 
     from uml_tf.runtime.prediction_files import predict_files, stems
 
     stems(images)  # before the wait for the model
-    source, card = open_source(model, batch_size=1)
+    source, card = open_predictor(model, batch_size=1)
 
     def complain(line: str) -> None:
         click.echo(f"uml-tf: {line}", err=True)
