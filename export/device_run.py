@@ -5,7 +5,7 @@ Before anything of the bundle is imported, every file is compared with its SHA-2
 
 import sys
 
-if not getattr(sys.flags, "safe_path", sys.flags.isolated):
+if __name__ == "__main__" and not getattr(sys.flags, "safe_path", sys.flags.isolated):
     del sys.path[0]  # this folder: a stray json.py in it must not be imported
 
 import hashlib

@@ -27,7 +27,6 @@ METRICS = ("accuracy", "ece", "mask_ece", "class_failure_auroc")
 
 _MOST_PIXELS = 2_000_000
 _FEWEST_FOR_RHO = 3
-_EQUAL = 1e-6
 
 
 @dataclass(frozen=True)
@@ -85,13 +84,10 @@ class _Collected:
 
 
 def _rho(pairs: Array) -> tuple[float | None, str]:
-    """Spearman's rank correlation of ``(N, 2)``; or None, and why that is a fault.
+    """Spearman's rank correlation of ``(N, 2)``; or None, and why it is not defined.
 
-    A constant has no ranks, so nothing shows that the file kept the network's order. That is a fault unless
-    both are the same constant: then there is no order to keep.
+    A constant has no ranks: nothing shows that the file keeps the network's order, so this is never accepted.
     """
-    if np.abs(pairs[:, 0] - pairs[:, 1]).max() <= _EQUAL and (np.ptp(pairs, axis=0) == 0).all():
-        return None, ""
     if len(pairs) < _FEWEST_FOR_RHO:
         return None, f"a rank correlation needs {_FEWEST_FOR_RHO} images and there are {len(pairs)}"
     constant = [
