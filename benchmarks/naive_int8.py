@@ -47,15 +47,18 @@ SHOWN = (
 )
 
 
-def _naive_evidence(logits: Any, xp: Any = np) -> Any:
-    return keras.ops.log(1.0 + keras.ops.exp(logits))
+def _naive_concentration(logits: Any, xp: Any = np) -> Any:
+    return keras.ops.log(1.0 + keras.ops.exp(logits)) + 1.0
 
 
-def _naive_opinion(evidence: Any, xp: Any = np) -> Opinion:
-    concentration = evidence + 1.0
+def _naive_opinion(concentration: Any, xp: Any = np) -> Opinion:
     strength = keras.ops.sum(concentration, axis=-1, keepdims=True)
-    classes = float(evidence.shape[-1])
-    return Opinion(concentration / strength, evidence / strength, classes / strength)
+    classes = float(concentration.shape[-1])
+    return Opinion(concentration / strength, (concentration - 1.0) / strength, classes / strength)
+
+
+def _naive_uncertainty(concentration: Any, xp: Any = np) -> Any:
+    return _naive_opinion(concentration).uncertainty
 
 
 @contextmanager
@@ -63,10 +66,11 @@ def naive_arithmetic() -> Iterator[None]:
     """The evidential arithmetic as it is usually written, while the context lasts."""
     places = [
         (module, name, replacement)
-        for module in (uml_tf.runtime.contract, uml_tf.networks.heads, uml_tf.networks.navigator)
+        for module in (uml_tf.runtime.contract, uml_tf.networks.heads)
         for name, replacement in (
-            ("evidence_from_logits", _naive_evidence),
-            ("opinion_from_evidence", _naive_opinion),
+            ("concentration_from_logits", _naive_concentration),
+            ("opinion_from_concentration", _naive_opinion),
+            ("uncertainty_from_concentration", _naive_uncertainty),
         )
         if hasattr(module, name)
     ]
@@ -81,7 +85,7 @@ def naive_arithmetic() -> Iterator[None]:
 
 
 class Naive:
-    """A fully quantized file, as a source of answers."""
+    """A fully quantized file, as a predictor."""
 
     def __init__(self, model: UML, images: np.ndarray) -> None:
         self.image_size, self.batch_size = model.image_size, 1
@@ -103,7 +107,7 @@ class Naive:
         self._run = Interpreter(model_content=self.data, num_threads=2).get_signature_runner(SIGNATURE)
 
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        """The contract's answers."""
+        """The contract's outputs."""
         return dict(self._run(**{IMAGE: images.astype(np.float32)}))
 
 
@@ -116,18 +120,18 @@ def main() -> None:
     model, card = load_trained(options.model)
     dataset = dataset_of(card)
     images = read_calibration(calibration_files(dataset, 200), model.image_size)
-    answerer = KerasPredictor(model)
+    predictor = KerasPredictor(model)
     found: dict[str, tuple[Fidelity, int]] = {}
     naive = Naive(model, images)
     found["naive full int8"] = (
-        compare(answerer, naive, dataset, options.split, Tolerance()),
+        compare(predictor, naive, dataset, options.split, Tolerance()),
         len(naive.data),
     )
     with tempfile.TemporaryDirectory() as folder:
         for quantize in ("int8", "int8-logits"):
             path = Path(folder) / f"{quantize}.tflite"
             path.write_bytes(TFLiteTarget(model, TFLiteSpec(quantize), images).packed(kept_by_force=False))
-            fidelity = compare(answerer, DeviceModel(path), dataset, options.split, Tolerance())
+            fidelity = compare(predictor, DeviceModel(path), dataset, options.split, Tolerance())
             found[f"--quantize {quantize}"] = (fidelity, path.stat().st_size)
     print(f"\n{card.dataset}, {options.split}: {len(dataset.split(options.split))} images\n")
     print("| | " + " | ".join(found) + " |\n| --- |" + " --- |" * len(found))
