@@ -57,8 +57,8 @@ def main() -> None:
     rows = []
     for name, spec in PRESETS.items():
         model = UML(spec, 2, 3, (size, size))
-        answer = tf.function(lambda x, model=model: model(x, training=False))
-        concrete = answer.get_concrete_function(tf.TensorSpec(image.shape, tf.float32))
+        inference = tf.function(lambda x, model=model: model(x, training=False))
+        concrete = inference.get_concrete_function(tf.TensorSpec(image.shape, tf.float32))
         seconds = best_time(lambda c=concrete: c(image)["class_belief"].numpy(), 5)
         rows.append((name, model.count_params(), gigaflop(concrete), seconds))
     slowest = max(row[3] for row in rows)

@@ -231,7 +231,7 @@ def test_a_preset_of_another_kind_of_network_is_refused(tmp_path):
 def test_a_damaged_preset_is_one_line(preset_folder, tmp_path):
     shutil.copytree(preset_folder, tmp_path / "small")
     config = json.loads((tmp_path / "small/config.json").read_text())
-    for content in ("{", json.dumps({**config, "registered_name": "nobody>Knows"}), "[]"):
+    for content in ("{", json.dumps({**config, "registered_name": "unknown>Unknown"}), "[]"):
         (tmp_path / "small/config.json").write_text(content)
         with pytest.raises(UmlError, match="the preset cannot be read") as found:
             resolve(f"keras_cv:{tmp_path / 'small'}")

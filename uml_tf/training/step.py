@@ -66,7 +66,7 @@ class TrainStep:
         self._compiled = tf.function(self._on_replicas, jit_compile=spec.jit, reduce_retracing=True)
 
     def __call__(self, batch: dict[str, tf.Tensor], epoch: int) -> dict[str, tf.Tensor]:
-        """Trains on a batch; answers its loss terms as scalars ("cls", "seg", "mut", "total")."""
+        """Trains on a batch; returns its loss terms as scalars ("cls", "seg", "mut", "total")."""
         return self._compiled(batch, tf.constant(float(epoch)))
 
     def _on_replicas(self, batch: dict[str, Any], epoch: Any) -> dict[str, Any]:
