@@ -34,6 +34,7 @@ class KerasPredictor:
         self._run = tf.function(
             lambda images: model(images, training=False),
             input_signature=[tf.TensorSpec(shape, tf.float32)],
+            autograph=False,  # which writes temporary files, and warns where the disk is full
         )
 
     def __call__(self, images: NDArray[Any]) -> Outputs:

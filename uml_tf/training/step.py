@@ -63,7 +63,10 @@ class TrainStep:
         self._trained = FlatVariables(self.variables)
         self._vector = keras.Variable(tf.zeros(self._trained.size), name="trained_weights")
         optimizer.build([self._vector])
-        self._compiled = tf.function(self._on_replicas, jit_compile=spec.jit, reduce_retracing=True)
+        # Without AutoGraph, which writes temporary files, and warns where the disk is full.
+        self._compiled = tf.function(
+            self._on_replicas, jit_compile=spec.jit, reduce_retracing=True, autograph=False
+        )
 
     def __call__(self, batch: dict[str, tf.Tensor], epoch: int) -> dict[str, tf.Tensor]:
         """Trains on a batch; returns its loss terms as scalars ("cls", "seg", "mut", "total")."""
