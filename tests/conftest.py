@@ -29,6 +29,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Repeats at the very end what was skipped for want of something on this machine."""
+    reasons = [report.longrepr[2] for report in terminalreporter.stats.get("skipped", [])]
+    for line in sorted({reason.removeprefix("Skipped: ") for reason in reasons if "NOT CHECKED" in reason}):
+        terminalreporter.write_line(line, yellow=True, bold=True)
+
+
 def _shared(part: str) -> Path:
     path = SHARED / part
     if not path.is_dir():
