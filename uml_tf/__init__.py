@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from uml_tf.runtime.version import VERSION
+
 if TYPE_CHECKING:
     from uml_tf.data.dataset import PreparedDataset
     from uml_tf.evaluation.evaluate import Evaluation
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from uml_tf.training.display import Display
     from uml_tf.training.run import RunResult
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 __all__ = [
     "DeviceModel",

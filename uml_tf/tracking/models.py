@@ -13,10 +13,10 @@ from mlflow.models import ModelSignature, infer_signature
 from mlflow.types.schema import DataType, ParamSchema, ParamSpec
 from numpy.typing import NDArray
 
-from uml_tf import __version__
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.images import encode_png
 from uml_tf.runtime.model_card import ModelCard
+from uml_tf.runtime.version import VERSION
 from uml_tf.tracking.store import last_run_id, use_store
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def log_model(keras_file: Path, image: NDArray[Any], outputs: dict[str, NDArray[
         ),
         input_example=[encoded],
         pip_requirements=[f"{name}=={version(name)}" for name in SERVED_PACKAGES],
-        metadata={"uml_tf_version": __version__},
+        metadata={"uml_tf_version": VERSION},
     )
     return str(info.model_uri)
 
