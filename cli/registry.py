@@ -26,6 +26,7 @@ _SPLIT = click.option(
     help="Compare on this split; the test split is kept for the figures that are reported.",
 )
 _WIDTH = 130
+_ARROWS = {"higher": "↑", "lower": "↓"}
 _FIDELITY = (
     ("class_agreement", "class agreement"),
     ("mask_agreement", "mask agreement"),
@@ -100,8 +101,9 @@ def list_versions(name: str | None) -> None:
     if name and not found:
         find_version(name)  # raises, with the names that there are
     columns = headlines()
-    headers = (f"{c.replace('_', chr(10))}\n({metric.better})" for c, metric in columns.items())
-    table = Table("model", *headers, "data", "code", "exports", box=SIMPLE)
+    headers = (f"{c.replace('_', chr(10))} {_ARROWS[metric.better]}" for c, metric in columns.items())
+    caption = "; ".join(f"{arrow} {better} is better" for better, arrow in _ARROWS.items())
+    table = Table("model", *headers, "data", "code", "exports", box=SIMPLE, caption=caption)
     for v in found:
         called = "\n".join([f"{v.name} {v.number}", *(f"@{alias}" for alias in v.aliases)])
         cells = (_cell(v, column) for column in columns)
