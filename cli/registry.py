@@ -205,9 +205,13 @@ def compare(first: str, second: str, data: Path | None, split: str, out: Path | 
     (a, card_a), (b, card_b) = (open_predictor(model, batch_size=16) for model in (first, second))
     from uml_tf.evaluation.comparison import as_markdown, differences, measure_both
     from uml_tf.runtime.files import write_text
-    from uml_tf.tracking.promotion import common_dataset
+    from uml_tf.tracking.promotion import check_held_out, common_dataset
 
     dataset = common_dataset(card_a, card_b, given)
+    try:
+        check_held_out({"A": card_a, "B": card_b}, dataset, split)
+    except UmlError as error:
+        click.echo(f"note: {error}", err=True)
     with TerminalDisplay() as display:
         done = display.stage(f"comparing on {split}", len(dataset.split(split)))
         table = as_markdown(differences(*measure_both((a, b), dataset, split, done)), ("A", "B"))

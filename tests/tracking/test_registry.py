@@ -101,7 +101,8 @@ def test_a_margin_that_is_none_is_one_line(registered, uml_tf_command, margin):
 def test_compare_writes_both_and_says_which_is_worse(registered, uml_tf_command, tmp_path):
     folder, numbers = registered
     models = [f"models:/glaucoma/{numbers[epochs]}" for epochs in (GOOD, POOR)]
-    _registry(uml_tf_command, folder, "compare", *models, "--out", tmp_path)
+    done = _registry(uml_tf_command, folder, "compare", *models, "--out", tmp_path)
+    assert "note:" not in done.stderr
     text = (tmp_path / "comparison.md").read_text()
     assert re.search(
         r"^\| mean_dice \| 0\.\d+ \| 0\.\d+ \| -0\.\d+ \| -0\.\d+ to -0\.\d+ \| worse \|$", text, re.M
