@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -44,10 +44,10 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """The second model is "better" or "worse" where the whole interval says so, else "not different"."""
+        """Of the second model: "better" or "worse" if the whole interval is, else "not clearly different"."""
         low, high = self.gain or (0.0, 0.0)
         if low <= 0 <= high:
-            return "not different"
+            return "not clearly different"
         return "better" if low > 0 else "worse"
 
 
@@ -79,15 +79,14 @@ def _comparable(one: ImageMeasure, other: ImageMeasure) -> ImageMeasure:
     return replace(one, values=values)
 
 
-def _paired(first: Statistic, second: Statistic) -> Statistic:
-    """Statistics of both models and of the change, in this order."""
+def _change(first: Statistic, second: Statistic) -> Statistic:
+    """The change of every metric from the first model to the second."""
 
     def values(index: NDArray[np.intp]) -> list[float]:
-        both = np.array([first.values(index), second.values(index)])
-        return [*both[0], *both[1], *(both[1] - both[0])]
+        pairs = zip(first.values(index), second.values(index), strict=True)
+        return [after - before for before, after in pairs]
 
-    names = tuple(f"{part} {name}" for part in ("first", "second", "change") for name in first.names)
-    return Statistic(names, first.images, values)
+    return Statistic(first.names, first.images, values)
 
 
 def differences(first: Sequence[ImageMeasure], second: Sequence[ImageMeasure]) -> list[Difference]:
@@ -99,24 +98,19 @@ def differences(first: Sequence[ImageMeasure], second: Sequence[ImageMeasure]) -
     Returns:
         The differences, those of the decisive metrics first.
     """
-    common = [
-        [_comparable(*pair) for pair in zip(*order, strict=True)]
+    before, after = (
+        statistics([_comparable(*pair) for pair in zip(*order, strict=True)])
         for order in ((first, second), (second, first))
-    ]
-    pairs = zip(*(statistics(measures) for measures in common), strict=True)
-    found = estimates([_paired(*pair) for pair in pairs], first)
-    names = [name.removeprefix("change ") for name in found if name.startswith("change ")]
+    )
+    changes = estimates([_change(*pair) for pair in zip(before, after, strict=True)], first)
+    values = [{n: v for one in side for n, v in one.of_all_images.items()} for side in (before, after)]
     decisive = decisive_margins()
     return [
-        Difference(name, *_defined(found, name), found[f"change {name}"])
-        for name in sorted(names, key=lambda name: name not in decisive)
+        Difference(name, None, None, changes[name])
+        if changes[name].value is None
+        else Difference(name, values[0][name], values[1][name], changes[name])
+        for name in sorted(changes, key=lambda name: name not in decisive)
     ]
-
-
-def _defined(found: Mapping[str, Estimate], name: str) -> tuple[float | None, float | None]:
-    if found[f"change {name}"].value is None:
-        return None, None
-    return found[f"first {name}"].value, found[f"second {name}"].value
 
 
 def as_markdown(found: Sequence[Difference], names: tuple[str, str]) -> str:
