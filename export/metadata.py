@@ -1,4 +1,4 @@
-"""Writing the metadata into an exported file."""
+"""Writing metadata into an exported TFLite file."""
 
 from __future__ import annotations
 
