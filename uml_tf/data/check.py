@@ -13,6 +13,7 @@ from uml_tf.data.near_duplicates import DEFAULT_DISTANCE, difference_hash, near_
 from uml_tf.data.reading import read_row
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.images import Array
+from uml_tf.runtime.regions import UNKNOWN_PIXEL
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class CheckReport:
     Attributes:
         counts: (split, label) -> (images, images with a mask).
         subjects: split -> number of subjects.
-        pixel_share: pixel class -> share of all masked pixels, in [0, 1].
+        pixel_share: pixel class -> share of all masked pixels whose class is known, in [0, 1].
         problems: one line each; empty when the data set is sound.
         near_duplicates: pairs on different splits, the closest first. They may be copies, which would let a
             network be tested on what it was trained on; or different images that are framed alike.
@@ -133,16 +134,25 @@ def check_dataset(
         _shares(dataset, pixels),
         problems + _divided_subjects(dataset),
         _near_duplicates(hashed_rows, hashes, near_duplicate_distance),
-        _notes(dataset),
+        _notes(dataset, pixels),
     )
 
 
-def _notes(dataset: PreparedDataset) -> list[str]:
+def _notes(dataset: PreparedDataset, pixels: Counter[int]) -> list[str]:
+    notes = []
     missing = [name for name in SPLITS if not any(row.split == name for row in dataset.rows)]
-    if not missing:
-        return []
-    use = "measuring" if {"train", "val"} & set(missing) else "training"
-    return [f"no image is on {' or '.join(missing)}: the data set is for {use} alone"]
+    if missing:
+        use = "measuring" if {"train", "val"} & set(missing) else "training"
+        notes.append(f"no image is on {' or '.join(missing)}: the data set is for {use} alone")
+    if pixels[UNKNOWN_PIXEL]:
+        share = 100 * pixels[UNKNOWN_PIXEL] / sum(pixels.values())
+        notes.append(f"{share:.1f} % of the masked pixels are {UNKNOWN_PIXEL}, whose class is not known")
+        if not any(0 < value < UNKNOWN_PIXEL for value in pixels):
+            notes.append(
+                f"no mask shows a foreground class: if {UNKNOWN_PIXEL} is meant as foreground, convert "
+                "the masks (uml-tf data folder)"
+            )
+    return notes
 
 
 def _counts(dataset: PreparedDataset) -> dict[tuple[str, str], tuple[int, int]]:
@@ -152,5 +162,5 @@ def _counts(dataset: PreparedDataset) -> dict[tuple[str, str], tuple[int, int]]:
 
 
 def _shares(dataset: PreparedDataset, pixels: Counter[int]) -> dict[str, float]:
-    total = max(sum(pixels.values()), 1)
+    total = max(sum(pixels.values()) - pixels[UNKNOWN_PIXEL], 1)
     return {name: pixels[index] / total for index, name in enumerate(dataset.info.pixel_classes)}

@@ -8,10 +8,12 @@ from uml_tf.runtime.images import Array, read_image
 
 
 def read_row(dataset: PreparedDataset, row: Row) -> tuple[Array, Array | None]:
-    """The image ``(H, W, 3)`` and its mask ``(H, W)`` of class indices, or None without one; uint8.
+    """The image ``(H, W, 3)`` and its mask ``(H, W)``, or None without one; uint8.
+
+    The mask's pixels are class indices, or ``UNKNOWN_PIXEL`` where the class is not known.
 
     Raises:
-        UmlError: a file cannot be read, the sizes differ, or a pixel value is no class index.
+        UmlError: a file cannot be read, the sizes differ, or a pixel value is neither of the two.
     """
     image = read_image(dataset.root / row.image)
     if not row.mask:

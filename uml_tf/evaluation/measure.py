@@ -13,7 +13,7 @@ from uml_tf.data.dataset import DatasetInfo, Row
 from uml_tf.metrics.masks import MaskPair, PixelMaps, RegionPair
 from uml_tf.metrics.metric import MaskMetric, PixelMetric, RegionMetric, metrics_of_kind
 from uml_tf.runtime.images import at_original_size
-from uml_tf.runtime.regions import region_members
+from uml_tf.runtime.regions import UNKNOWN_PIXEL, region_members
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class ImageMeasure:
         probability, belief: ``(K,)`` of the class.
         class_uncertainty: in (0, 1].
         values: metric of a region or of the mask, e.g. "dice_disc" -> number, nan where it is undefined;
-            empty without a mask.
-        counts: metric of the pixels -> counts, which add up over images; empty without a mask.
+            empty without a mask, and where no pixel of the mask is known.
+        counts: metric of the pixels -> counts, which add up over images; empty where ``values`` is.
     """
 
     image: str
@@ -76,7 +76,8 @@ def measure_image(
         row: its line of the manifest.
         label: class index or -1.
         outputs: the contract's arrays of this image, without the batch axis.
-        mask: ``(H, W)`` true class indices at original size, or None.
+        mask: ``(H, W)`` true class indices at original size, or None. Pixels that are ``UNKNOWN_PIXEL`` are
+            left out: for regions they lie outside both the true and the predicted one.
         info: the data set's classes, unions and spacing.
     """
     measure: dict[str, Any] = {
@@ -87,14 +88,16 @@ def measure_image(
         "belief": outputs["class_belief"].astype(np.float64),
         "class_uncertainty": float(outputs["class_uncertainty"][0]),
     }
-    if mask is None:
+    known = None if mask is None else mask != UNKNOWN_PIXEL
+    if mask is None or known is None or not known.any():
         return ImageMeasure(**measure)
     probability = at_original_size(outputs["mask_probability"], mask.shape)
     uncertainty = at_original_size(outputs["mask_uncertainty"], mask.shape)[..., 0]
     predicted = probability.argmax(axis=-1)
-    pixels = PixelMaps(probability.max(axis=-1), predicted == mask, uncertainty)
+    pixels = PixelMaps(probability.max(axis=-1)[known], (predicted == mask)[known], uncertainty[known])
+    truth, predicted = np.where(known, mask, 0), np.where(known, predicted, 0)
     return ImageMeasure(
         **measure,
-        values=_values(_mask_pair(mask, predicted, info)),
+        values=_values(_mask_pair(truth, predicted, info)),
         counts={name: metric.count(pixels) for name, metric in metrics_of_kind(PixelMetric).items()},
     )
