@@ -27,7 +27,7 @@ Source: https://github.com/google-ai-edge/LiteRT
 
 @dataclass(frozen=True)
 class _Package:
-    """An npm package: SHA-512 of its archive, and the files that are taken from it, old name -> new name."""
+    """An npm package: the SHA-512 of its archive, and the files taken from it, old name -> new name."""
 
     name: str
     sha512: str
