@@ -120,9 +120,8 @@ def _report_near_duplicates(
     type=click.IntRange(0, HASH_BITS),
     default=DEFAULT_DISTANCE,
     show_default=True,
-    help="Images are near-duplicates when their 256-bit hashes differ in at most this many bits. The default "
-    "suits ultrasound, where copies differ by cursors and crops; photographs that are all framed alike, such "
-    "as those of the fundus, need less.",
+    help="Images are near-duplicates when their 256-bit hashes differ in at most this many bits, and their "
+    "detail agrees.",
 )
 @click.option(
     "--pairs",

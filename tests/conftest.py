@@ -63,6 +63,21 @@ def _environment() -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
+def drishti_raw() -> Path:
+    return _shared("data/drishti")
+
+
+@pytest.fixture(scope="session")
+def origa_raw() -> Path:
+    return _shared("data/origa")
+
+
+@pytest.fixture(scope="session")
+def isic_raw() -> Path:
+    return _shared("data/isic2017")
+
+
+@pytest.fixture(scope="session")
 def start_uml_tf():
     """Starts the installed command in a process of its own; returns the process."""
     executable = Path(sys.executable).parent / "uml-tf"

@@ -9,10 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from uml_tf.data.dataset import MANIFEST_NAME, SPLITS, PreparedDataset, Row
-from uml_tf.data.near_duplicates import DEFAULT_DISTANCE, difference_hash, near_pairs
+from uml_tf.data.near_duplicates import (
+    DEFAULT_DISTANCE,
+    MIN_DETAIL,
+    Signature,
+    near_duplicates,
+    signature,
+)
 from uml_tf.data.reading import read_row
 from uml_tf.runtime.errors import UmlError
-from uml_tf.runtime.images import Array
 from uml_tf.runtime.regions import UNKNOWN_PIXEL
 
 
@@ -52,8 +57,8 @@ class CheckReport:
     notes: list[str]
 
 
-def _check_row(dataset: PreparedDataset, row: Row, pixels: Counter[int]) -> Array:
-    """The hash of the row's image; adds the pixel values of its mask to ``pixels``.
+def _check_row(dataset: PreparedDataset, row: Row, pixels: Counter[int]) -> Signature:
+    """The signature of the row's image; adds the pixel values of its mask to ``pixels``.
 
     Raises:
         UmlError: the row's first problem.
@@ -65,7 +70,7 @@ def _check_row(dataset: PreparedDataset, row: Row, pixels: Counter[int]) -> Arra
         pixels.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
     elif not row.label:
         raise UmlError(f"{dataset.root / row.image}: found neither label nor mask, expected at least one")
-    return difference_hash(image)
+    return signature(image)
 
 
 def _divided_subjects(dataset: PreparedDataset) -> list[str]:
@@ -84,11 +89,13 @@ def _divided_subjects(dataset: PreparedDataset) -> list[str]:
     return problems
 
 
-def _near_duplicates(rows: list[Row], hashes: list[Array], max_distance: int) -> list[NearDuplicate]:
+def _near_duplicates(
+    rows: list[Row], signatures: list[Signature], max_distance: int, min_detail: float
+) -> list[NearDuplicate]:
     """The pairs on different splits, the closest first."""
-    if not hashes:
+    if not signatures:
         return []
-    pairs = near_pairs(hashes, max_distance)
+    pairs = near_duplicates(signatures, max_distance, min_detail)
     found = []
     for first, second, distance in zip(pairs.first, pairs.second, pairs.distance, strict=True):
         if rows[first].split != rows[second].split:
@@ -101,6 +108,7 @@ def check_dataset(
     dataset: PreparedDataset,
     near_duplicate_distance: int = DEFAULT_DISTANCE,
     progress: Callable[[int], None] = lambda done: None,
+    near_duplicate_detail: float = MIN_DETAIL,
 ) -> CheckReport:
     """Opens every file and applies every rule of the prepared form.
 
@@ -113,18 +121,19 @@ def check_dataset(
         near_duplicate_distance: largest number of differing bits, 0 to 256, between the hashes of
             near-duplicates.
         progress: called with the number of rows done.
+        near_duplicate_detail: least correlation of their detail, in [-1, 1].
     """
     problems: list[str] = []
     pixels: Counter[int] = Counter()
-    hashes, hashed_rows = [], []
+    signatures, signed_rows = [], []
     seen: set[str] = set()
     for index, row in enumerate(dataset.rows, start=1):
         if row.image in seen:
             problems.append(f"{dataset.root / MANIFEST_NAME}: image: '{row.image}' is listed twice")
         seen.add(row.image)
         try:
-            hashes.append(_check_row(dataset, row, pixels))
-            hashed_rows.append(row)
+            signatures.append(_check_row(dataset, row, pixels))
+            signed_rows.append(row)
         except UmlError as error:
             problems.append(str(error))
         progress(index)
@@ -133,7 +142,7 @@ def check_dataset(
         {s: len({row.subject for row in dataset.rows if row.split == s}) for s in SPLITS},
         _shares(dataset, pixels),
         problems + _divided_subjects(dataset),
-        _near_duplicates(hashed_rows, hashes, near_duplicate_distance),
+        _near_duplicates(signed_rows, signatures, near_duplicate_distance, near_duplicate_detail),
         _notes(dataset, pixels),
     )
 

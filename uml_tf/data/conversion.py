@@ -13,7 +13,7 @@ import numpy as np
 from uml_tf.data.converter import Case, Converter, ConvertOptions, RawDataset, RawOptions
 from uml_tf.data.dataset import DatasetInfo, PreparedDataset, Row, write_dataset
 from uml_tf.data.masks import check_mask, read_mask
-from uml_tf.data.near_duplicates import difference_hash, linked_groups, near_pairs
+from uml_tf.data.near_duplicates import Signature, linked_groups, near_duplicates, signature
 from uml_tf.data.splits import stratified_group_split
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import new_folder, read_bytes
@@ -46,7 +46,7 @@ class _Written:
     label: str
     subject: str
     group: str
-    hash: Array
+    signature: Signature
 
 
 def _load(raw: RawDataset, item: object) -> _Loaded:
@@ -113,7 +113,7 @@ def _write(folder: Path, loaded: _Loaded, taken: set[str]) -> _Written:
     if loaded.mask is not None:
         mask = f"masks/{name}.png"
         write_png(folder / mask, loaded.mask)
-    return _Written(image, mask, case.label, case.subject, case.group, difference_hash(loaded.image))
+    return _Written(image, mask, case.label, case.subject, case.group, signature(loaded.image))
 
 
 def _subjects(written: list[_Written], distance: int | None) -> list[str]:
@@ -125,7 +125,7 @@ def _subjects(written: list[_Written], distance: int | None) -> list[str]:
         distance: of near-duplicates, in bits; None to link none.
     """
     known = [w.subject for w in written]
-    pairs = None if distance is None else near_pairs([w.hash for w in written], distance)
+    pairs = None if distance is None else near_duplicates([w.signature for w in written], distance)
     groups = linked_groups(len(written), pairs, known, [w.group for w in written])
     inside: dict[int, set[str]] = defaultdict(set)
     for group, subject in zip(groups, known, strict=True):

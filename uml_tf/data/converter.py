@@ -51,8 +51,8 @@ class RawOptions(ConvertOptions):
     Attributes:
         strict: stop at the first file that does not fit, instead of leaving it out.
         near_duplicate_distance: largest number of differing bits, of 256, between the hashes of two images
-            that one split must hold together. Override the default where all images of a format are framed
-            alike; see ``uml_tf.data.near_duplicates.DEFAULT_DISTANCE``.
+            that one split must hold together, if their detail agrees too; see
+            ``uml_tf.data.near_duplicates``.
     """
 
     strict: bool = Field(
@@ -62,7 +62,8 @@ class RawOptions(ConvertOptions):
         default=DEFAULT_DISTANCE,
         ge=0,
         le=HASH_BITS,
-        description="Images whose 256-bit hashes differ in at most this many bits come into the same split.",
+        description="Images whose 256-bit hashes differ in at most this many bits, and whose detail agrees, "
+        "come into the same split.",
     )
 
 
