@@ -84,7 +84,7 @@ class TrainStep:
         with tf.GradientTape() as tape:
             outputs = self.model.training_model(batch["image"], training=True)
             terms = joint_loss(outputs, batch, epoch, self.loss)
-            # Every replica computes the loss of all images; divided, their gradients sum to those of one loss.
+            # Every replica computes the loss of all images; divided, the gradients sum to those of one loss.
             total = self._scaled(terms["total"] / replica_count())
         return tape.gradient(total, self.variables), terms
 
