@@ -1,4 +1,4 @@
-"""Run by test_distributed.py in its own process: the parts of a step on two devices equal those on one."""
+"""Run by test_distributed.py in a process of its own: compares parts of a step on two devices with one."""
 
 from __future__ import annotations
 
