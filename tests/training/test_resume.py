@@ -16,7 +16,7 @@ import mlflow
 import numpy as np
 import pytest
 
-import uml_tf.networks  # noqa: F401
+import uml_tf.networks.uml  # noqa: F401
 
 # Enough short epochs that on a busy machine none of the disturbances comes after the last of them.
 EPOCHS = 30
