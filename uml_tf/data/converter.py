@@ -67,6 +67,18 @@ class RawOptions(ConvertOptions):
     )
 
 
+class PublishedSplitOptions(RawOptions):
+    """Options of a converter whose source publishes splits.
+
+    Attributes:
+        new_split: draw the splits by ``split`` and ``seed``, instead of keeping those that are published.
+    """
+
+    new_split: bool = Field(
+        default=False, description="Draw the splits by --split, instead of keeping the published ones."
+    )
+
+
 @dataclass(frozen=True)
 class Case:
     """One image of a raw data set with what is known about it.
@@ -81,6 +93,10 @@ class Case:
         subject: the patient, or "" when it is not known. No split divides a subject.
         group: images with the same group, other than "", are known to be copies of each other; they come into
             the same split, as near-duplicates do.
+        split: the split that the source publishes, which is kept; "" to have it drawn. Of one data set all
+            cases have a published split, or none.
+        agreement: ``(H, W, C)`` share of several experts that chose each pixel class, in [0, 1]; needs a
+            mask. See ``uml_tf.data.agreement``.
         source: the raw file, for messages; by default the image's path or the name.
         problems: a line for each thing that is left out of this case, as "FILE: what, found, expected".
     """
@@ -91,6 +107,8 @@ class Case:
     mask: Path | Array | None = None
     subject: str = ""
     group: str = ""
+    split: str = ""
+    agreement: Array | None = None
     source: str = ""
     problems: tuple[str, ...] = ()
 
@@ -104,11 +122,13 @@ class RawDataset:
         items: what is read one at a time, e.g. the paths of the images.
         read: reads the case of one item. It raises ``UmlError`` for an image that does not fit; the image is
             left out, or with ``strict`` the conversion stops.
+        notes: a line for each thing that is no fault but that a dry run should tell.
     """
 
     info: DatasetInfo
     items: Sequence[Any]
     read: Callable[[Any], Case]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
