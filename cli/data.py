@@ -1,4 +1,4 @@
-"""``uml-tf data``: a command for each registered converter, check and preview."""
+"""``uml-tf data``: a command for each registered converter, check, merge and preview."""
 
 from __future__ import annotations
 
@@ -203,6 +203,35 @@ def check(folder: Path, strict: bool, distance: int, picture: Path | None) -> No
     if found:
         raise UmlError(f"{folder}: found {' and '.join(found)}")
     click.echo("no problems found")
+
+
+@data.command()
+@click.argument("folders", type=_FOLDER, nargs=-1, required=True, metavar="FOLDER FOLDER...")
+@click.argument("out", type=_FOLDER)
+@click.option("--name", help="Name of the merged data set  [default: the names of the sources]")
+def merge(folders: tuple[Path, ...], out: Path, name: str | None) -> None:
+    """Merge prepared data sets of the same classes into OUT.
+
+    Splits and patients are kept; a column "dataset" names the source of each image. A source whose masks
+    know only a part of the pixel classes gets 255, "not known", where they do not tell.
+    """
+    if len(folders) < 2:
+        raise click.UsageError("expected at least two data sets before OUT")
+    from uml_tf.cli.display import TerminalDisplay
+    from uml_tf.data.merge import merge as merge_datasets
+
+    datasets = [PreparedDataset.open(folder) for folder in folders]
+    with TerminalDisplay() as display:
+        progress = display.stage("merging", sum(len(dataset.rows) for dataset in datasets))
+        merged, notes = merge_datasets(datasets, out, name, progress)
+    for note in notes[:_PROBLEMS_SHOWN]:
+        click.echo(f"note: {note}")
+    if len(notes) > _PROBLEMS_SHOWN:
+        click.echo(f"note: and {len(notes) - _PROBLEMS_SHOWN} more")
+    for source in dict.fromkeys(row.dataset for row in merged.rows):
+        rows = [row for row in merged.rows if row.dataset == source]
+        click.echo(f"{source}: {len(rows)} images, {sum(bool(row.mask) for row in rows)} with a mask")
+    _print_rows(merged)
 
 
 @data.command()

@@ -45,6 +45,17 @@ class ConvertOptions(BaseModel):
         return split
 
 
+def near_duplicate_field(default: int) -> Any:
+    """The field ``near_duplicate_distance`` with another default, for a converter's own options."""
+    return Field(
+        default=default,
+        ge=0,
+        le=HASH_BITS,
+        description="Images whose 256-bit hashes differ in at most this many bits, and whose detail agrees, "
+        "come into the same split.",
+    )
+
+
 class RawOptions(ConvertOptions):
     """Options of a converter that reads a raw folder, which may hold damaged or repeated files.
 
@@ -58,13 +69,7 @@ class RawOptions(ConvertOptions):
     strict: bool = Field(
         default=False, description="Stop at a file that does not fit, instead of leaving it out."
     )
-    near_duplicate_distance: int = Field(
-        default=DEFAULT_DISTANCE,
-        ge=0,
-        le=HASH_BITS,
-        description="Images whose 256-bit hashes differ in at most this many bits, and whose detail agrees, "
-        "come into the same split.",
-    )
+    near_duplicate_distance: int = near_duplicate_field(DEFAULT_DISTANCE)
 
 
 class PublishedSplitOptions(RawOptions):
