@@ -17,8 +17,8 @@ def pixel_map(source: DatasetInfo, merged: DatasetInfo) -> Array:
 
     A class of the same name stays itself. A class that is a union of the merged set (a disc, where that has
     rim and cup) becomes ``UNKNOWN_PIXEL``: it is one of the classes of the union, and which is not known.
-    Background stays background if the source marks every foreground class of the merged set, by itself or in a
-    union; else it becomes ``UNKNOWN_PIXEL``, since it may be a class that the source does not mark.
+    Background stays background if the source marks every foreground class of the merged set, by itself or in
+    a union; else it becomes ``UNKNOWN_PIXEL``, since it may be a class that the source does not mark.
 
     Args:
         source: of the source.
@@ -62,7 +62,7 @@ def merged_info(datasets: Sequence[PreparedDataset], name: str | None) -> Datase
             if region not in widest.pixel_classes and region not in unions:
                 known = ", ".join((*widest.pixel_classes[1:], *unions))
                 raise UmlError(
-                    f"{dataset.root / YAML_NAME}: pixel_classes: found '{region}', expected classes or unions "
+                    f"{dataset.root / YAML_NAME}: pixel_classes: found '{region}', expected a class or union "
                     f"of the merged set: {known}"
                 )
     spacings = {info.spacing for info in infos}
