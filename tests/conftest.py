@@ -95,6 +95,12 @@ def start_uml_tf():
     return start
 
 
+@pytest.fixture(autouse=True)
+def _no_tracking_uri_of_another_test(monkeypatch):
+    """MLflow writes the store that a test sets into the environment, where the next test would find it."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
 @pytest.fixture(scope="session")
 def run_python():
     """Runs Python with some arguments in a process of its own; returns (standard output, standard error)."""

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from small_networks import SIZE, random_network
 
-from uml_tf.export.targets import TFLiteTarget
-from uml_tf.export.tflite import TFLiteSpec
+from uml_tf.export.convert import convert
+from uml_tf.export.kinds import KINDS
 from uml_tf.runtime.device_model import DeviceModel
 from uml_tf.tracking.models import load_trained
 from uml_tf.training.config import load_config
@@ -39,7 +39,8 @@ thread = threading.Thread(target=write_lines)
 thread.start()
 try:
     path = Path(sys.argv[1])
-    path.write_bytes(TFLiteTarget(random_network(1), TFLiteSpec(), None).packed(kept_by_force=False))
+    metadata, converted = convert(random_network(1), KINDS["tflite-none"])
+    path.write_bytes(converted.files[0].pack(metadata))
     DeviceModel(path).predict(np.zeros((*SIZE, 3), np.uint8))
     result = train(load_config(Path(sys.argv[2]), {}))
     load_trained(str(result.model))

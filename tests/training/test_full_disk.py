@@ -51,7 +51,9 @@ def test_with_free_space_the_training_finishes_and_is_complete(story):
     points = mlflow.MlflowClient().get_metric_history(run.info.run_id, "val/score")
     assert {point.step for point in points} == {0, 1}
     files = {file.path for file in mlflow.artifacts.list_artifacts(run_id=run.info.run_id)}
-    assert files == {"config.yaml", "figures", "metrics.json", "metrics.md", "model.keras"}
+    assert files == {
+        *("config.yaml", "figures", "metrics.json", "metrics.md", "model.keras", "training_images.txt")
+    }
 
 
 def test_a_read_only_disk_is_one_line(small_disk, phantoms, uml_tf_command):
