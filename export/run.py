@@ -215,7 +215,7 @@ def _log(run_id: str, job: ExportJob, written: _Written) -> str | None:
     kept = job.force or not written.fidelity.broken
     try:
         logged = log_export(run_id, job.out, job.kind, files, written.numbers, kept)
-    except MlflowException as error:
+    except (MlflowException, OSError) as error:  # the store refuses, or the disk of the artifacts is full
         return (str(error).splitlines() or ["MLflow refused it"])[0]
     return None if logged else "the training run is not in this MLflow store"
 
