@@ -85,7 +85,7 @@ def load(model: str | Path, batch_size: int = 1) -> Model:
 
 def train(
     config: TrainingConfig | str | Path | Mapping[str, Any] | None = None, display: Display | None = None
-) -> RunResult:
+) -> RunResult | None:
     """Trains a network, evaluates it on the test split and keeps both in MLflow, as ``uml-tf train`` does.
 
     Example:
@@ -99,6 +99,7 @@ def train(
 
     Returns:
         The finished run: ``run_id``, ``folder``, ``model`` and ``test``, the measures of the test split.
+        None on a worker that is not the chief, which keeps nothing.
 
     Raises:
         UmlError: the config, the data or the training is at fault; the message says how.
@@ -106,10 +107,10 @@ def train(
     from uml_tf.training.display import SILENT
     from uml_tf.training.run import train as run_training
 
-    return _finished(run_training(_config(config), display or SILENT))
+    return run_training(_config(config), display or SILENT)
 
 
-def resume(run: str = "last", display: Display | None = None) -> RunResult:
+def resume(run: str = "last", display: Display | None = None) -> RunResult | None:
     """Resumes a training that was stopped or killed, in the same run.
 
     Args:
@@ -122,7 +123,7 @@ def resume(run: str = "last", display: Display | None = None) -> RunResult:
     from uml_tf.training.display import SILENT
     from uml_tf.training.run import resume as resume_training
 
-    return _finished(resume_training(run, display or SILENT))
+    return resume_training(run, display or SILENT)
 
 
 def evaluate(
@@ -197,11 +198,3 @@ def _config(config: TrainingConfig | str | Path | Mapping[str, Any] | None) -> T
     if config is None or isinstance(config, str | Path):
         return load_config(None if config is None else Path(config), {})
     return with_fields(TrainingConfig(), config)
-
-
-def _finished(result: RunResult | None) -> RunResult:
-    if result is None:
-        from uml_tf.runtime.errors import UmlError
-
-        raise UmlError("training: this worker is not the chief, which keeps the run")
-    return result
