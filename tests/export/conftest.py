@@ -8,7 +8,8 @@ import threading
 from contextlib import contextmanager
 
 import pytest
-from browser import MISSING, find_browser, is_ci
+from browser import MISSING, find_browser
+from unchecked import not_checked
 
 # A few minutes of real training are too long for a test; this learns the regions in half a minute.
 QUICK_CONFIG = """\
@@ -19,13 +20,6 @@ batch_size: 4
 averaging: 0
 learning_rate: 4e-3
 """
-
-
-def not_checked(message):
-    """Skips a test, and the test run's last lines say so; in CI the test fails."""
-    if is_ci():
-        pytest.fail(message)
-    pytest.skip(message)
 
 
 @pytest.fixture(scope="session")

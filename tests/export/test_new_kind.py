@@ -62,7 +62,7 @@ def test_example_of_the_page_is_listed_and_exports(run, trained, tmp_path):
     assert done.returncode == 0, done.stderr
     report = json.loads((out / "fidelity.json").read_text())
     assert report["export"] == "tflite-int16-logits"
-    assert report["class_uncertainty_rho"] > 0.99
+    assert report["class_uncertainty_mean_difference"] < 1e-3  # 16-bit activations
     assert report["bytes_model.tflite"] < 0.5 * report["bytes_float32_weights"]
     example = [sys.executable, "-I", out / "run.py", out / "example.png", "--out", tmp_path / "predictions"]
     assert subprocess.run(example, check=False).returncode == 0

@@ -13,8 +13,8 @@ from typing import NamedTuple
 import cv2
 import pictures
 import pytest
-from conftest import not_checked
 from playwright.sync_api import expect, sync_playwright
+from unchecked import not_checked
 
 from uml_tf.export.bundle import write_bundle
 from uml_tf.export.calibration import calibration_files, read_calibration
