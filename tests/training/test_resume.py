@@ -37,11 +37,11 @@ def _send(number, delay):
 
 
 def _fill(folder):
-    with (folder / "filler").open("wb") as file:
+    # Unbuffered: a buffer would be written again when the file is closed, and fail there.
+    with (folder / "filler").open("wb", buffering=0) as file:
         try:
             while True:
                 file.write(b"x" * 2**16)
-                file.flush()
         except OSError:
             return
 
@@ -65,7 +65,7 @@ class _Story:
 
 @pytest.fixture(scope="module")
 def story(tmp_path_factory, small_disk, phantoms, train_until, uml_tf_command):
-    disk = small_disk("150m", optional=True)
+    disk = small_disk("250m", optional=True)
     folder = disk or tmp_path_factory.mktemp("resume")
     data = shutil.copytree(phantoms.root, folder / "data")
     (folder / "tiny.yaml").write_text(CONFIG)
