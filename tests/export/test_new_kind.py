@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from extended_package import copy_with_example
 
 from uml_tf.export.kinds import KINDS
 
@@ -21,15 +21,7 @@ NAME = "export/kinds/tflite_int16_logits.py"
 @pytest.fixture(scope="module")
 def copied(tmp_path_factory):
     """A copy of the package with the example's file, laid out as it is installed."""
-    folder = tmp_path_factory.mktemp("copy")
-    ignored = shutil.ignore_patterns("__pycache__", "cli", "export")
-    shutil.copytree(ROOT / "uml_tf", folder / "uml_tf", ignore=ignored)
-    for part in ("cli", "export"):
-        shutil.copytree(ROOT / part, folder / "uml_tf" / part, ignore=shutil.ignore_patterns("__pycache__"))
-    page = (ROOT / "docs/extending.md").read_text(encoding="utf-8")
-    (example,) = re.findall(rf"```python\n(# {re.escape(NAME)}\n.*?)```", page, re.S)
-    (folder / "uml_tf" / NAME).write_text(example, encoding="utf-8")
-    return folder
+    return copy_with_example(tmp_path_factory.mktemp("copy"), NAME)
 
 
 @pytest.fixture(scope="module")

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
-import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from extended_package import copy_with_example
 
-ROOT = Path(__file__).resolve().parents[2]
 FILE = "uml_tf/networks/encoders/tiny.py"
 
 # Builds a network around the encoder, saves it and reads it again.
@@ -36,14 +33,7 @@ print("read again:", again.spec.class_encoder.name)
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """Runs Python code with the copy of the package that has the example's file in it."""
-    folder = tmp_path_factory.mktemp("extended")
-    ignored = shutil.ignore_patterns("__pycache__", "cli", "export")
-    shutil.copytree(ROOT / "uml_tf", folder / "uml_tf", ignore=ignored)
-    for name in ("cli", "export"):
-        shutil.copytree(ROOT / name, folder / "uml_tf" / name, ignore=ignored)
-    text = (ROOT / "docs/extending.md").read_text(encoding="utf-8")
-    (example,) = re.findall(rf"```python\n(# {FILE}\n.*?)```", text, re.DOTALL)
-    (folder / FILE).write_text(example, encoding="utf-8")
+    folder = copy_with_example(tmp_path_factory.mktemp("extended"), FILE)
     environment = {**os.environ, "PYTHONPATH": str(folder)}
 
     def call(code, *arguments):
