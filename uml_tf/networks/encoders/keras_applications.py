@@ -30,11 +30,14 @@ class _Network:
             inputs, the last and richest of each stride.
         input_range: (low, high) of the pixel values that it was trained on.
         fixed: arguments of the function that are not the user's.
+        deepest: name of the last block's output, at stride 32, which ``context`` adds; the convolution behind
+            it, which widens it for ImageNet's thousand classes, is left out.
         has_alpha: whether its width can be scaled.
     """
 
     application: Callable[..., keras.Model]
     strided: tuple[str, str, str, str]
+    deepest: str
     input_range: tuple[float, float]
     fixed: dict[str, Any] = field(default_factory=dict)
     has_alpha: bool = True
@@ -48,17 +51,20 @@ _NETWORKS = {
     "mobilenet_v2": _Network(
         keras.applications.MobileNetV2,
         ("block_1_pad", "block_3_pad", "block_6_pad", "block_13_pad"),
+        "block_16_project_BN",
         (-1.0, 1.0),
     ),
     "mobilenet_v3_small": _Network(
         keras.applications.MobileNetV3Small,
         _mobilenet_strided("", "_1", "_3", "_8"),  # type: ignore[arg-type]
+        "expanded_conv_10_add",
         (-1.0, 1.0),
         {"include_preprocessing": False},
     ),
     "mobilenet_v3_large": _Network(
         keras.applications.MobileNetV3Large,
         _mobilenet_strided("_1", "_3", "_6", "_12"),  # type: ignore[arg-type]
+        "expanded_conv_14_add",
         (-1.0, 1.0),
         {"include_preprocessing": False},
     ),
@@ -66,6 +72,7 @@ _NETWORKS = {
     "efficientnet_v2_b0": _Network(
         keras.applications.EfficientNetV2B0,
         ("block2a_expand_conv", "block3a_expand_conv", "block4a_dwconv2", "block6a_dwconv2"),
+        "block6h_add",
         (0.0, 255.0),
         {"include_preprocessing": True},
         has_alpha=False,
@@ -85,7 +92,7 @@ def _backbone(
 def _encoder(network: _Network, backbone: keras.Model, name: str, context: bool) -> keras.Model:
     features = [backbone.get_layer(layer).input for layer in network.strided]
     if context:
-        deepest = keras.layers.UpSampling2D(2, name="context")(backbone.output)
+        deepest = keras.layers.UpSampling2D(2, name="context")(backbone.get_layer(network.deepest).output)
         features[-1] = keras.layers.Concatenate(name="with_context")([features[-1], deepest])
     return keras.Model(backbone.input, features, name=name)
 
@@ -104,7 +111,7 @@ def _build(
         input_shape: (H, W, 3), sides divisible by 16, with ``context`` by 32.
         name: the model's name.
         alpha: width.
-        context: the coarsest feature also has the network's last one, of stride 32, repeated twice in both
+        context: the coarsest feature also has the last block's output, of stride 32, repeated twice in both
             directions; the blocks behind stride 16 hold most of what was learned on ImageNet.
     """
     encoder = _encoder(network, _backbone(network, input_shape, None, alpha), name, context)
