@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -92,6 +94,9 @@ def _backbone(
 def _encoder(network: _Network, backbone: keras.Model, name: str, context: bool) -> keras.Model:
     features = [backbone.get_layer(layer).input for layer in network.strided]
     if context:
+        if any(side % 32 for side in backbone.input_shape[1:3]):
+            height, width = backbone.input_shape[1:3]
+            raise ValueError(f"found an image size of {height} x {width}, expected both divisible by 32")
         deepest = keras.layers.UpSampling2D(2, name="context")(backbone.get_layer(network.deepest).output)
         features[-1] = keras.layers.Concatenate(name="with_context")([features[-1], deepest])
     return keras.Model(backbone.input, features, name=name)
@@ -125,6 +130,11 @@ def _copy(backbone: keras.Model, encoder: keras.Model) -> None:
             layer.set_weights(backbone.get_layer(layer.name).get_weights())
 
 
+def _weights_folder() -> Path:
+    """Where Keras looks for published weights before it fetches them."""
+    return Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models"
+
+
 def _load_published(
     network: _Network, name: str, model: keras.Model, alpha: float = 1.0, context: bool = False
 ) -> None:
@@ -134,10 +144,11 @@ def _load_published(
         backbone = _backbone(network, shape, "imagenet", alpha)
     except Exception as error:  # URL errors, a refused alpha, a damaged download
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        file = re.search(r"[\w.-]+\.h5", reason)
+        cure = f"put {file[0]} into {_weights_folder()}, or give it" if file else "give its weights"
         raise UmlError(
-            f"--encoder-weights imagenet: the weights of '{name}' (alpha {alpha:g}) cannot be fetched "
-            f"({reason[:160]}); give the file that keras.applications loads for them, without its top, "
-            "as --encoder-weights FILE.weights.h5"
+            f"--encoder-weights imagenet: '{name}' (alpha {alpha:g}): cannot be fetched ({reason[:200]}); "
+            f"{cure} as --encoder-weights FILE"
         ) from error
     _copy(backbone, model)
 
