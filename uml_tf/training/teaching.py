@@ -42,6 +42,9 @@ def vacuity_limits(target: Any, predicted: Any, vacuity: Any, known: Any, spread
 class Teacher:
     """Gives the images of a batch that have no mask the pixels that the averaged network holds for sure.
 
+    The classes are those of the mutual head, whose evidence is the gate. The final mask would be the worse
+    teacher: on photographs from another camera the navigator, whose skips are gated by the uncertainty, can
+    call most of the background a region where the mutual head still finds the right one.
     The averaged network reads the image as it is; the network that is trained reads the same image with
     another style (``uml_tf.data.style``). Pixels whose vacuity is above their class's limit become
     ``UNKNOWN_PIXEL`` and add nothing to the loss.
@@ -77,9 +80,9 @@ class Teacher:
         """
         self._variables.write(self._average.shadow)
         outputs = self._network(batch["plain"], training=False)
-        probability, vacuity = outputs["mask_probability"], outputs["mask_uncertainty"]
-        classes = probability.shape[-1]
-        predicted = tf.argmax(probability, axis=-1, output_type=tf.int32)
+        belief, vacuity = outputs["mask_belief"], outputs["mask_uncertainty"]
+        classes = belief.shape[-1]
+        predicted = tf.argmax(belief, axis=-1, output_type=tf.int32)
         one_hot = tf.one_hot(predicted, classes)
         has_mask = tf.cast(batch["has_mask"], tf.float32)
         mask = tf.cast(batch["mask"], tf.int32)
