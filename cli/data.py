@@ -1,19 +1,23 @@
-"""``uml-tf data``: converters, check, preview."""
+"""``uml-tf data``: a command for each registered converter, check and preview."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+from uml_tf.cli.model_options import options_of, parse_options
 
+from uml_tf.data.converter import CONVERTERS, Converter
+from uml_tf.data.dataset import SPLITS, PreparedDataset
+from uml_tf.data.near_duplicates import DEFAULT_DISTANCE, HASH_BITS
 from uml_tf.runtime.errors import UmlError
 
 if TYPE_CHECKING:
-    from uml_tf.data.check import CheckReport
-    from uml_tf.data.dataset import PreparedDataset
+    from uml_tf.data.check import CheckReport, NearDuplicate
 
 _FOLDER = click.Path(path_type=Path)
+_PAIRS_SHOWN = 10
 
 
 @click.group()
@@ -22,8 +26,6 @@ def data() -> None:
 
 
 def _print_rows(dataset: PreparedDataset) -> None:
-    from uml_tf.data.dataset import SPLITS
-
     for split in SPLITS:
         counts = dataset.class_counts(split)
         masks = sum(bool(row.mask) for row in dataset.rows if row.split == split)
@@ -32,66 +34,35 @@ def _print_rows(dataset: PreparedDataset) -> None:
     click.echo(f"written to {dataset.root}")
 
 
-@data.command()
-@click.argument("out", type=_FOLDER)
-@click.option("--images", default=1000, show_default=True, help="Number of photographs, at least 10.")
-@click.option("--seed", default=0, show_default=True, help="Equal seeds give equal files.")
-@click.option("--size", default=192, show_default=True, help="Side in pixels.")
-@click.option("--ungradable", is_flag=True, help="Degrade every photograph past grading (blur, glare).")
-def phantom(out: Path, images: int, seed: int, size: int, ungradable: bool) -> None:
-    """Draw synthetic fundus photographs with known disc, cup and diagnosis into OUT."""
-    from uml_tf.cli.display import TerminalDisplay
+def _converter_command(name: str, converter: Converter) -> click.Command:
+    """The command of a registered converter: its folders, and the fields of its options."""
 
-    from uml_tf.data.converters.phantom import PhantomOptions, generate_phantoms
+    def run(out: Path, raw: Path | None = None, **values: Any) -> None:
+        from uml_tf.cli.display import TerminalDisplay
 
-    options = PhantomOptions(images, seed, size, ungradable)
-    with TerminalDisplay() as display:
-        dataset = generate_phantoms(out, options, display.stage("drawing phantoms", images))
-    _print_rows(dataset)
+        from uml_tf.data.conversion import convert
+
+        options = parse_options(converter.options, values)
+        with TerminalDisplay() as display:
+            dataset, problems = convert(converter, raw, out, options, display.stage)
+        for problem in problems:
+            click.echo(f"uml-tf: {problem}", err=True)
+        _print_rows(dataset)
+
+    folders = ["raw", "out"] if converter.takes_raw else ["out"]
+    arguments: list[click.Parameter] = [click.Argument([folder], type=_FOLDER) for folder in folders]
+    return click.Command(
+        name, params=[*arguments, *options_of(converter.options)], callback=run, help=converter.help
+    )
 
 
-@data.command()
-@click.argument("raw", type=_FOLDER)
-@click.argument("out", type=_FOLDER)
-@click.option("--seed", default=0, show_default=True, help="Seed of the split.")
-@click.option("--strict", is_flag=True, help="Stop at a file that does not fit, instead of leaving it out.")
-@click.option(
-    "--empty-normal-masks",
-    is_flag=True,
-    help="Give a label-only normal image an empty mask: by definition it has no lesion.",
-)
-@click.option(
-    "--split",
-    nargs=3,
-    type=float,
-    default=(0.7, 0.1, 0.2),
-    show_default=True,
-    help="Shares of train, val and test.",
-)
-def busi(
-    raw: Path,
-    out: Path,
-    seed: int,
-    strict: bool,
-    empty_normal_masks: bool,
-    split: tuple[float, float, float],
-) -> None:
-    """Convert the BUSI breast-ultrasound folders RAW into the prepared form OUT."""
-    from uml_tf.data.converters.busi import BusiOptions, convert_busi
-
-    if abs(sum(split) - 1) > 1e-6 or min(split) <= 0:
-        raise click.UsageError(f"--split: found {split}, expected three positive shares that sum to 1")
-    dataset, problems = convert_busi(raw, out, BusiOptions(seed, split, strict, empty_normal_masks))
-    for problem in problems:
-        click.echo(f"uml-tf: {problem}", err=True)
-    _print_rows(dataset)
+for _name, _converter in CONVERTERS.items():
+    data.add_command(_converter_command(_name, _converter))
 
 
 def _print_report(report: CheckReport) -> None:
     from rich.console import Console
     from rich.table import Table
-
-    from uml_tf.data.dataset import SPLITS
 
     labels = sorted({label for _, label in report.counts})
     table = Table("split", "subjects", *[name or "no label" for name in labels])
@@ -105,25 +76,81 @@ def _print_report(report: CheckReport) -> None:
     console.print(table)
     shares = ", ".join(f"{name} {100 * share:.1f} %" for name, share in report.pixel_share.items())
     console.print(f"masked pixels: {shares}")
+    for note in report.notes:
+        click.echo(f"note: {note}")
+    for problem in report.problems:
+        click.echo(problem)
+
+
+def _report_near_duplicates(
+    dataset: PreparedDataset, found: list[NearDuplicate], distance: int, picture: Path | None
+) -> None:
+    """Prints the pairs and writes their picture."""
+    from uml_tf.data.near_duplicate_sheet import write_near_duplicates
+
+    click.echo(
+        f"warning: {len(found)} pairs of near-duplicate images are on different splits "
+        f"(hashes differ in at most {distance} of {HASH_BITS} bits):"
+    )
+    for pair in found[:_PAIRS_SHOWN]:
+        click.echo(
+            f"  {pair.first.split} {pair.first.image}, {pair.second.split} {pair.second.image}: "
+            f"{pair.distance} bits"
+        )
+    if len(found) > _PAIRS_SHOWN:
+        click.echo(f"  and {len(found) - _PAIRS_SHOWN} more")
+    root = dataset.root.resolve()
+    path = picture or root.parent / f"{root.name}-near-duplicates.png"
+    try:
+        write_near_duplicates(dataset, found, path)
+    except UmlError as error:
+        if picture:
+            raise
+        # Nobody asked for this place: a read-only disk is no fault of the data set.
+        click.echo(f"note: {error}; --pairs names another place")
+    else:
+        click.echo(f"picture of the pairs: {path} (copies of an image belong on one split)")
 
 
 @data.command()
 @click.argument("folder", type=_FOLDER)
-def check(folder: Path) -> None:
-    """Verify every file and rule of the prepared data set FOLDER; exit 1 if anything is wrong."""
+@click.option("--strict", is_flag=True, help="Near-duplicates on different splits are an error.")
+@click.option(
+    "--near-duplicate-distance",
+    "distance",
+    type=click.IntRange(0, HASH_BITS),
+    default=DEFAULT_DISTANCE,
+    show_default=True,
+    help="Images are near-duplicates when their 256-bit hashes differ in at most this many bits. The default "
+    "suits ultrasound, where copies differ by cursors and crops; photographs that are all framed alike, such "
+    "as those of the fundus, need less.",
+)
+@click.option(
+    "--pairs",
+    "picture",
+    type=_FOLDER,
+    help="The PNG for near-duplicate pairs  [default: FOLDER-near-duplicates.png, beside FOLDER]",
+)
+def check(folder: Path, strict: bool, distance: int, picture: Path | None) -> None:
+    """Verify every file and rule of the prepared data set FOLDER; exit 1 if anything is wrong.
+
+    Near-duplicates on different splits are a warning, with a picture of the pairs.
+    """
     from uml_tf.cli.display import TerminalDisplay
 
     from uml_tf.data.check import check_dataset
-    from uml_tf.data.dataset import PreparedDataset
 
     dataset = PreparedDataset.open(folder)
     with TerminalDisplay() as display:
-        report = check_dataset(dataset, display.stage("checking", len(dataset.rows)))
+        report = check_dataset(dataset, distance, display.stage("checking", len(dataset.rows)))
     _print_report(report)
-    for problem in report.problems:
-        click.echo(problem)
-    if report.problems:
-        raise UmlError(f"{folder}: {len(report.problems)} problems found")
+    if report.near_duplicates:
+        _report_near_duplicates(dataset, report.near_duplicates, distance, picture)
+    found = [f"{len(report.problems)} problems"] if report.problems else []
+    if strict and report.near_duplicates:
+        found.append(f"{len(report.near_duplicates)} pairs of near-duplicates on different splits (--strict)")
+    if found:
+        raise UmlError(f"{folder}: found {' and '.join(found)}")
     click.echo("no problems found")
 
 
@@ -131,13 +158,14 @@ def check(folder: Path) -> None:
 @click.argument("folder", type=_FOLDER)
 @click.option("--out", type=_FOLDER, help="The PNG to write  [default: FOLDER/preview.png]")
 @click.option("--config", type=_FOLDER, help="A training config, for its augmentation and image size.")
-@click.option("--count", default=12, show_default=True, help="Number of images.")
-@click.option("--seed", default=0, show_default=True, help="Seed of choice and augmentation.")
+@click.option("--count", type=click.IntRange(1), default=12, show_default=True, help="Number of images.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of choice and augmentation."
+)
 def preview(folder: Path, out: Path | None, config: Path | None, count: int, seed: int) -> None:
     """Write a contact sheet of FOLDER: images with mask outlines, as they are and augmented."""
     from uml_tf.cli.quiet import import_tensorflow
 
-    from uml_tf.data.dataset import PreparedDataset
     from uml_tf.training.config import load_config
 
     settings = load_config(config, {})

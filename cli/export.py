@@ -52,7 +52,7 @@ def _check_data(options: dict[str, Any]) -> None:
     if options["verify"]:
         PreparedDataset.open(options["verify"])
     if options["calibration"]:
-        calibration_files(options["calibration"], options["calibration_images"])
+        calibration_files(options["calibration"], options["calibration_images"], click.echo)
 
 
 @click.command()

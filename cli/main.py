@@ -62,3 +62,7 @@ def main(debug: bool) -> None:
     MODEL is a .keras file, runs:/ID/model, models:/NAME/VERSION, models:/NAME@ALIAS, or "last" for the
     newest finished training; evaluate and predict also take an exported .tflite.
     """
+
+
+if __name__ == "__main__":
+    main()

@@ -10,21 +10,21 @@ import click
 @click.command()
 @click.argument("model")
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the answers.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the predictions.")
 def predict(model: str, images: tuple[Path, ...], out: Path) -> None:
-    """Read each of IMAGES with MODEL: JSON, mask, overlay and uncertainty map.
+    """Predict each of IMAGES with MODEL: JSON, mask, overlay and uncertainty map.
 
-    MODEL may also be an exported .tflite. An image that cannot be read gets one line; the others are
-    still done, and the exit code is 1.
+    MODEL may also be an exported .tflite. For an image that cannot be read one line is printed; the others
+    are still predicted, and the exit code is 1. Where --out holds input images, no existing file is replaced.
     """
     from uml_tf.cli.models import open_source
 
-    from uml_tf.runtime.prediction_files import predict_files, stems
+    from uml_tf.runtime.prediction_files import plan_predictions, predict_files
 
-    stems(images)  # before the wait for the model
-    source, card = open_source(model, batch_size=1)
+    plan_predictions(images, out)  # before the wait for the model
+    predictor, card = open_source(model, batch_size=1)
 
     def complain(line: str) -> None:
         click.echo(f"uml-tf: {line}", err=True)
 
-    predict_files(source, card, images, out, click.echo, complain)
+    predict_files(predictor, card, images, out, click.echo, complain)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,13 +12,49 @@ from uml_tf.data.dataset import YAML_NAME, PreparedDataset
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.images import IMAGE_SUFFIXES, Array, read_image, resize_antialiased
 
+_NO_IMAGE_STEM = re.compile(
+    r"[ ._-](masks?|seg|segmentations?|labels?|gt|overlay|uncertainty)([ ._-]?\d+)?$", re.IGNORECASE
+)
+_NO_IMAGE_FOLDER = re.compile(
+    r"(?!(with|without|no)[ ._-])(.*[ ._-])?(masks?|segmentations?|annotations?|ground[ ._-]?truths?)"
+    r"|seg|labels?|gts?",
+    re.IGNORECASE,
+)
 
-def calibration_files(source: Path | PreparedDataset, count: int) -> list[Path]:
-    """Up to ``count`` images, evenly spread over the training split or over a folder's images.
+
+def _is_mask(path: Path, folder: Path) -> bool:
+    """Whether a file is a mask, or another picture drawn from an image, by its name.
+
+    That is a file in a folder named "masks", "segmentations", "annotations", "ground_truth" or ending so (as
+    "cup_masks", but not "with_masks"), or named "seg", "labels" or "GT"; and a file named X_mask.png,
+    X_mask_1.png, X_segmentation.png, X_seg.png, X_label.png, X_gt.png, or like the X_overlay.png and
+    X_uncertainty.png of a prediction. Singular and plural, small and capital letters count alike.
+    """
+    inside = path.relative_to(folder).parent.parts
+    return any(_NO_IMAGE_FOLDER.fullmatch(part) for part in inside) or bool(_NO_IMAGE_STEM.search(path.stem))
+
+
+def _images_in(folder: Path, say: Callable[[str], None]) -> list[Path]:
+    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+    masks = [path for path in files if _is_mask(path, folder)]
+    if masks:
+        say(
+            f"--calibration {folder}: left out {len(masks)} of {len(files)} files, which are masks by their "
+            f"names or folders, e.g. {masks[0].relative_to(folder)}"
+        )
+    return [path for path in files if path not in set(masks)]
+
+
+def calibration_files(
+    source: Path | PreparedDataset, count: int, say: Callable[[str], None] = lambda line: None
+) -> list[Path]:
+    """Up to ``count`` images, evenly spread over the training split or over the images in a folder.
 
     Args:
-        source: a prepared data set, its folder, or any folder of images.
+        source: a prepared data set, its folder, or any folder of images, at any depth. In the latter, files
+            that are masks by their names are left out; see ``_is_mask``.
         count: at most so many.
+        say: called with one line that tells what was left out.
 
     Raises:
         UmlError: there is no such folder, or no image in it.
@@ -27,7 +64,7 @@ def calibration_files(source: Path | PreparedDataset, count: int) -> list[Path]:
     if isinstance(source, PreparedDataset):
         files = [source.root / row.image for row in source.split("train")]
     elif source.is_dir():
-        files = sorted(p for p in source.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
+        files = _images_in(source, say)
     else:
         raise UmlError(f"--calibration {source}: no such folder, expected images of the training set")
     if not files:
@@ -39,7 +76,16 @@ def calibration_files(source: Path | PreparedDataset, count: int) -> list[Path]:
 def read_calibration(
     files: list[Path], size: tuple[int, int], progress: Callable[[int], None] = lambda done: None
 ) -> Array:
-    """The images ``(N, H, W, 3)`` float32 in [0, 255], as the network will see them."""
+    """The images as the network reads them, ``(N, H, W, 3)`` float32 in [0, 255].
+
+    Args:
+        files: N image files.
+        size: (H, W) of the network's input.
+        progress: called with the number of images read.
+
+    Raises:
+        UmlError: an image cannot be read.
+    """
     images = np.empty((len(files), *size, 3), np.float32)
     for index, path in enumerate(files):
         images[index] = resize_antialiased(read_image(path), size)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -51,10 +52,53 @@ def test_data_errors_exit_1_with_one_line(uml_tf_command, tmp_path, arguments, l
 def test_check_and_preview(uml_tf_command, phantoms, tmp_path):
     done = uml_tf_command("data", "check", phantoms.root, cwd=tmp_path)
     assert "no problems found" in done.stdout
-    uml_tf_command("data", "preview", phantoms.root, "--out", "sheet.png", "--count", "6", cwd=tmp_path)
+    seed = str(2**70)  # a seed may be of any size
+    sheet = ("--out", "sheet.png", "--count", "6", "--seed", seed)
+    uml_tf_command("data", "preview", phantoms.root, *sheet, cwd=tmp_path)
     sheet = cv2.imread(str(tmp_path / "sheet.png"))
     assert sheet.shape[1] > 1000
     assert sheet.std() > 20
+
+
+def test_near_duplicates_are_a_warning_with_a_picture_and_strict_makes_them_an_error(
+    uml_tf_command, phantoms, tmp_path
+):
+    folder = shutil.copytree(phantoms.root, tmp_path / "set")
+    train, test = phantoms.split("train")[0], phantoms.split("test")[0]
+    shutil.copy(folder / train.image, folder / test.image)
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    done = uml_tf_command("data", "check", ".", cwd=folder)
+    assert "warning: 1 pairs of near-duplicate images are on different splits" in done.stdout
+    assert f"  train {train.image}, test {test.image}: 0 bits" in done.stdout
+    picture = tmp_path / "set-near-duplicates.png"
+    assert str(picture) in done.stdout
+    assert cv2.imread(str(picture)).std() > 20
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+    options = ("--strict", "--pairs", "pairs.png")
+    done = uml_tf_command("data", "check", folder, *options, cwd=tmp_path, expect=1)
+    assert "1 pairs of near-duplicates on different splits (--strict)" in done.stderr
+    assert (tmp_path / "pairs.png").is_file()
+    done = uml_tf_command("data", "check", folder, "--near-duplicate-distance", "90", cwd=tmp_path)
+    assert re.search(r"warning: \d\d+ pairs .* at most 90 of 256 bits", done.stdout)
+    assert re.search(r"^  and \d+ more$", done.stdout, re.M)
+
+
+def test_phantoms_of_a_large_seed(uml_tf_command, tmp_path):
+    arguments = ("out", "--images", "10", "--size", "64", "--seed", "99999999999")
+    uml_tf_command("data", "phantom", *arguments, cwd=tmp_path)
+    uml_tf_command("data", "check", "out", cwd=tmp_path)
+
+
+def test_predict_replaces_no_input_and_says_so_before_it_opens_the_model(uml_tf_command, phantoms, tmp_path):
+    for name in ("x.jpg", "x_overlay.png"):
+        shutil.copy(phantoms.root / phantoms.rows[0].image, tmp_path / name)
+    kept = (tmp_path / "x_overlay.png").read_bytes()
+    images = ("x.jpg", "x_overlay.png")
+    done = uml_tf_command("predict", "nowhere.keras", *images, "--out", ".", cwd=tmp_path, expect=1)
+    assert done.stderr.startswith("uml-tf: x_overlay.png: exists already, and no file is replaced")
+    assert len(done.stderr.splitlines()) == 1
+    assert (tmp_path / "x_overlay.png").read_bytes() == kept
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(images)
 
 
 def test_train_prints_where_everything_is(trained):
@@ -90,15 +134,15 @@ def test_mlflow_holds_the_run(store, phantoms):
     assert "test/accuracy" in store.data.metrics
 
 
-def test_logged_model_loads_and_answers_the_contract(store):
+def test_logged_model_loads_and_returns_the_contract(store):
     from uml_tf.runtime.contract import CONTRACT
 
     uri = f"runs:/{store.info.run_id}/model"
     signature = mlflow.models.get_model_info(uri).signature
     assert {output.name for output in signature.outputs} == set(CONTRACT)
     model = mlflow.pyfunc.load_model(uri)
-    answers = model.predict(np.zeros((2, 64, 64, 3), np.float32))
-    total = answers["class_belief"].sum(-1, keepdims=True) + answers["class_uncertainty"]
+    outputs = model.predict(np.zeros((2, 64, 64, 3), np.float32))
+    total = outputs["class_belief"].sum(-1, keepdims=True) + outputs["class_uncertainty"]
     np.testing.assert_allclose(total, 1, atol=1e-5)
 
 
@@ -117,8 +161,6 @@ def test_evaluate_repeats_what_training_measured(trained, phantoms, uml_tf_comma
 
 
 def test_evaluate_refuses_other_classes(trained, phantoms, uml_tf_command, tmp_path):
-    import shutil
-
     other = shutil.copytree(phantoms.root, tmp_path / "other")
     text = (other / "dataset.yaml").read_text().replace("glaucoma", "ill")
     (other / "dataset.yaml").write_text(text)
@@ -126,7 +168,7 @@ def test_evaluate_refuses_other_classes(trained, phantoms, uml_tf_command, tmp_p
     assert "image_classes: found healthy, ill, expected the model's healthy, glaucoma" in done.stderr
 
 
-def test_predict_answers_good_images_and_names_bad_ones(trained, phantoms, uml_tf_command, tmp_path):
+def test_predict_writes_good_images_and_names_bad_ones(trained, phantoms, uml_tf_command, tmp_path):
     good = phantoms.root / phantoms.rows[0].image
     photo = cv2.imread(str(good))
     grey = tmp_path / "grey.png"
@@ -134,23 +176,25 @@ def test_predict_answers_good_images_and_names_bad_ones(trained, phantoms, uml_t
     bad = tmp_path / "text.png"
     bad.write_text("no image")
     done = uml_tf_command(
-        "predict", "last", good, bad, grey, "--out", tmp_path / "answers", cwd=trained[0], expect=1
+        "predict", "last", good, bad, grey, "--out", tmp_path / "out", cwd=trained[0], expect=1
     )
     assert f"{bad}: not an image" in done.stderr
-    names = {path.name for path in (tmp_path / "answers").iterdir()}
+    names = {path.name for path in (tmp_path / "out").iterdir()}
     parts = (".json", "_mask.png", "_overlay.png", "_uncertainty.png")
     assert names == {stem + part for stem in (good.stem, "grey") for part in parts}
-    answer = json.loads((tmp_path / "answers/grey.json").read_text())
-    assert answer["class"] in ("healthy", "glaucoma")
-    assert answer["decision"] == "ungradable"  # a grey photograph, and only coloured ones to learn from
-    assert sum(answer["class_belief"].values()) + answer["class_uncertainty"] == pytest.approx(1, abs=1e-5)
-    mask = cv2.imread(str(tmp_path / "answers/grey_mask.png"), cv2.IMREAD_UNCHANGED)
+    prediction = json.loads((tmp_path / "out/grey.json").read_text())
+    assert prediction["class"] in ("healthy", "glaucoma")
+    assert prediction["decision"] == "ungradable"  # grey, where all training images are coloured
+    assert sum(prediction["class_belief"].values()) + prediction["class_uncertainty"] == pytest.approx(
+        1, abs=1e-5
+    )
+    mask = cv2.imread(str(tmp_path / "out/grey_mask.png"), cv2.IMREAD_UNCHANGED)
     assert mask.shape == (110, 150)
     assert mask.max() <= 2
-    cup, disc = answer["pixels"]["cup"], answer["pixels"]["disc"]
+    cup, disc = prediction["pixels"]["cup"], prediction["pixels"]["disc"]
     assert cup["area"] == int((mask == 2).sum())
     assert disc["area"] == int((mask > 0).sum())
-    assert ("vertical_cup_to_disc_ratio" in answer) == (disc["area"] > 0)
+    assert ("vertical_cup_to_disc_ratio" in prediction) == (disc["area"] > 0)
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,18 @@ from collections import Counter, defaultdict
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from uml_tf.data.check import check_dataset
-from uml_tf.data.converters.busi import BusiOptions, convert_busi
+from uml_tf.data.conversion import convert
+from uml_tf.data.converter import CONVERTERS
+from uml_tf.data.masks import read_mask
 from uml_tf.runtime.errors import UmlError
-from uml_tf.runtime.images import read_mask
+
+
+def _convert(raw, out, **options):
+    converter = CONVERTERS["busi"]
+    return convert(converter, raw, out, converter.options(**options))
 
 
 def _write(path, image):
@@ -47,7 +54,7 @@ def _by_name(dataset):
 
 
 def test_conversion(raw, tmp_path):
-    dataset, problems = convert_busi(raw, tmp_path / "out", BusiOptions())
+    dataset, problems = _convert(raw, tmp_path / "out")
     rows = _by_name(dataset)
     assert len(rows) == 24
     union = read_mask(dataset.root / rows["benign_1"].mask)
@@ -65,12 +72,12 @@ def test_conversion(raw, tmp_path):
 
 def test_strict_stops_and_leaves_nothing(raw, tmp_path):
     with pytest.raises(UmlError, match=r"benign \(2\)_mask_1.png"):
-        convert_busi(raw, tmp_path / "out", BusiOptions(strict=True))
+        _convert(raw, tmp_path / "out", strict=True)
     assert [path.name for path in tmp_path.iterdir()] == ["raw"]
 
 
 def test_normal_images_get_empty_masks_on_request(raw, tmp_path):
-    dataset, _ = convert_busi(raw, tmp_path / "out", BusiOptions(empty_normal_masks=True))
+    dataset, _ = _convert(raw, tmp_path / "out", empty_normal_masks=True)
     assert all(row.mask for row in dataset.rows if row.label == "normal")
     assert any(not row.mask for row in dataset.rows if row.label == "benign")
 
@@ -80,17 +87,41 @@ def test_known_groups_are_kept_together(raw, tmp_path):
         writer = csv.writer(file)
         writer.writerow(["image", "near_duplicate_group"])
         writer.writerows([["benign/benign (4).png", "7"], ["malignant/malignant (4).png", "7"]])
-    rows = _by_name(convert_busi(raw, tmp_path / "out", BusiOptions())[0])
+    rows = _by_name(_convert(raw, tmp_path / "out")[0])
     assert rows["benign_4"].subject == rows["malignant_4"].subject
+
+
+def test_a_damaged_image_is_left_out_and_a_damaged_mask_leaves_its_image(raw, tmp_path):
+    (raw / "normal/normal (8).png").write_bytes(b"no image")
+    (raw / "benign/benign (4)_mask.png").write_bytes(b"no image")
+    dataset, problems = _convert(raw, tmp_path / "out")
+    rows = _by_name(dataset)
+    assert "normal_8" not in rows
+    assert rows["benign_4"].mask == ""
+    assert all(problem.endswith("; left out") for problem in problems)
+    named = "\n".join(problems)
+    for name in ("normal (8).png", "benign (4)_mask.png", "benign (2)_mask_1.png"):
+        assert f"{name}: " in named
+    assert len(problems) == 3
+
+
+def test_a_black_and_white_palette_is_read_by_its_colours(raw, tmp_path):
+    path = raw / "benign/benign (5)_mask.png"
+    mask = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    with_palette = Image.fromarray((mask > 0).astype(np.uint8), "P")
+    with_palette.putpalette([0, 0, 0, 255, 255, 255])
+    with_palette.save(path)
+    rows = _by_name(_convert(raw, tmp_path / "out")[0])
+    np.testing.assert_array_equal(read_mask(tmp_path / "out" / rows["benign_5"].mask), mask > 0)
 
 
 def test_empty_folder_is_refused(tmp_path):
     with pytest.raises(UmlError, match=r"found no 'CLASS/CLASS \(N\).png'"):
-        convert_busi(tmp_path, tmp_path / "out", BusiOptions())
+        _convert(tmp_path, tmp_path / "out")
 
 
 def test_real_images(busi_raw, tmp_path):
-    dataset, problems = convert_busi(busi_raw, tmp_path / "out", BusiOptions())
+    dataset, problems = _convert(busi_raw, tmp_path / "out")
     assert len(dataset.rows) == 529
     assert sum(bool(row.mask) for row in dataset.rows) == 119
     (problem,) = problems

@@ -76,9 +76,47 @@ def test_check_finds_a_divided_subject_and_a_repeated_image(copy):
     test = next(r for r in rows if r.split == "test")
     _replace(copy / "manifest.csv", test.subject, train.subject)
     shutil.copy(copy / train.image, copy / test.image)
-    problems = _problems(copy)
-    assert any(f"subject '{train.subject}' is on several splits" in p for p in problems)
-    assert any("near-duplicate images is on several splits" in p for p in problems)
+    report = check_dataset(PreparedDataset.open(copy))
+    (problem,) = report.problems
+    assert f"subject '{train.subject}' is on several splits: train has" in problem
+    (pair,) = report.near_duplicates
+    assert (pair.first.split, pair.second.split, pair.distance) == ("train", "test", 0)
+    assert (pair.first.image, pair.second.image) == (train.image, test.image)
+
+
+def test_check_lists_the_closest_pairs_first_and_by_the_distance(copy):
+    pairs = check_dataset(PreparedDataset.open(copy), near_duplicate_distance=60).near_duplicates
+    distances = [pair.distance for pair in pairs]
+    assert distances == sorted(distances)
+    assert len(pairs) > 3
+    assert all(pair.first.split != pair.second.split for pair in pairs)
+    fewer = check_dataset(PreparedDataset.open(copy), near_duplicate_distance=distances[1]).near_duplicates
+    assert len(fewer) == distances.count(distances[0]) + distances.count(distances[1]) * (
+        distances[0] != distances[1]
+    )
+
+
+@pytest.mark.parametrize(
+    ("kept", "note"),
+    [
+        (("train", "val", "test"), []),
+        (("test",), ["no image is on train or val: the data set is for measuring alone"]),
+        (("train", "val"), ["no image is on test: the data set is for training alone"]),
+    ],
+)
+def test_check_notes_what_a_data_set_without_some_splits_is_for(copy, kept, note):
+    lines = (copy / "manifest.csv").read_text().splitlines(keepends=True)
+    (copy / "manifest.csv").write_text(
+        "".join([lines[0], *(line for line in lines[1:] if line.split(",")[3] in kept)])
+    )
+    report = check_dataset(PreparedDataset.open(copy))
+    assert (report.problems, report.notes) == ([], note)
+
+
+def test_a_union_of_unknown_pixel_classes_is_refused(copy):
+    _replace(copy / "dataset.yaml", "- rim\n  - cup", "- rim\n  - cups")
+    with pytest.raises(UmlError, match=r"dataset.yaml: unions.disc: found 'cups', expected pixel classes"):
+        PreparedDataset.open(copy)
 
 
 def test_fingerprint_sees_a_changed_pixel(copy, phantoms):
@@ -103,3 +141,8 @@ def test_splits_are_stratified_and_divide_no_subject():
         assert members.count("train") / len(members) == pytest.approx(0.6, abs=0.06)
         assert members.count("test") / len(members) == pytest.approx(0.2, abs=0.06)
     assert splits == stratified_group_split(strata, subjects, (0.6, 0.2, 0.2), seed=1)
+
+
+def test_a_share_of_zero_leaves_a_split_empty():
+    splits = stratified_group_split(["a", "b"] * 20, [f"s{i // 2}" for i in range(40)], (0.0, 0.0, 1.0))
+    assert set(splits) == {"test"}

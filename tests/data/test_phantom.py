@@ -5,12 +5,14 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from uml_tf.data.check import check_dataset
-from uml_tf.data.converters.phantom import PIXEL_CLASSES, PhantomOptions, draw_phantom, generate_phantoms
+from uml_tf.data.converters.phantom import PhantomOptions, generate_phantoms
+from uml_tf.data.masks import read_mask
+from uml_tf.data.phantom_drawing import PIXEL_CLASSES, draw_phantom
 from uml_tf.runtime.cup_to_disc import vertical_cup_to_disc_ratio
 from uml_tf.runtime.errors import UmlError
-from uml_tf.runtime.images import read_mask
 
 
 def _digest(folder):
@@ -53,8 +55,22 @@ def test_ungradable_is_blurred():
 
 
 def test_what_cannot_be_drawn_is_refused(tmp_path):
-    with pytest.raises(UmlError, match="--images: found 3"):
-        generate_phantoms(tmp_path / "x", PhantomOptions(images=3))
+    with pytest.raises(ValidationError, match="images"):
+        PhantomOptions(images=3)
     generate_phantoms(tmp_path / "y", PhantomOptions(images=10, size=64))
     with pytest.raises(UmlError, match="exists already"):
         generate_phantoms(tmp_path / "y", PhantomOptions(images=10, size=64))
+
+
+def test_phantoms_and_their_splits_stay_what_the_readme_measures(tmp_path):
+    drawn = generate_phantoms(tmp_path / "x", PhantomOptions(images=40, size=64))
+    masks = b"".join(read_mask(drawn.root / row.mask).tobytes() for row in drawn.rows)
+    assert hashlib.sha256(masks).hexdigest()[:16] == "b754c6d5ef4c28c1"
+    assert "".join(row.split[1] for row in drawn.rows) == "rrreaereaerrrarrrarrerrearrrarreerrrrerr"
+    assert drawn.rows[7].image == "images/00007.jpg"
+    assert drawn.rows[7].subject == "phantom_00007"
+
+
+def test_a_seed_of_any_size_is_accepted(tmp_path):
+    drawn = generate_phantoms(tmp_path / "x", PhantomOptions(images=10, size=64, seed=2**70))
+    assert len(drawn.rows) == 10

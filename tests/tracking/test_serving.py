@@ -6,11 +6,13 @@ import base64
 import json
 import os
 import socket
+import struct
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -70,6 +72,12 @@ def _encoded(seed, size=(60, 80), suffix=".png"):
     return cv2.imencode(suffix, cv2.resize(picture, size[::-1]))[1].tobytes()
 
 
+def _claiming_169_megapixels():
+    header = b"IHDR" + struct.pack(">IIBBBBB", 13000, 13000, 8, 2, 0, 0, 0)
+    png = _encoded(0)
+    return png[:12] + header + struct.pack(">I", zlib.crc32(header)) + png[33:]
+
+
 def _text(data):
     return base64.b64encode(data).decode()
 
@@ -125,6 +133,7 @@ def test_concurrent_requests_each_get_their_own_answer(server, expected):
         ({"inputs": ["not base64!"]}, "image 0: found text that is not base64"),
         ({"inputs": [_text(b"no image")]}, "image 0: not an image that can be decoded"),
         ({"inputs": [_text(_encoded(0)), _text(_encoded(0)[:50])]}, "image 1: not an image"),
+        ({"inputs": [_text(_encoded(0)), _text(_claiming_169_megapixels())]}, "found 13000 x 13000 pixels"),
         ({"inputs": [[1.0, 2.0]]}, "request: found"),
         ({"inputs": []}, "request: found"),
         ({"inputs": np.full((1, 16, 16, 3), 300).tolist()}, "request: found values outside [0, 255]"),

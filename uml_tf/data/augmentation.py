@@ -1,7 +1,7 @@
-"""Augmentation of image and mask alike.
+"""Random variation of training images together with their masks.
 
-Keras' own preprocessing layers rather than keras-cv's: on this stack they move masks label-exactly and
-are as fast or faster, and keras-cv is no longer developed.
+The layers are those of Keras itself, not of keras-cv: they move masks without changing a label, are as fast
+or faster, and keras-cv is no longer developed.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ def _photometric(spec: AugmentationSpec) -> list[keras.layers.Layer]:
 class Augmentation:
     """A batch transformation that moves masks with their images.
 
-    Its random state is set per epoch (``start_epoch``), so that a run is repeated, or resumed in its
-    middle, with the same images.
+    Its random state is set at the start of each epoch (``start_epoch``), so that a repeated run, and a
+    resumed one, sees the same images.
 
     Args:
-        spec: how strongly.
-        seed: seed of the run.
+        spec: how strongly the images are varied.
+        seed: seed of the run, at least 0.
         share: the part of every batch that is transformed here.
     """
 
@@ -62,11 +62,11 @@ class Augmentation:
         self.share = share
         self._geometric = _geometric(spec)
         self._photometric = _photometric(spec)
-        self._noise_seed = tf.Variable([seed, 0], dtype=tf.int64, trainable=False)
+        self._noise_seed = tf.Variable([0, 0], dtype=tf.int64, trainable=False)
         self.start_epoch(0)
 
     def start_epoch(self, epoch: int) -> None:
-        """Sets every layer's random state to that of the epoch (from 0)."""
+        """Sets every layer's random state to that of the epoch, counted from 0."""
         rng = np.random.default_rng([self.seed, epoch, 1])
         for layer in (*self._geometric, *self._photometric):
             layer.generator.state.assign(rng.integers(0, 2**31 - 1, 2))
@@ -80,12 +80,14 @@ class Augmentation:
         return tf.clip_by_value(images + noise, 0.0, 255.0)
 
     def _own(self, drawn: Any, count: int) -> Any:
-        """The rows of this share of what was drawn for the whole batch."""
+        """This share's rows of values that were drawn for the whole batch."""
         return drawn[self.share.index * count : (self.share.index + 1) * count]
 
     def _draw(self, layer: Any, images: tf.Tensor) -> Any:
-        """A layer's random transformation of these images, drawn for the whole batch: its share is the same
-        however many workers there are.
+        """A layer's random transformation of these images.
+
+        It is drawn for the whole batch, so that an image's transformation does not depend on the number of
+        workers.
         """
         count = images.shape[0]
         whole = tf.zeros((count * self.share.workers, *images.shape[1:]))  # only its shape is read
@@ -96,7 +98,7 @@ class Augmentation:
         }
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Transforms ``image`` ``(B, H, W, 3)`` and ``mask`` ``(B, H, W)``; B, of this share, is known."""
+        """Transforms ``image`` ``(B, H, W, 3)`` and ``mask`` ``(B, H, W)``; B is this share's static size."""
         images = tf.cast(batch["image"], tf.float32)
         masks = tf.cast(batch["mask"][..., None], tf.float32)
         for layer in self._geometric:

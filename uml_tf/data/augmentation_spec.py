@@ -1,4 +1,4 @@
-"""How strongly training images are varied, as data; importing it imports no TensorFlow."""
+"""The settings of augmentation. Importing this imports no TensorFlow."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class AugmentationSpec(BaseModel):
-    """How strongly training images are varied; 0 or "none" switches a part off.
+    """How strongly training images are varied; 0 or "none" turns a part off.
 
     Attributes:
         flip: axes of random mirroring.

@@ -4,15 +4,29 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from uml_tf.data.dataset import MANIFEST_NAME, SPLITS, PreparedDataset, Row
-from uml_tf.data.near_duplicates import difference_hash, group_near_duplicates
+from uml_tf.data.near_duplicates import DEFAULT_DISTANCE, difference_hash, near_pairs
 from uml_tf.data.reading import read_row
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.images import Array
+
+
+@dataclass(frozen=True)
+class NearDuplicate:
+    """Two images on different splits that are nearly the same.
+
+    Attributes:
+        first, second: the rows; the split of the first comes first in ``SPLITS``.
+        distance: differing bits of their hashes, 0 to 256.
+    """
+
+    first: Row
+    second: Row
+    distance: int
 
 
 @dataclass(frozen=True)
@@ -24,16 +38,25 @@ class CheckReport:
         subjects: split -> number of subjects.
         pixel_share: pixel class -> share of all masked pixels, in [0, 1].
         problems: one line each; empty when the data set is sound.
+        near_duplicates: pairs on different splits, the closest first. They may be copies, which would let a
+            network be tested on what it was trained on; or different images that are framed alike.
+        notes: one line for each thing that is no fault but limits what the data set can be used for.
     """
 
     counts: dict[tuple[str, str], tuple[int, int]]
     subjects: dict[str, int]
     pixel_share: dict[str, float]
-    problems: list[str] = field(default_factory=list)
+    problems: list[str]
+    near_duplicates: list[NearDuplicate]
+    notes: list[str]
 
 
-def _check_row(dataset: PreparedDataset, row: Row, pixels: Counter[int]) -> Array | None:
-    """The row's hash, or None when its image cannot be read; raises at the first problem."""
+def _check_row(dataset: PreparedDataset, row: Row, pixels: Counter[int]) -> Array:
+    """The hash of the row's image; adds the pixel values of its mask to ``pixels``.
+
+    Raises:
+        UmlError: the row's first problem.
+    """
     dataset.label_index(row)
     image, mask = read_row(dataset, row)
     if mask is not None:
@@ -44,32 +67,50 @@ def _check_row(dataset: PreparedDataset, row: Row, pixels: Counter[int]) -> Arra
     return difference_hash(image)
 
 
-def _divided(dataset: PreparedDataset, rows: list[Row], groups: list[str], kind: str) -> list[str]:
-    """One problem for each group of rows that lies on more than one split."""
-    members: dict[str, list[Row]] = defaultdict(list)
-    for row, group in zip(rows, groups, strict=True):
-        members[group].append(row)
+def _divided_subjects(dataset: PreparedDataset) -> list[str]:
+    """One problem for each subject that is on more than one split."""
+    members: dict[str, dict[str, str]] = defaultdict(dict)
+    for row in dataset.rows:
+        if row.subject:
+            members[row.subject].setdefault(row.split, row.image)
     problems = []
-    for group, inside in members.items():
-        splits = sorted({row.split for row in inside}, key=SPLITS.index)
-        if len(splits) > 1:
-            first = {split: next(row.image for row in inside if row.split == split) for split in splits}
-            where = ", ".join(f"{split} has {image}" for split, image in first.items())
-            name = f"{kind} '{group}'" if kind == "subject" else kind
-            problems.append(f"{dataset.root / MANIFEST_NAME}: {name} is on several splits: {where}")
+    for subject, first in members.items():
+        if len(first) > 1:
+            where = ", ".join(f"{split} has {first[split]}" for split in SPLITS if split in first)
+            problems.append(
+                f"{dataset.root / MANIFEST_NAME}: subject '{subject}' is on several splits: {where}"
+            )
     return problems
 
 
-def check_dataset(
-    dataset: PreparedDataset, progress: Callable[[int], None] = lambda done: None
-) -> CheckReport:
-    """Opens every file and looks at every rule of the prepared form.
+def _near_duplicates(rows: list[Row], hashes: list[Array], max_distance: int) -> list[NearDuplicate]:
+    """The pairs on different splits, the closest first."""
+    if not hashes:
+        return []
+    pairs = near_pairs(hashes, max_distance)
+    found = []
+    for first, second, distance in zip(pairs.first, pairs.second, pairs.distance, strict=True):
+        if rows[first].split != rows[second].split:
+            ordered = sorted((rows[first], rows[second]), key=lambda row: SPLITS.index(row.split))
+            found.append(NearDuplicate(ordered[0], ordered[1], int(distance)))
+    return sorted(found, key=lambda pair: pair.distance)
 
-    Checked: files decode, sizes match, pixel values are class indices, labels are known, every image has
-    a label or a mask, no image is listed twice, no subject and no near-duplicate group is on two splits.
+
+def check_dataset(
+    dataset: PreparedDataset,
+    near_duplicate_distance: int = DEFAULT_DISTANCE,
+    progress: Callable[[int], None] = lambda done: None,
+) -> CheckReport:
+    """Opens every file and applies every rule of the prepared form.
+
+    Checked: files decode, sizes match, pixel values are class indices, labels are known, every image has a
+    label or a mask, no image is listed twice, no subject is on two splits. Near-duplicates on two splits are
+    reported apart.
 
     Args:
         dataset: the data set.
+        near_duplicate_distance: largest number of differing bits, 0 to 256, between the hashes of
+            near-duplicates.
         progress: called with the number of rows done.
     """
     problems: list[str] = []
@@ -86,22 +127,22 @@ def check_dataset(
         except UmlError as error:
             problems.append(str(error))
         progress(index)
-    labelled = [row for row in dataset.rows if row.subject]
-    problems += _divided(dataset, labelled, [row.subject for row in labelled], "subject")
-    if hashes:
-        groups = [str(group) for group in group_near_duplicates([h for h in hashes if h is not None])]
-        problems += _divided(dataset, hashed_rows, groups, "a group of near-duplicate images")
-    problems += [
-        f"{dataset.root / MANIFEST_NAME}: split: found no '{split}' row"
-        for split in SPLITS
-        if not any(row.split == split for row in dataset.rows)
-    ]
     return CheckReport(
         _counts(dataset),
         {s: len({row.subject for row in dataset.rows if row.split == s}) for s in SPLITS},
         _shares(dataset, pixels),
-        problems,
+        problems + _divided_subjects(dataset),
+        _near_duplicates(hashed_rows, hashes, near_duplicate_distance),
+        _notes(dataset),
     )
+
+
+def _notes(dataset: PreparedDataset) -> list[str]:
+    missing = [name for name in SPLITS if not any(row.split == name for row in dataset.rows)]
+    if not missing:
+        return []
+    use = "measuring" if {"train", "val"} & set(missing) else "training"
+    return [f"no image is on {' or '.join(missing)}: the data set is for {use} alone"]
 
 
 def _counts(dataset: PreparedDataset) -> dict[tuple[str, str], tuple[int, int]]:

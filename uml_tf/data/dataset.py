@@ -1,4 +1,4 @@
-"""The prepared data set: the one form that everything after the converters reads."""
+"""The prepared data set: the form that the converters write and everything else reads."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from functools import cached_property
 from pathlib import Path
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from uml_tf.data.validation_error import describe_validation_error
 from uml_tf.runtime.errors import UmlError
-from uml_tf.runtime.files import write_text
+from uml_tf.runtime.files import read_bytes, read_text, write_text
 
 SPLITS = ("train", "val", "test")
 COLUMNS = ("image", "mask", "label", "split", "subject")
@@ -24,7 +24,7 @@ YAML_NAME, MANIFEST_NAME = "dataset.yaml", "manifest.csv"
 
 
 class DatasetInfo(BaseModel):
-    """What ``dataset.yaml`` says.
+    """The content of ``dataset.yaml``.
 
     Attributes:
         name: the data set's name.
@@ -44,6 +44,15 @@ class DatasetInfo(BaseModel):
     source: str = ""
     licence: str = ""
     unions: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _unions_are_of_pixel_classes(self) -> DatasetInfo:
+        for region, parts in self.unions.items():
+            for part in parts:
+                if part not in self.pixel_classes:
+                    known = ", ".join(self.pixel_classes)
+                    raise ValueError(f"unions.{region}: found '{part}', expected pixel classes: {known}")
+        return self
 
 
 @dataclass(frozen=True)
@@ -71,7 +80,7 @@ class PreparedDataset:
 
     Attributes:
         root: the folder.
-        info: what ``dataset.yaml`` says.
+        info: the content of ``dataset.yaml``.
         rows: the manifest's lines, in file order.
     """
 
@@ -115,35 +124,25 @@ class PreparedDataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of what decides a result: both files' text and every image's and mask's bytes."""
+        """SHA-256 of everything that decides a result: the two text files, and every image and mask."""
         digest = hashlib.sha256()
         for name in (YAML_NAME, MANIFEST_NAME):
             digest.update((self.root / name).read_bytes())
         for row in self.rows:
             for relative in (row.image, row.mask):
                 if relative:
-                    digest.update(hashlib.sha256(_bytes(self.root / relative)).digest())
+                    digest.update(hashlib.sha256(read_bytes(self.root / relative)).digest())
         return digest.hexdigest()
 
     def class_counts(self, split: str) -> Counter[str]:
-        """Images by label in one split; "" counts the unlabelled."""
+        """Number of images by label in one split; those without a label count under ""."""
         return Counter(row.label for row in self.rows if row.split == split)
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UmlError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
 def _text(path: Path) -> str:
     if not path.is_file():
         raise UmlError(f"{path}: no such file, expected a prepared data set (see `uml-tf data --help`)")
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UmlError(f"{path}: cannot be read as UTF-8 text ({error})") from error
+    return read_text(path)
 
 
 def _read_info(path: Path) -> DatasetInfo:
@@ -189,7 +188,7 @@ def _read_rows(path: Path) -> tuple[Row, ...]:
 
 
 def write_dataset(root: Path, info: DatasetInfo, rows: Iterable[Row]) -> PreparedDataset:
-    """Writes ``dataset.yaml`` and, last, ``manifest.csv``; the files they name must be there already."""
+    """Writes ``dataset.yaml`` and then ``manifest.csv``; the images and masks must be in the folder."""
     data = {key: value for key, value in info.model_dump(mode="json").items() if value not in (None, {}, "")}
     write_text(root / YAML_NAME, yaml.safe_dump(data, sort_keys=False, allow_unicode=True))
     buffer = io.StringIO()

@@ -22,7 +22,7 @@ BATCH_KEYS = ("image", "label", "mask", "has_mask")
 
 @dataclass(frozen=True)
 class Examples:
-    """A split, decoded and resized, in memory.
+    """One split in memory, decoded and resized; N images.
 
     Attributes:
         images: ``(N, H, W, 3)`` uint8 RGB.
@@ -62,7 +62,7 @@ def load_examples(
         progress: called with the number of images read.
 
     Raises:
-        UmlError: a file is missing, broken or does not fit, by name.
+        UmlError: a file is missing, damaged or does not fit, naming it.
     """
     rows = dataset.split(split)
     labels = np.array([dataset.label_index(row) for row in rows], np.int32)
@@ -98,15 +98,15 @@ def load_examples(
 def epoch_order(
     examples: Examples, batch_size: int, seed: int, epoch: int, masked_share: float | None
 ) -> Array:
-    """Indices of one epoch's training images; the same for the same seed and epoch.
+    """Indices of the training images in one epoch; they depend on seed and epoch alone.
 
     Args:
         examples: the training split.
-        batch_size: global batch size; the order's length is a multiple of it.
-        seed: seed of the run.
+        batch_size: global batch size; the number of indices is a multiple of it.
+        seed: seed of the run, at least 0.
         epoch: epoch number from 0.
-        masked_share: share of every batch that has a mask, in (0, 1), repeating masked images as
-            needed; None takes every image once. Only mixed data sets are affected.
+        masked_share: share of the images in every batch that have a mask, in (0, 1); images with a mask are
+            repeated as needed. None takes every image once. It matters only where some images have no mask.
     """
     rng = np.random.default_rng([seed, epoch])
     everything = rng.permutation(len(examples))
@@ -130,7 +130,7 @@ def epoch_order(
 
 
 def batches(examples: Examples, order: Sequence[int] | Array, batch_size: int) -> tf.data.Dataset:
-    """Whole batches of the examples in the given order: the keys of ``BATCH_KEYS``, images uint8."""
+    """Whole batches of the examples in the given order, with the keys of ``BATCH_KEYS``; images uint8."""
 
     def gather(index: Array) -> tuple[Array, ...]:
         return (
@@ -167,10 +167,10 @@ def training_batches(
 
     Args:
         examples: the training split.
-        order: the epoch's indices, a multiple of ``batch_size`` of them.
+        order: indices of the epoch's images; their number is a multiple of ``batch_size``.
         batch_size: of all workers together.
         augmentation: with the same share, or None.
-        share: the part of every batch that is answered.
+        share: the part of every batch that is returned.
     """
     stream = batches(examples, share.of(order, batch_size), batch_size // share.workers)
     if augmentation is not None:

@@ -1,4 +1,4 @@
-"""What the network will see: a contact sheet of training images, augmented, with their masks."""
+"""A contact sheet of training images with their masks, as they are and augmented."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from uml_tf.figures.sheets import outline_sheet
 
 
 def _choose(examples: Examples, count: int, seed: int) -> np.ndarray:
-    """Images of every class, those with a mask first."""
+    """Indices of ``count`` images, the classes in turn, those with a mask first."""
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(examples))
     order = order[np.argsort(-examples.has_mask[order], kind="stable")]
@@ -28,7 +28,7 @@ def _choose(examples: Examples, count: int, seed: int) -> np.ndarray:
 def preview(
     dataset: PreparedDataset, out: Path, spec: AugmentationSpec, size: int, count: int, seed: int
 ) -> Path:
-    """Writes a sheet: each chosen training image as it is, then two augmented versions of it.
+    """Writes a sheet: each chosen training image as it is, followed by two augmented versions.
 
     Args:
         dataset: the data set.
@@ -36,7 +36,10 @@ def preview(
         spec: the augmentation.
         size: side in pixels, as in training.
         count: number of images.
-        seed: of the choice and the augmentation.
+        seed: of the choice and of the augmentation, at least 0.
+
+    Returns:
+        ``out``.
     """
     examples = load_examples(dataset, "train", (size, size))
     chosen = _choose(examples, count, seed)

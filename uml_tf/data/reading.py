@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from uml_tf.data.dataset import PreparedDataset, Row
-from uml_tf.runtime.errors import UmlError
-from uml_tf.runtime.images import Array, read_image, read_mask
+from uml_tf.data.masks import check_mask, read_mask
+from uml_tf.runtime.images import Array, read_image
 
 
 def read_row(dataset: PreparedDataset, row: Row) -> tuple[Array, Array | None]:
@@ -18,12 +18,6 @@ def read_row(dataset: PreparedDataset, row: Row) -> tuple[Array, Array | None]:
         return image, None
     path = dataset.root / row.mask
     mask = read_mask(path)
-    if mask.shape != image.shape[:2]:
-        raise UmlError(
-            f"{path}: found {mask.shape[1]} x {mask.shape[0]} pixels, "
-            f"expected {image.shape[1]} x {image.shape[0]} as {row.image}"
-        )
-    last = len(dataset.info.pixel_classes) - 1
-    if mask.max() > last:
-        raise UmlError(f"{path}: found pixel value {mask.max()}, expected class indices 0 to {last}")
+    size = (image.shape[0], image.shape[1])
+    check_mask(mask, size, len(dataset.info.pixel_classes), str(path), row.image)
     return image, mask

@@ -16,7 +16,7 @@ class Share:
     workers: int = 1
 
     def of(self, order: Any, batch_size: int) -> Any:
-        """This part's indices of an epoch's order ``(steps * batch_size,)``."""
+        """The indices of this part, out of an epoch's order ``(steps * batch_size,)``."""
         per_worker = batch_size // self.workers
         return np.reshape(order, (-1, self.workers, per_worker))[:, self.index].ravel()
 

@@ -1,4 +1,4 @@
-"""Contact sheets: many small pictures with captions in one."""
+"""Contact sheets: many small pictures with captions in one figure."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from uml_tf.runtime.overlay import class_colour, draw_outlines, uncertainty_map
 Array = NDArray[Any]
 
 
-def _grid(rows: int, columns: int, panel: float) -> tuple[Figure, Array]:
-    figure = Figure(figsize=(columns * panel, rows * (panel + 0.28)), layout="constrained")
+def _grid(rows: int, columns: int, width: float, height: float) -> tuple[Figure, Array]:
+    """A figure of panels of a size in inches, each with a line for its caption."""
+    figure = Figure(figsize=(columns * width, rows * (height + 0.28)), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False)
     for one in axes.ravel():
         one.axis("off")
@@ -33,7 +34,12 @@ def _legend(figure: Figure, pixel_classes: Sequence[str]) -> None:
 
 
 def enlarge(image: Array, side: int = 256) -> Array:
-    """Enlarges a small image so that its outlines can be thin."""
+    """Enlarges an image until its shorter side has ``side`` pixels, so that outlines are thin beside it.
+
+    Args:
+        image: RGB ``(H, W, 3)``, or a mask or map ``(H, W)``, which gets no new values.
+        side: pixels; a larger image is returned as it is.
+    """
     if min(image.shape[:2]) >= side:
         return image
     factor = side / min(image.shape[:2])
@@ -49,11 +55,11 @@ def outline_sheet(
     Args:
         images: RGB ``(H, W, 3)`` uint8.
         masks: ``(H, W)`` class indices, all 0 where there is none.
-        captions: a line for each.
+        captions: one line for each.
         pixel_classes: names, background first.
     """
     columns = min(6, len(images))
-    figure, axes = _grid(-(-len(images) // columns), columns, 1.9)
+    figure, axes = _grid(-(-len(images) // columns), columns, 1.9, 1.9)
     for one, image, mask, caption in zip(axes.ravel(), images, masks, captions, strict=False):
         one.imshow(draw_outlines(enlarge(image), enlarge(mask)))
         one.set_title(caption, fontsize=7)
@@ -61,8 +67,33 @@ def outline_sheet(
     return figure
 
 
+def _side_by_side(left: Array, right: Array, height: int = 256) -> Array:
+    """Two RGB images in one, of the same height."""
+    scaled = [
+        cv2.resize(image, (max(1, round(height * image.shape[1] / image.shape[0])), height))
+        for image in (left, right)
+    ]
+    gap = np.full((height, 8, 3), 255, np.uint8)
+    return np.hstack([scaled[0], gap, scaled[1]])
+
+
+def pair_sheet(pairs: Sequence[tuple[Array, Array]], captions: Sequence[str]) -> Figure:
+    """A grid of pairs of images, each pair side by side.
+
+    Args:
+        pairs: two RGB ``(H, W, 3)`` uint8 each; sizes may differ.
+        captions: one or two lines for each pair.
+    """
+    columns = min(3, len(pairs))
+    figure, axes = _grid(-(-len(pairs) // columns), columns, 3.4, 1.9)
+    for one, (left, right), caption in zip(axes.ravel(), pairs, captions, strict=False):
+        one.imshow(_side_by_side(left, right))
+        one.set_title(caption, fontsize=6)
+    return figure
+
+
 def pick_spread(values: Array, count: int) -> list[int]:
-    """Indices of ``count`` values spread evenly from the smallest to the largest."""
+    """Indices of ``count`` of the values, evenly spread by rank from the smallest to the largest."""
     order = np.argsort(values, kind="stable")
     return [int(order[round(p)]) for p in np.linspace(0, len(order) - 1, min(count, len(order)))]
 
@@ -86,8 +117,8 @@ class Sample:
 
 
 def sample_sheet(samples: Sequence[Sample], pixel_classes: Sequence[str]) -> Figure:
-    """Image, truth, prediction and uncertainty map of every sample, a column each."""
-    figure, axes = _grid(4, len(samples), 1.9)
+    """A column for each sample: image, truth, prediction and uncertainty map."""
+    figure, axes = _grid(4, len(samples), 1.9, 1.9)
     for column, sample in enumerate(samples):
         image = enlarge(sample.image)
         pictures = (

@@ -1,4 +1,4 @@
-"""The vertical cup-to-disc ratio, glaucoma's measure."""
+"""The vertical cup-to-disc ratio, by which glaucoma is judged."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def vertical_cup_to_disc_ratio(mask: NDArray[Any], pixel_classes: Sequence[str])
         pixel_classes: names of the classes; the ratio needs "cup" and "rim".
 
     Returns:
-        The ratio, 0.0 for a disc without a cup, or None without a disc or without these classes.
+        The ratio; 0.0 for a disc without a cup; None when no disc was found or the classes do not exist.
     """
     names = list(pixel_classes)
     if "cup" not in names or "rim" not in names:

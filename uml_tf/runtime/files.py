@@ -1,4 +1,7 @@
-"""Writing so that nothing is ever left half-written: a temporary name in the same folder, then rename."""
+"""Reading and writing files with one-line errors. What is written appears whole or not at all.
+
+A file is written under a temporary name in the same folder and then renamed.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     """Yields a temporary folder beside ``path`` and renames it to ``path`` on success.
 
     Raises:
-        UmlError: ``path`` exists and is not an empty folder, or the place cannot be written to.
+        UmlError: ``path`` exists and is not an empty folder, or the parent folder cannot be written to.
     """
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise UmlError(f"{path}: exists already, expected a new or empty folder")
@@ -60,11 +63,27 @@ def new_folder(path: Path) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-def read_text(path: Path) -> str:
-    """UTF-8 text.
+def read_bytes(path: Path) -> bytes:
+    """The content of a file.
 
     Raises:
-        UmlError: the file is not there, cannot be read or is not UTF-8.
+        UmlError: the file is missing, is a directory or cannot be read.
+    """
+    if path.is_dir():
+        raise UmlError(f"{path}: found a directory, expected a file")
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise UmlError(f"{path}: no such file") from None
+    except OSError as error:
+        raise UmlError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def read_text(path: Path) -> str:
+    """The content of a UTF-8 text file.
+
+    Raises:
+        UmlError: the file is missing, cannot be read or is not UTF-8.
     """
     try:
         return path.read_text(encoding="utf-8")
@@ -79,5 +98,5 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes indented JSON atomically; NaN is refused, as JSON has none."""
+    """Writes indented JSON atomically. NaN raises ValueError, because JSON has no NaN."""
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")

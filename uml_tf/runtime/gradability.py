@@ -1,7 +1,7 @@
-"""Is this an image of the kind that the network was trained on? NumPy alone.
+"""Gradability: whether an image is of the kind that the network was trained on.
 
-The evidential uncertainty does not answer that: a network can find evidence in a black frame. So the
-image's own statistics are compared with those of the training images.
+The evidential uncertainty does not tell: a network can find evidence in a black frame. So the statistics of
+the image itself are compared with those of the training images.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 STATISTICS = ("brightness", "contrast", "redness", "blueness", "sharpness", "edge strength")
-"""What is compared: mean and standard deviation of the grey value, mean of red and of blue less green,
-logarithm of the mean absolute Laplacian and of the mean absolute gradient of the grey value."""
+"""What is compared: the mean and standard deviation of the grey value, the mean of red minus green and of
+blue minus green, the logarithm of the mean absolute Laplacian and of the mean absolute gradient of the grey
+value."""
 
 _SMALLEST_DEVIATION = 0.01
 _FLAT = 1e-3
 
 
 def image_statistics(image: NDArray[Any]) -> NDArray[np.float64]:
-    """``STATISTICS`` of an RGB image ``(H, W, 3)`` in [0, 255] at the network's input size."""
+    """``STATISTICS``, ``(6,)``, of an RGB image ``(H, W, 3)`` in [0, 255] at the network's input size."""
     scaled = image.astype(np.float64) / 255
     grey = scaled.mean(axis=-1)
     red, green, blue = scaled.mean(axis=(0, 1))
@@ -35,7 +36,7 @@ def image_statistics(image: NDArray[Any]) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class Gradability:
-    """The training images' statistics, and how far an image may lie from them.
+    """The statistics of the training images, and how far from them an image may lie.
 
     Attributes:
         mean, deviation: per statistic, over the training images.
@@ -47,10 +48,10 @@ class Gradability:
     limit: float
 
     def score(self, image: NDArray[Any]) -> tuple[float, str]:
-        """The out-of-distribution score of ``(H, W, 3)`` in [0, 255], and what it comes from.
+        """The out-of-distribution score of ``(H, W, 3)`` in [0, 255], and the statistic that decides it.
 
-        The score is the largest distance of any statistic from the training images' mean, in their
-        standard deviations.
+        The score is the largest distance of any statistic from its mean over the training images, in standard
+        deviations; at least 0.
         """
         distance = (image_statistics(image) - self.mean) / np.array(self.deviation)
         worst = int(np.abs(distance).argmax())
@@ -66,7 +67,7 @@ def fit_gradability(
     Args:
         training: RGB images ``(H, W, 3)`` in [0, 255] at the network's input size.
         validation: likewise.
-        quantile: share of the validation images that stays gradable, in (0, 1].
+        quantile: share of the validation images that are to be gradable, in (0, 1].
     """
     statistics = np.stack([image_statistics(image) for image in training])
     mean, deviation = statistics.mean(axis=0), np.maximum(statistics.std(axis=0), _SMALLEST_DEVIATION)

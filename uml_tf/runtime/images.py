@@ -1,10 +1,9 @@
-"""Reading, resizing and writing images, for training, prediction and the device alike.
-
-Only NumPy and OpenCV are needed here.
-"""
+"""Reading, resizing and writing images, for training, prediction and the device alike."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -14,78 +13,114 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uml_tf.runtime.errors import UmlError
-from uml_tf.runtime.files import replacing
+from uml_tf.runtime.files import read_bytes, replacing
+from uml_tf.runtime.image_header import ImageHeader, read_header
 
 Array = NDArray[Any]
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 SMALLEST_SIDE = 8
-_LARGEST_PIXELS = 200_000_000
+LARGEST_PIXELS = 100_000_000
+"""Decoded, an RGB image of this size takes 300 MB."""
+
+_TO_RGB = {1: cv2.COLOR_GRAY2RGB, 3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGB}
+_NOT_AN_IMAGE = "not an image that can be decoded, expected PNG, JPEG, TIFF, BMP or WebP"
+
+# Turns the stored pixels upright, by EXIF orientation.
+_TURNS: dict[int, Callable[[Array], Array]] = {
+    2: lambda image: image[:, ::-1],
+    3: lambda image: image[::-1, ::-1],
+    4: lambda image: image[::-1],
+    5: lambda image: image.swapaxes(0, 1),
+    6: lambda image: np.rot90(image, -1),
+    7: lambda image: image[::-1, ::-1].swapaxes(0, 1),
+    8: lambda image: np.rot90(image),
+}
 
 
-def _read_bytes(path: Path) -> bytes:
-    if path.is_dir():
-        raise UmlError(f"{path}: found a directory, expected an image file")
+@contextmanager
+def _without_opencv_log() -> Iterator[None]:
+    """A damaged file is reported once, by the error that is raised, and not by OpenCV's log as well."""
+    level = cv2.utils.logging.getLogLevel()
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise UmlError(f"{path}: no such file, expected an image") from None
-    except OSError as error:
-        raise UmlError(f"{path}: cannot be read ({error.strerror or error})") from error
+        yield
+    finally:
+        cv2.utils.logging.setLogLevel(level)
 
 
-def _decode(data: Array, flags: int, name: str) -> Array:
-    if data[:2].tobytes() == b"\xff\xd8" and b"\xff\xd9" not in data[-4096:].tobytes():
-        # OpenCV fills the missing half of a cut JPEG with grey and says nothing.
-        raise UmlError(f"{name}: found a truncated JPEG (no end marker), expected a whole image")
-    try:
-        image = cv2.imdecode(data, flags)
-    except cv2.error:
-        image = None
+def _checked_header(data: bytes, name: str) -> ImageHeader:
+    """The header of a file that is safe to decode."""
+    if not data:
+        raise UmlError(f"{name}: found an empty file, expected an image")
+    header = read_header(data)
+    if header is None:
+        raise UmlError(f"{name}: {_NOT_AN_IMAGE}")
+    if not header.complete:
+        # Some versions of OpenCV fill the missing part of a JPEG with grey and report nothing.
+        raise UmlError(
+            f"{name}: not an image that can be decoded: a truncated {header.format}, with no end marker"
+        )
+    if header.width * header.height > LARGEST_PIXELS:
+        raise UmlError(
+            f"{name}: found {header.width} x {header.height} pixels, "
+            f"expected at most {LARGEST_PIXELS // 1_000_000} million"
+        )
+    return header
+
+
+def decode_pixels(data: bytes, name: str) -> Array:
+    """The pixels of an encoded image as OpenCV stores them, EXIF orientation applied.
+
+    Args:
+        data: the file's content.
+        name: for messages.
+
+    Returns:
+        ``(H, W)``, or ``(H, W, 3 or 4)`` in the order blue, green, red, alpha; the depth is the file's own.
+
+    Raises:
+        UmlError: it is no PNG, JPEG, TIFF, BMP or WebP, is damaged, or has more than ``LARGEST_PIXELS``
+            pixels; the size is read from the header, before anything is decoded.
+    """
+    header = _checked_header(data, name)
+    with _without_opencv_log():
+        try:
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        except cv2.error:
+            image = None
     if image is None:
-        raise UmlError(f"{name}: not an image that can be decoded, expected PNG, JPEG, TIFF, BMP or WebP")
-    if image.size > _LARGEST_PIXELS * 4:
-        raise UmlError(f"{name}: found {image.shape[1]} x {image.shape[0]} pixels, expected fewer")
-    return image
-
-
-# Of the formats that can say how the camera was held: the first bytes.
-_MAY_BE_TURNED = (b"\xff\xd8", b"II*\0", b"MM\0*", b"RIFF")
+        raise UmlError(f"{name}: {_NOT_AN_IMAGE}")
+    return np.ascontiguousarray(_TURNS.get(header.orientation, lambda upright: upright)(image))
 
 
 def decode_image(data: bytes, name: str) -> Array:
-    """Any usual encoded image as RGB ``(H, W, 3)`` uint8, EXIF orientation applied.
+    """An encoded image as RGB ``(H, W, 3)`` uint8, EXIF orientation applied.
 
-    Grey becomes three equal channels; an alpha channel or more than 8 bits is refused rather than
-    guessed at, because dropping either changes what the network sees.
+    Grey becomes three equal channels. A transparent image and one of more than 8 bits are refused: to drop
+    either would change what the network sees.
 
     Args:
         data: the file's content.
         name: for messages.
 
     Raises:
-        UmlError: it is not an image, cut off, too small, 16-bit or has alpha.
+        UmlError: as ``decode_pixels``; or it is smaller than ``SMALLEST_SIDE``, 16-bit or transparent.
     """
-    content = np.frombuffer(data, np.uint8)
-    if not content.size:
-        raise UmlError(f"{name}: found an empty file, expected an image")
-    image = _decode(content, cv2.IMREAD_UNCHANGED, name)
+    image = decode_pixels(data, name)
     if image.dtype != np.uint8:
         raise UmlError(f"{name}: found {image.dtype} pixels, expected 8-bit; rescale the image first")
-    if image.ndim == 3 and image.shape[2] == 4:
-        if int(image[..., 3].min()) < 255:
-            raise UmlError(f"{name}: found a transparent alpha channel, expected RGB or grey")
-        image = np.ascontiguousarray(image[..., :3])
     if min(image.shape[:2]) < SMALLEST_SIDE:
         height, width = image.shape[:2]
         raise UmlError(
             f"{name}: found {width} x {height} pixels, expected at least {SMALLEST_SIDE} on each side"
         )
-    if data.startswith(_MAY_BE_TURNED):
-        image = _decode(content, cv2.IMREAD_COLOR, name)  # IMREAD_UNCHANGED ignores the EXIF orientation
-    if image.ndim == 2 or image.shape[2] == 1:
-        return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    channels = 1 if image.ndim == 2 else image.shape[2]
+    if channels not in _TO_RGB:
+        raise UmlError(f"{name}: found {channels} channels, expected RGB or grey")
+    if channels == 4 and int(image[..., 3].min()) < 255:
+        raise UmlError(f"{name}: found a transparent alpha channel, expected RGB or grey")
+    return cv2.cvtColor(image, _TO_RGB[channels])
 
 
 def read_image(path: Path) -> Array:
@@ -94,29 +129,22 @@ def read_image(path: Path) -> Array:
     Raises:
         UmlError: the file is missing, or as ``decode_image``.
     """
-    return decode_image(_read_bytes(path), str(path))
+    return decode_image(read_bytes(path), str(path))
 
 
-def read_mask(path: Path) -> Array:
-    """Reads a mask as stored, ``(H, W)`` uint8.
-
-    Raises:
-        UmlError: missing, not an image, not 8-bit, or with colours that differ between channels.
-    """
-    mask = _decode(np.frombuffer(_read_bytes(path), np.uint8), cv2.IMREAD_UNCHANGED, str(path))
-    if mask.dtype != np.uint8:
-        raise UmlError(f"{path}: found {mask.dtype} pixels, expected an 8-bit mask")
-    if mask.ndim == 3:
-        if not (mask[..., :3] == mask[..., :1]).all():
-            raise UmlError(f"{path}: found colours, expected a mask with one channel")
-        mask = mask[..., 0]
-    return np.ascontiguousarray(mask)
+def _as_opencv(image: Array) -> Array:
+    return image if image.ndim == 2 else cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2BGR)
 
 
 def encode_png(image: Array) -> bytes:
     """``(H, W)`` or RGB ``(H, W, 3)`` uint8 as the content of a PNG file."""
-    data = image if image.ndim == 2 else cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2BGR)
-    _, encoded = cv2.imencode(".png", data)
+    _, encoded = cv2.imencode(".png", _as_opencv(image))
+    return encoded.tobytes()
+
+
+def encode_jpeg(image: Array, quality: int) -> bytes:
+    """``(H, W)`` or RGB ``(H, W, 3)`` uint8 as the content of a JPEG file; quality 0 to 100."""
+    _, encoded = cv2.imencode(".jpg", _as_opencv(image), [cv2.IMWRITE_JPEG_QUALITY, quality])
     return encoded.tobytes()
 
 

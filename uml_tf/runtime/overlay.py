@@ -1,4 +1,4 @@
-"""Pictures of an answer: the mask on the image, and the uncertainty as a map. NumPy and OpenCV alone."""
+"""Pictures of a prediction: the mask drawn on the image, and the uncertainty as a colour map."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-# Background has no colour of its own. Okabe and Ito's palette: told apart with any colour vision.
+# Okabe and Ito's palette, which can be told apart with every kind of colour vision. Background is not drawn.
 COLOURS = ((0, 0, 0), (0, 158, 115), (240, 228, 66), (86, 180, 233), (213, 94, 0), (204, 121, 167))
 
 
 def class_colour(index: int) -> tuple[int, int, int]:
-    """RGB colour of a pixel class; background is black."""
+    """RGB colour of a pixel class; background, index 0, is black."""
     return COLOURS[0] if index == 0 else COLOURS[1 + (index - 1) % (len(COLOURS) - 1)]
 
 
@@ -41,6 +41,6 @@ def draw_outlines(image: Array, mask: Array, fill: float = 0.0) -> Array:
 
 
 def uncertainty_map(uncertainty: Array) -> Array:
-    """RGB ``(H, W, 3)`` uint8 of ``(H, W)`` uncertainty: dark is 0, bright is 1, the same for every image."""
+    """``(H, W)`` uncertainty in [0, 1] as RGB ``(H, W, 3)`` uint8: dark is 0, bright is 1, in every image."""
     grey = (np.clip(uncertainty, 0, 1) * 255 + 0.5).astype(np.uint8)
     return cv2.cvtColor(cv2.applyColorMap(grey, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)

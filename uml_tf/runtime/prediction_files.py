@@ -1,4 +1,4 @@
-"""From image files to answer files: what `uml-tf predict` and a device bundle's run.py both do."""
+"""From image files to prediction files: what `uml-tf predict` and a device bundle's run.py both do."""
 
 from __future__ import annotations
 
@@ -20,9 +20,12 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
+ENDINGS = ("_mask.png", "_overlay.png", "_uncertainty.png", ".json")
+"""Of the files of one prediction, in the order of writing: where the JSON is, all four are."""
 
-def stems(images: Sequence[Path]) -> list[str]:
-    """What each image's files are called: its stem, its whole name where two stems are equal.
+
+def _stems(images: Sequence[Path]) -> list[str]:
+    """The name of each image's files: its stem, or its whole name where two stems are equal.
 
     Raises:
         UmlError: two files have the same name.
@@ -35,67 +38,101 @@ def stems(images: Sequence[Path]) -> list[str]:
     return names
 
 
+def plan_predictions(images: Sequence[Path], out: Path) -> list[str]:
+    """The stem of each image's files in ``out``, after checking that no file of the user would be replaced.
+
+    Earlier predictions in a folder of their own are replaced. But where ``out`` holds input images,
+    ``x_mask.png`` may as well be an image, or the true mask of ``x.png``: there, no existing file is
+    replaced.
+
+    Args:
+        images: the input files.
+        out: folder for the predictions.
+
+    Raises:
+        UmlError: two images have the same name, ``out`` is a file, or a file would be replaced.
+    """
+    names = _stems(images)
+    if out.exists() and not out.is_dir():
+        raise UmlError(f"--out {out}: found a file, expected a folder")
+    input_folders = {
+        folder for image in images for folder in (image.parent.resolve(), image.resolve().parent)
+    }
+    if out.resolve() in input_folders:
+        for path in (out / f"{name}{ending}" for name in names for ending in ENDINGS):
+            if path.exists():
+                raise UmlError(
+                    f"{path}: exists already, and no file is replaced in a folder of input images; "
+                    "expected another --out"
+                )
+    return names
+
+
 def write_prediction(
-    folder: Path, stem: str, image_name: str, image: Array, answer: Prediction
+    folder: Path, stem: str, image_name: str, image: Array, prediction: Prediction
 ) -> list[Path]:
-    """Writes ``stem.json``, ``stem_mask.png``, ``stem_overlay.png`` and ``stem_uncertainty.png``.
+    """Writes the four files of a prediction, named ``stem`` and each of ``ENDINGS``.
 
     Args:
         folder: where.
         stem: what the names begin with.
         image_name: what the JSON calls the image.
         image: RGB ``(H, W, 3)`` uint8, original size.
-        answer: what was said of it.
+        prediction: of this image.
+
+    Returns:
+        The files.
+
+    Raises:
+        UmlError: a file cannot be written.
     """
-    pictures = {
-        "mask": answer.mask,
-        "overlay": draw_outlines(image, answer.mask, fill=0.25),
-        "uncertainty": uncertainty_map(answer.mask_uncertainty),
-    }
-    written = []
-    for name, picture in pictures.items():
-        written.append(folder / f"{stem}_{name}.png")
-        write_png(written[-1], picture)
-    # The JSON comes last: where it is, everything is.
-    written.append(folder / f"{stem}.json")
-    write_json(written[-1], answer.to_dict(image_name))
-    return written
+    files = [folder / f"{stem}{ending}" for ending in ENDINGS]
+    pictures = (
+        prediction.mask,
+        draw_outlines(image, prediction.mask, fill=0.25),
+        uncertainty_map(prediction.mask_uncertainty),
+    )
+    for path, picture in zip(files, pictures, strict=False):
+        write_png(path, picture)
+    write_json(files[-1], prediction.to_dict(image_name))
+    return files
 
 
 def predict_files(
-    source: Predictor,
+    predictor: Predictor,
     card: ModelCard,
     images: Sequence[Path],
     out: Path,
     say: Callable[[str], None],
     complain: Callable[[str], None],
 ) -> None:
-    """Outputs each image with four files and a line; one that cannot be read does not stop the others.
+    """Writes the prediction of each image; one that cannot be read does not stop the others.
 
     Args:
-        source: the model, in any form.
+        predictor: the model, in any form.
         card: its names and thresholds.
         images: the files.
-        out: folder for the answers.
-        say: takes a line about an answer.
-        complain: takes a line about an image that could not be read.
+        out: folder for the predictions.
+        say: called with one line for each prediction.
+        complain: called with one line for each image that could not be read.
 
     Raises:
-        UmlError: two files have the same name, or, at the end, some could not be read.
+        UmlError: as ``plan_predictions``; a prediction cannot be written; or, at the end, some images could
+            not be read.
     """
     failed = 0
-    for path, stem in zip(images, stems(images), strict=True):
+    for path, stem in zip(images, plan_predictions(images, out), strict=True):
         try:
             image = read_image(path)
-            answer = predict_image(source, image, card)
-            write_prediction(out, stem, str(path), image, answer)
         except UmlError as error:
             complain(str(error))
             failed += 1
             continue
-        action, reason = answer.decision
-        probability = answer.class_probability[answer.class_name]
-        say(f"{path}: {answer.class_name} {probability:.3f}, {action}: {reason}")
+        prediction = predict_image(predictor, image, card)
+        write_prediction(out, stem, str(path), image, prediction)
+        action, reason = prediction.decision
+        probability = prediction.class_probability[prediction.class_name]
+        say(f"{path}: {prediction.class_name} {probability:.3f}, {action}: {reason}")
     say(f"{len(images) - failed} of {len(images)} images written to {out}")
     if failed:
         raise UmlError(f"{failed} of {len(images)} images could not be read")

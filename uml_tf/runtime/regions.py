@@ -1,4 +1,4 @@
-"""The regions that are measured and reported: pixel classes, and the unions that a data set names."""
+"""The regions that are measured and reported: the pixel classes, and the unions that a data set names."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 
 def region_members(pixel_classes: Sequence[str], unions: Mapping[str, Sequence[str]]) -> dict[str, list[int]]:
-    """Region name -> class indices: every foreground class, then the unions.
+    """Class indices by region name: every foreground class, then the unions.
 
     Args:
         pixel_classes: names in index order, background first.

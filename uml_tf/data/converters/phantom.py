@@ -1,28 +1,19 @@
-"""Synthetic fundus photographs with a known disc, cup and diagnosis: the embedded default data set.
-
-A phantom is a narrow-field photograph centred near the optic disc. Its label is glaucoma when the
-vertical cup-to-disc ratio of its own mask is over 0.6. Nothing here stands for a real eye.
-"""
+"""Synthetic fundus photographs with a known disc, cup and diagnosis: the embedded default data set."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
+from pydantic import Field
 
-from uml_tf.data.dataset import DatasetInfo, PreparedDataset, Row, write_dataset
-from uml_tf.data.splits import stratified_group_split
-from uml_tf.runtime.cup_to_disc import vertical_cup_to_disc_ratio
-from uml_tf.runtime.errors import UmlError
-from uml_tf.runtime.files import new_folder
-from uml_tf.runtime.images import Array, write_png
+from uml_tf.data.conversion import convert
+from uml_tf.data.converter import CONVERTERS, Case, Converter, ConvertOptions, RawDataset
+from uml_tf.data.dataset import DatasetInfo, PreparedDataset
+from uml_tf.data.phantom_drawing import CLASSES, PIXEL_CLASSES, draw_phantom
+from uml_tf.runtime.images import encode_jpeg
 
-GLAUCOMA_LIMIT = 0.6
-CLASSES = ("healthy", "glaucoma")
-PIXEL_CLASSES = ("background", "rim", "cup")
 _JPEG_QUALITY = 92
 
 INFO = DatasetInfo(
@@ -35,173 +26,49 @@ INFO = DatasetInfo(
 )
 
 
-@dataclass(frozen=True)
-class PhantomOptions:
+class PhantomOptions(ConvertOptions):
     """What is drawn.
 
     Attributes:
         images: number of photographs, at least 10.
-        seed: equal seeds give equal files.
+        seed: of the photographs and the split; equal seeds give equal files.
         size: side in pixels, at least 64.
         ungradable: degrade every photograph (blur, glare, darkness) past grading, for tests of
-            out-of-distribution behaviour; its label stays the truth of the undegraded eye.
-        fractions: shares of train, val and test.
+            out-of-distribution behaviour; its label and mask stay those of the undegraded eye.
+        split: shares of train, val and test.
     """
 
-    images: int = 1000
-    seed: int = 0
-    size: int = 192
-    ungradable: bool = False
-    fractions: tuple[float, float, float] = (0.65, 0.15, 0.2)
-
-
-@dataclass(frozen=True)
-class _Eye:
-    """Geometry of one phantom, in pixels."""
-
-    centre: tuple[float, float]
-    disc: tuple[float, float]
-    cup_centre: tuple[float, float]
-    cup: tuple[float, float]
-    angle: float
-
-
-def _draw_ratio(rng: np.random.Generator) -> float:
-    """A vertical cup-to-disc ratio: mostly clear of the limit, a fifth of them near it."""
-    kind = rng.random()
-    if kind < 0.2:
-        return float(rng.uniform(0.53, 0.67))
-    if kind < 0.6:
-        return float(np.clip(rng.normal(0.40, 0.08), 0.2, 0.55))
-    return float(np.clip(rng.normal(0.76, 0.06), 0.65, 0.9))
-
-
-def _draw_eye(rng: np.random.Generator, size: int) -> _Eye:
-    ratio = _draw_ratio(rng)
-    vertical = size * rng.uniform(0.17, 0.23)
-    horizontal = vertical * rng.uniform(0.86, 1.0)
-    centre = tuple(size * (0.5 + rng.uniform(-0.1, 0.1, 2)))
-    cup_vertical = vertical * ratio
-    cup_horizontal = min(cup_vertical * rng.uniform(0.85, 1.05), 0.94 * horizontal)
-    free = (horizontal - cup_horizontal) * 0.5, (vertical - cup_vertical) * 0.5
-    shift = rng.uniform(-1, 1, 2) * free
-    cup_centre = (centre[0] + shift[0], centre[1] + shift[1])
-    return _Eye(
-        (centre[0], centre[1]),
-        (horizontal, vertical),
-        cup_centre,
-        (cup_horizontal, cup_vertical),
-        rng.uniform(-8, 8),
+    images: int = Field(default=1000, ge=10, description="Number of photographs.")
+    seed: int = Field(default=0, ge=0, description="Equal seeds give equal files.")
+    size: int = Field(default=192, ge=64, description="Side in pixels.")
+    ungradable: bool = Field(
+        default=False, description="Degrade every photograph past grading (blur, glare, darkness)."
+    )
+    split: tuple[float, float, float] = Field(
+        default=(0.65, 0.15, 0.2), description="Shares of train, val and test."
     )
 
 
-def _radius(size: int, centre: tuple[float, float], axes: tuple[float, float], angle: float) -> Array:
-    """Elliptic radius of every pixel: below 1 inside."""
-    y, x = np.mgrid[:size, :size].astype(np.float32) + 0.5
-    turn = np.deg2rad(angle)
-    dx, dy = x - centre[0], y - centre[1]
-    u = (dx * np.cos(turn) + dy * np.sin(turn)) / axes[0]
-    v = (-dx * np.sin(turn) + dy * np.cos(turn)) / axes[1]
-    return np.sqrt(u * u + v * v)
+def _find(raw: None, options: PhantomOptions) -> RawDataset:
+    def draw(index: int) -> Case:
+        # A random stream of its own for each image: to ask for more images changes none of the earlier ones.
+        rng = np.random.default_rng([options.seed, index])
+        image, mask, label = draw_phantom(rng, options.size, options.ungradable)
+        name = f"{index:05d}"
+        return Case(name, encode_jpeg(image, _JPEG_QUALITY), label, mask, subject=f"phantom_{name}")
+
+    return RawDataset(INFO, range(options.images), draw)
 
 
-def _smooth_noise(rng: np.random.Generator, size: int, cells: int) -> Array:
-    """Noise of standard deviation 1 that varies over size / cells pixels."""
-    grid = rng.standard_normal((cells, cells)).astype(np.float32)
-    noise = cv2.resize(grid, (size, size), interpolation=cv2.INTER_CUBIC)
-    return noise / (noise.std() + 1e-6)
-
-
-def _soft(radius: Array, softness: float) -> Array:
-    """1 inside, 0 outside, with a rim of relative width ``softness``."""
-    return 1.0 / (1.0 + np.exp(np.clip((radius - 1.0) / softness, -30, 30)))
-
-
-def _grow_vessel(
-    canvas: Array, rng: np.random.Generator, start: Array, heading: float, width: float, depth: int
-) -> None:
-    """Draws one vessel as a bending polyline that thins and branches."""
-    size = canvas.shape[0]
-    point, bend = start.astype(float), rng.uniform(-0.03, 0.03)
-    for step in range(int(rng.integers(22, 40))):
-        heading += bend + rng.normal(0, 0.07)
-        following = point + size * 0.022 * np.array([np.cos(heading), np.sin(heading)])
-        ends = [tuple(int(v * 16) for v in p) for p in (point, following)]
-        cv2.line(canvas, ends[0], ends[1], 1.0, max(1, round(width)), cv2.LINE_AA, 4)
-        point, width = following, width * 0.975
-        if not (0 <= point[0] < size and 0 <= point[1] < size):
-            return
-        if depth > 0 and step > 3 and rng.random() < 0.11:
-            side = rng.choice([-1, 1]) * rng.uniform(0.35, 0.8)
-            _grow_vessel(canvas, rng, point, heading + side, width * 0.65, depth - 1)
-
-
-def _vessels(rng: np.random.Generator, size: int, eye: _Eye) -> Array:
-    """Darkening of the vessel tree, 0 to 1: two arcades up and two down, arteries and veins."""
-    scale = 2
-    darkness = np.zeros((size, size), np.float32)
-    for heading in (-1.15, -1.95, 1.15, 1.95):
-        for width, strength in ((0.016, 0.55), (0.021, 0.8)):
-            canvas = np.zeros((size * scale, size * scale), np.float32)
-            spread = rng.normal(0, 0.22)
-            start = np.array(eye.cup_centre) + rng.normal(0, 0.1, 2) * eye.disc[0]
-            _grow_vessel(canvas, rng, start * scale, heading + spread, size * scale * width, 2)
-            small = cv2.resize(canvas, (size, size), interpolation=cv2.INTER_AREA)
-            darkness = np.maximum(darkness, strength * small)
-    return cv2.GaussianBlur(darkness, (0, 0), 0.5 + 0.002 * size)
-
-
-def _paint(rng: np.random.Generator, size: int, eye: _Eye) -> Array:
-    """The photograph before the camera: float RGB in [0, 1]."""
-    base = np.array([0.72, 0.30, 0.13]) * rng.uniform(0.8, 1.15, 3) * rng.uniform(0.8, 1.1)
-    texture = 0.05 * _smooth_noise(rng, size, 6) + 0.03 * _smooth_noise(rng, size, 24)
-    retina = base[None, None] * (1.0 + texture[..., None] + 0.02 * _smooth_noise(rng, size, 64)[..., None])
-    halo = _soft(_radius(size, eye.centre, (eye.disc[0] * 1.15, eye.disc[1] * 1.15), eye.angle), 0.12)
-    retina *= 1.0 + rng.uniform(-0.12, 0.25) * halo[..., None]
-    rim = base * 0.35 + np.array([0.62, 0.40, 0.22]) * rng.uniform(0.85, 1.1)
-    cup = rim + np.array([0.14, 0.24, 0.22]) * rng.uniform(0.75, 1.35)
-    inside_disc = _soft(_radius(size, eye.centre, eye.disc, eye.angle), rng.uniform(0.02, 0.05))[..., None]
-    inside_cup = _soft(_radius(size, eye.cup_centre, eye.cup, eye.angle), rng.uniform(0.03, 0.08))[..., None]
-    grain = 1.0 + 0.04 * _smooth_noise(rng, size, 32)[..., None]
-    scene = retina * (1 - inside_disc) + rim * grain * inside_disc
-    scene = scene * (1 - inside_cup) + cup * grain * inside_cup
-    vessel = _vessels(rng, size, eye)[..., None] * (1 - 0.35 * inside_cup)
-    return scene * (1 - vessel * np.array([0.35, 0.62, 0.55]))
-
-
-def _photograph(rng: np.random.Generator, scene: Array, ungradable: bool) -> Array:
-    """The camera: field of view, vignette, exposure, blur, glare and sensor noise; uint8 RGB."""
-    size = scene.shape[0]
-    lens = (size * (0.5 + rng.uniform(-0.02, 0.02)), size * (0.5 + rng.uniform(-0.02, 0.02)))
-    radius = _radius(size, lens, (size * 0.49,) * 2, 0.0)
-    exposure, sigma = rng.uniform(0.7, 1.2), size * rng.uniform(0.0, 0.006)
-    glare = 0.0
-    if ungradable:
-        exposure, sigma = rng.choice([0.18, 0.8, 2.2]), size * rng.uniform(0.035, 0.07)
-        glare = rng.uniform(0.5, 1.2)
-    light = (1.0 - rng.uniform(0.15, 0.5) * radius**2) * _soft(radius, 0.008)
-    tilt = 1.0 + 0.12 * cv2.resize(rng.standard_normal((2, 2)).astype(np.float32), (size, size))
-    image = cv2.GaussianBlur(scene.astype(np.float32), (0, 0), max(sigma, 0.3))
-    image = image * (light * tilt * exposure)[..., None]
-    if glare:
-        spot = _radius(
-            size, tuple(size * rng.uniform(0.25, 0.75, 2)), (size * rng.uniform(0.2, 0.45),) * 2, 0
-        )
-        image = image + glare * np.exp(-(spot**2))[..., None] * _soft(radius, 0.008)[..., None]
-    image = np.clip(image, 0, 1.2) ** rng.uniform(0.85, 1.15)
-    image = image + rng.normal(0, rng.uniform(0.004, 0.02), image.shape)
-    return (np.clip(image, 0, 1) * 255 + 0.5).astype(np.uint8)
-
-
-def draw_phantom(rng: np.random.Generator, size: int, ungradable: bool = False) -> tuple[Array, Array, str]:
-    """One phantom: photograph ``(size, size, 3)`` uint8, mask ``(size, size)`` uint8 and label."""
-    eye = _draw_eye(rng, size)
-    disc = _radius(size, eye.centre, eye.disc, eye.angle) <= 1
-    cup = (_radius(size, eye.cup_centre, eye.cup, eye.angle) <= 1) & disc
-    mask = disc.astype(np.uint8) + cup.astype(np.uint8)
-    image = _photograph(rng, _paint(rng, size, eye), ungradable)
-    ratio = vertical_cup_to_disc_ratio(mask, PIXEL_CLASSES)
-    return image, mask, CLASSES[int(ratio is not None and ratio > GLAUCOMA_LIMIT)]
+PHANTOM = CONVERTERS.add(
+    "phantom",
+    Converter(
+        "Draw synthetic fundus photographs with known disc, cup and diagnosis into OUT.",
+        PhantomOptions,
+        _find,
+        stage="drawing phantoms",
+    ),
+)
 
 
 def generate_phantoms(
@@ -215,34 +82,7 @@ def generate_phantoms(
         progress: called with the number of finished images.
 
     Raises:
-        UmlError: too few or too small images, or ``out`` exists.
+        UmlError: ``out`` exists or cannot be written.
     """
-    if options.images < 10:
-        raise UmlError(f"--images: found {options.images}, expected at least 10")
-    if options.size < 64:
-        raise UmlError(f"--size: found {options.size}, expected at least 64")
-    with new_folder(out) as folder:
-        (folder / "images").mkdir()
-        labels = []
-        for index in range(options.images):
-            # A stream of its own per image: adding images changes none of the earlier ones.
-            rng = np.random.default_rng([options.seed, index])
-            image, mask, label = draw_phantom(rng, options.size, options.ungradable)
-            _write_jpeg(folder / f"images/{index:05d}.jpg", image)
-            write_png(folder / f"masks/{index:05d}.png", mask)
-            labels.append(label)
-            progress(index + 1)
-        subjects = [f"phantom_{index:05d}" for index in range(options.images)]
-        splits = stratified_group_split(labels, subjects, options.fractions, options.seed)
-        rows = [
-            Row(f"images/{i:05d}.jpg", f"masks/{i:05d}.png", label, split, subject)
-            for i, (label, split, subject) in enumerate(zip(labels, splits, subjects, strict=True))
-        ]
-        write_dataset(folder, INFO, rows)
-    return PreparedDataset.open(out)
-
-
-def _write_jpeg(path: Path, image: Array) -> None:
-    data = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-    _, encoded = cv2.imencode(".jpg", data, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-    path.write_bytes(encoded.tobytes())
+    dataset, _ = convert(PHANTOM, None, out, options, lambda name, total: progress)
+    return dataset

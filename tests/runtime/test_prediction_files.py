@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.model_card import ModelCard
+from uml_tf.runtime.prediction_files import plan_predictions, predict_files
+
+
+class _Constant:
+    """A predictor without a network: the left half is foreground."""
+
+    image_size = (32, 32)
+    batch_size = 1
+
+    def __call__(self, images):
+        mask = np.zeros((len(images), 32, 32, 2), np.float32)
+        mask[:, :, :16, 1] = mask[:, :, 16:, 0] = 1.0
+        return {
+            "class_probability": np.array([[0.8, 0.2]], np.float32),
+            "class_belief": np.array([[0.6, 0.0]], np.float32),
+            "class_uncertainty": np.array([[0.4]], np.float32),
+            "mask_probability": mask,
+            "mask_belief": mask * 0.5,
+            "mask_uncertainty": np.full((1, 32, 32, 1), 0.5, np.float32),
+        }
+
+
+def _predict(images, out):
+    said, complaints = [], []
+    card = ModelCard(("a", "b"), ("background", "lesion"))
+    try:
+        predict_files(_Constant(), card, images, out, said.append, complaints.append)
+    except UmlError as error:
+        return said, complaints, str(error)
+    return said, complaints, None
+
+
+@pytest.fixture
+def photos(tmp_path):
+    paths = [tmp_path / name for name in ("x.png", "y.png")]
+    for seed, path in enumerate(paths):
+        picture = np.random.default_rng(seed).integers(0, 255, (40, 60, 3), dtype=np.uint8)
+        assert cv2.imwrite(str(path), picture)
+    return paths
+
+
+def _names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_each_image_gets_four_files_and_a_second_run_replaces_them(photos, tmp_path):
+    out = tmp_path / "predictions"
+    for _ in range(2):
+        said, complaints, error = _predict(photos, out)
+        assert (len(said), complaints, error) == (3, [], None)
+    endings = (".json", "_mask.png", "_overlay.png", "_uncertainty.png")
+    assert _names(out) == sorted(stem + ending for stem in "xy" for ending in endings)
+    assert json.loads((out / "x.json").read_text())["pixels"]["lesion"]["box"] == [0, 0, 30, 40]
+
+
+def test_one_unreadable_image_does_not_stop_the_others(photos, tmp_path):
+    photos[0].write_text("no image")
+    said, complaints, error = _predict(photos, tmp_path / "out")
+    assert complaints == [
+        f"{photos[0]}: not an image that can be decoded, expected PNG, JPEG, TIFF, BMP or WebP"
+    ]
+    assert error == "1 of 2 images could not be read"
+    assert said[-1].startswith("1 of 2 images written")
+
+
+def test_a_failed_write_stops_with_its_own_line(photos, tmp_path):
+    out = tmp_path / "out"
+    (out / "x_overlay.png").mkdir(parents=True)
+    said, complaints, error = _predict(photos, out)
+    assert (said, complaints) == ([], [])
+    assert error == f"{out / 'x_overlay.png'}: cannot be written (Is a directory)"
+    assert _names(out) == ["x_mask.png", "x_overlay.png"]
+
+
+def test_predictions_beside_the_images_are_written(photos, tmp_path):
+    _, _, error = _predict(photos, tmp_path)
+    assert error is None
+    assert len(_names(tmp_path)) == 10
+
+
+@pytest.mark.parametrize("name", ["x_mask.png", "y_overlay.png", "x.json"])
+@pytest.mark.parametrize("is_input", [True, False])
+def test_no_file_is_replaced_in_a_folder_of_input_images(photos, tmp_path, monkeypatch, name, is_input):
+    kept = photos[0].read_bytes()
+    (tmp_path / name).write_bytes(kept)
+    monkeypatch.chdir(tmp_path)
+    images = [path.relative_to(tmp_path) for path in photos]
+    images += [tmp_path / name] if is_input and name.endswith(".png") else []
+    with pytest.raises(UmlError, match=rf"^{name}: exists already, and no file is replaced"):
+        plan_predictions(images, tmp_path.relative_to(tmp_path))
+    said, complaints, error = _predict(images, tmp_path / "../" / tmp_path.name)
+    assert (said, complaints) == ([], [])
+    assert "exists already" in error
+    assert (tmp_path / name).read_bytes() == kept
+    assert _names(tmp_path) == sorted(["x.png", "y.png", name])
+
+
+def test_an_input_that_is_a_link_into_the_folder_counts(photos, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    link = tmp_path / "elsewhere/x.png"
+    link.symlink_to(photos[0])
+    (tmp_path / "x_mask.png").write_bytes(photos[1].read_bytes())
+    with pytest.raises(UmlError, match="exists already"):
+        plan_predictions([link], tmp_path)
+
+
+def test_a_file_is_no_folder_for_predictions(photos):
+    with pytest.raises(UmlError, match="found a file, expected a folder"):
+        plan_predictions(photos[:1], photos[1])
+
+
+def test_equal_stems_get_their_whole_names_and_equal_names_are_refused(tmp_path):
+    out = tmp_path / "out"
+    images = [tmp_path / "a/x.png", tmp_path / "a/x.jpg", tmp_path / "a/z.png"]
+    assert plan_predictions(images, out) == ["x.png", "x.jpg", "z"]
+    with pytest.raises(UmlError, match=r"IMAGE: found 'x.png' twice"):
+        plan_predictions([tmp_path / "a/x.png", tmp_path / "b/x.png"], out)

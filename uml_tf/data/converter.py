@@ -1,0 +1,138 @@
+"""What a converter is: it finds the images of a raw format and reads each as a case; the rest is shared.
+
+Every file in ``uml_tf/data/converters`` defines one and registers it in ``CONVERTERS``. ``uml-tf data``
+offers what is registered; ``uml_tf.data.conversion`` checks the cases, groups, splits and writes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from uml_tf.data.dataset import DatasetInfo
+from uml_tf.data.near_duplicates import DEFAULT_DISTANCE, HASH_BITS
+from uml_tf.runtime.images import Array
+from uml_tf.runtime.registry import Registry
+
+
+class ConvertOptions(BaseModel):
+    """Options of every converter. A converter's own model adds fields; each field is an option of its
+    command.
+
+    The field's name, type, default and description become the option's name, type, default and help.
+
+    Attributes:
+        seed: seed of the split.
+        split: shares of train, val and test, each from 0 to 1, with the sum 1.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    seed: int = Field(default=0, ge=0, description="Seed of the split.")
+    split: tuple[float, float, float] = Field(
+        default=(0.7, 0.1, 0.2), description="Shares of train, val and test."
+    )
+
+    @field_validator("split")
+    @classmethod
+    def _shares(cls, split: tuple[float, float, float]) -> tuple[float, float, float]:
+        if min(split) < 0 or abs(sum(split) - 1) > 1e-6:
+            raise ValueError("expected three shares from 0 to 1 with the sum 1")
+        return split
+
+
+class RawOptions(ConvertOptions):
+    """Options of a converter that reads a raw folder, which may hold damaged or repeated files.
+
+    Attributes:
+        strict: stop at the first file that does not fit, instead of leaving it out.
+        near_duplicate_distance: largest number of differing bits, of 256, between the hashes of two images
+            that one split must hold together. Override the default where all images of a format are framed
+            alike; see ``uml_tf.data.near_duplicates.DEFAULT_DISTANCE``.
+    """
+
+    strict: bool = Field(
+        default=False, description="Stop at a file that does not fit, instead of leaving it out."
+    )
+    near_duplicate_distance: int = Field(
+        default=DEFAULT_DISTANCE,
+        ge=0,
+        le=HASH_BITS,
+        description="Images whose 256-bit hashes differ in at most this many bits come into the same split.",
+    )
+
+
+@dataclass(frozen=True)
+class Case:
+    """One image of a raw data set with what is known about it.
+
+    Attributes:
+        name: what the files are called in the prepared form; other characters than letters and digits are
+            replaced, and repeated names get a number.
+        image: the file, the content of an image file, or RGB ``(H, W, 3)`` uint8. A file is copied as it is.
+        label: name of the image class, or "" when it is not known.
+        mask: a file whose pixels, or palette indices, are class indices; or these as an array ``(H, W)``; or
+            None without a mask.
+        subject: the patient, or "" when it is not known. No split divides a subject.
+        group: images with the same group, other than "", are known to be copies of each other; they come into
+            the same split, as near-duplicates do.
+        source: the raw file, for messages; by default the image's path or the name.
+        problems: a line for each thing that is left out of this case, as "FILE: what, found, expected".
+    """
+
+    name: str
+    image: Path | bytes | Array
+    label: str = ""
+    mask: Path | Array | None = None
+    subject: str = ""
+    group: str = ""
+    source: str = ""
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RawDataset:
+    """A raw data set as a converter found it. Images are read later, one at a time.
+
+    Attributes:
+        info: the content of the prepared ``dataset.yaml``.
+        items: what is read one at a time, e.g. the paths of the images.
+        read: reads the case of one item. It raises ``UmlError`` for an image that does not fit; the image is
+            left out, or with ``strict`` the conversion stops.
+    """
+
+    info: DatasetInfo
+    items: Sequence[Any]
+    read: Callable[[Any], Case]
+
+
+@dataclass(frozen=True)
+class Converter:
+    """A raw format and how it is read.
+
+    Attributes:
+        help: one line for ``uml-tf data --help``; RAW and OUT are the command's folders.
+        options: the model of the command's options, derived from ``RawOptions``; or derived from
+            ``ConvertOptions`` directly for a converter that draws its images and has no raw folder.
+        find: takes the raw folder (None without one) and the options, returns the data set. It raises
+            ``UmlError`` when the folder is not of the format.
+        stage: the label of the progress bar.
+    """
+
+    help: str
+    options: type[ConvertOptions]
+    find: Callable[[Any, Any], RawDataset]
+    stage: str = "converting"
+
+    @property
+    def takes_raw(self) -> bool:
+        """Whether the converter reads a raw folder."""
+        return issubclass(self.options, RawOptions)
+
+
+CONVERTERS = Registry[Converter]("converter", "uml_tf.data.converters")
+"""Every converter by the name of its command. Each registers itself where it is defined."""

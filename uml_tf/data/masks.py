@@ -1,0 +1,109 @@
+"""Reading masks: class indices as stored, or the white area of a black-and-white picture."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.files import read_bytes
+from uml_tf.runtime.images import Array, decode_image, decode_pixels
+
+
+def _palette_indices(content: bytes) -> Array | None:
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            return np.asarray(image) if image.mode == "P" else None
+    except OSError:  # a variant of TIFF or BMP that OpenCV alone reads
+        return None
+
+
+def read_mask(path: Path) -> Array:
+    """Reads a mask of class indices as stored, ``(H, W)`` uint8.
+
+    The pixels of an image with a palette are its palette indices: annotation tools store class indices so,
+    with the palette as the colours to show them in. OpenCV gives the colours alone; Pillow gives the indices.
+
+    Raises:
+        UmlError: the file is missing, no image, not 8-bit, or has colours without a palette.
+    """
+    content = read_bytes(path)
+    mask = decode_pixels(content, str(path))  # first: it refuses by the header what is too large
+    indices = _palette_indices(content)
+    if indices is not None:
+        return indices
+    if mask.dtype != np.uint8:
+        raise UmlError(f"{path}: found {mask.dtype} pixels, expected an 8-bit mask")
+    if mask.ndim == 3:
+        if not (mask[..., :3] == mask[..., :1]).all():
+            raise UmlError(f"{path}: found colours, expected a mask with one channel")
+        mask = mask[..., 0]
+    return np.ascontiguousarray(mask)
+
+
+def read_foreground(path: Path) -> Array:
+    """Reads a black-and-white picture of a region, ``(H, W)`` bool: True where it is brighter than mid-grey.
+
+    Raises:
+        UmlError: as ``uml_tf.runtime.images.read_image``.
+    """
+    image = decode_image(read_bytes(path), str(path))
+    return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) > 127
+
+
+def read_union(
+    paths: Sequence[Path], size: tuple[int, int], image_name: str
+) -> tuple[Array | None, list[str]]:
+    """The union of several black-and-white pictures, for formats with a file for each region of one class.
+
+    Args:
+        paths: the pictures; see ``read_foreground``.
+        size: (H, W) of the image.
+        image_name: the image's name, for messages.
+
+    Returns:
+        ``(H, W)`` bool, or None when no picture fits; and one line for each that does not fit.
+    """
+    union, problems = None, []
+    for path in paths:
+        try:
+            region = read_foreground(path)
+            _check_size(region, size, str(path), image_name)
+        except UmlError as error:
+            problems.append(str(error))
+        else:
+            union = region if union is None else union | region
+    return union, problems
+
+
+def check_mask(mask: Array, size: tuple[int, int], pixel_classes: int, name: str, image_name: str) -> None:
+    """Checks that a mask belongs to its image and to its data set.
+
+    Args:
+        mask: ``(H, W)`` uint8.
+        size: (H, W) of the image.
+        pixel_classes: number of pixel classes.
+        name: the mask's name, for messages.
+        image_name: the image's name, for messages.
+
+    Raises:
+        UmlError: the sizes differ, or a pixel value is no class index.
+    """
+    _check_size(mask, size, name, image_name)
+    if mask.max() >= pixel_classes:
+        raise UmlError(
+            f"{name}: found pixel value {mask.max()}, expected class indices 0 to {pixel_classes - 1}"
+        )
+
+
+def _check_size(mask: Array, size: tuple[int, int], name: str, image_name: str) -> None:
+    if mask.shape != tuple(size):
+        raise UmlError(
+            f"{name}: found {mask.shape[1]} x {mask.shape[0]} pixels, "
+            f"expected {size[1]} x {size[0]} as {image_name}"
+        )
