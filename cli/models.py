@@ -1,4 +1,4 @@
-"""Opening a MODEL to ask it: a network that was trained, or a file that was exported."""
+"""Opening a MODEL as a predictor: a network that was trained, or a file that was exported."""
 
 from __future__ import annotations
 
@@ -23,8 +23,12 @@ def _on_disk(reference: str) -> Path:
     return fetch(reference)
 
 
-def open_source(reference: str, batch_size: int) -> tuple[Predictor, ModelCard]:
-    """A source of answers and the model's card; TensorFlow is imported only for a network.
+def open_predictor(reference: str, batch_size: int) -> tuple[Predictor, ModelCard]:
+    """A predictor and the model's card; TensorFlow is imported only for a network.
+
+    Args:
+        reference: a MODEL.
+        batch_size: images at a time, for a network; a file has its own.
 
     Raises:
         UmlError: the model does not exist or cannot be read.

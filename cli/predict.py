@@ -17,12 +17,12 @@ def predict(model: str, images: tuple[Path, ...], out: Path) -> None:
     MODEL may also be an exported .tflite. For an image that cannot be read one line is printed; the others
     are still predicted, and the exit code is 1. Where --out holds input images, no existing file is replaced.
     """
-    from uml_tf.cli.models import open_source
+    from uml_tf.cli.models import open_predictor
 
     from uml_tf.runtime.prediction_files import plan_predictions, predict_files
 
     plan_predictions(images, out)  # before the wait for the model
-    predictor, card = open_source(model, batch_size=1)
+    predictor, card = open_predictor(model, batch_size=1)
 
     def complain(line: str) -> None:
         click.echo(f"uml-tf: {line}", err=True)

@@ -19,10 +19,13 @@ _DATA = click.option(
     help="Compare on this prepared data set.  [default: the one that both were trained on]",
 )
 _SPLIT = click.option(
-    "--split", type=click.Choice(["train", "val", "test"]), default="test", show_default=True
+    "--split",
+    type=click.Choice(["train", "val", "test"]),
+    default="val",
+    show_default=True,
+    help="Compare on this split; the test split is kept for the figures that are reported.",
 )
 _WIDTH = 130
-_METRICS = ("balanced_accuracy", "auc", "ece", "class_failure_auroc")
 _FIDELITY = (
     ("class_agreement", "class agreement"),
     ("mask_agreement", "mask agreement"),
@@ -49,7 +52,7 @@ def _name_of(version: Version) -> str:
 
 @registry.command()
 @click.argument("run")
-@click.option("--name", required=True, help="Of the registered model.")
+@click.option("--name", required=True, help="Name of the registered model.")
 def add(run: str, name: str) -> None:
     """Register the network of RUN (a run id, or last) as the next version of a name."""
     from uml_tf.cli.quiet import quiet
@@ -61,12 +64,14 @@ def add(run: str, name: str) -> None:
     click.echo(f"{_name_of(version)}: {'registered' if new else 'registered already'}, {version.uri}")
 
 
-def _dice(version: Version) -> str:
-    return "\n".join(
-        f"{name.removeprefix('dice_')} {value:.3f}"
-        for name, value in version.metrics.items()
-        if name.startswith("dice_")
-    )
+def _cell(version: Version, metric: str) -> str:
+    """A metric of a version; of a region's metric a line for each region."""
+    if metric in version.metrics:
+        return f"{version.metrics[metric]:.3f}"
+    regions = {
+        n.removeprefix(f"{metric}_"): v for n, v in version.metrics.items() if n.startswith(f"{metric}_")
+    }
+    return "\n".join(f"{region} {value:.3f}" for region, value in regions.items())
 
 
 def _exports(version: Version) -> str:
@@ -88,18 +93,19 @@ def list_versions(name: str | None) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from uml_tf.metrics.metric import headlines
     from uml_tf.tracking.registry import find_version, versions
 
     found = versions(name)
     if name and not found:
-        find_version(name)
-    table = Table(
-        "model", *(m.replace("_", "\n") for m in _METRICS), "Dice", "data", "code", "exports", box=SIMPLE
-    )
+        find_version(name)  # raises, with the names that there are
+    columns = headlines()
+    headers = (f"{c.replace('_', chr(10))}\n({metric.better})" for c, metric in columns.items())
+    table = Table("model", *headers, "data", "code", "exports", box=SIMPLE)
     for v in found:
         called = "\n".join([f"{v.name} {v.number}", *(f"@{alias}" for alias in v.aliases)])
-        metrics = (f"{v.metrics[m]:.3f}" if m in v.metrics else "" for m in _METRICS)
-        table.add_row(called, *metrics, _dice(v), v.fingerprint[:8], v.git_commit[:8], _exports(v))
+        cells = (_cell(v, column) for column in columns)
+        table.add_row(called, *cells, v.fingerprint[:8], v.git_commit[:8], _exports(v))
     console = Console()
     console.width = max(console.width, _WIDTH)  # a wrapped number cannot be read
     console.print(table)
@@ -109,7 +115,7 @@ def list_versions(name: str | None) -> None:
 @click.argument("name")
 @click.argument("version", required=False)
 def show(name: str, version: str | None) -> None:
-    """Show all that is known of a VERSION (number or alias; the newest by default) of NAME."""
+    """Show everything about a VERSION (number or alias; the newest by default) of NAME."""
     from uml_tf.tracking.registry import find_version
 
     v = find_version(name, version)
@@ -138,33 +144,45 @@ def show(name: str, version: str | None) -> None:
 @click.argument("name")
 @click.argument("version")
 @click.option("--alias", default="champion", show_default=True)
-@click.option("--force", is_flag=True, help="Promote a version that is worse, too.")
+@click.option("--force", is_flag=True, help="Promote a version that is not shown to be as good, too.")
+@click.option(
+    "--margin",
+    "margins",
+    multiple=True,
+    metavar="METRIC=VALUE",
+    help="How much worse it may be in a decisive metric; may be repeated.  [default: see docs/metrics.md]",
+)
 @_DATA
 @_SPLIT
-def promote(name: str, version: str, alias: str, force: bool, data: Path | None, split: str) -> None:
-    """Give VERSION of NAME an alias; refused, with exit code 1, where the version that has it is better.
+def promote(
+    name: str, version: str, alias: str, force: bool, margins: tuple[str, ...], data: Path | None, split: str
+) -> None:
+    """Give VERSION of NAME an alias, if it is shown to be at least as good as the version that has it.
 
-    Both are measured on the same held-out images. Worse means that the 95 % interval of the change in
-    balanced accuracy, failure detection or mean Dice, over resampled images, has no zero and no gain in it.
+    Both are measured on the same images, which neither was trained on. The 95 % interval of the change,
+    over resampled subjects, must hold no loss of the margin or more in any decisive metric: balanced
+    accuracy, failure detection, mean Dice. Otherwise the command ends with exit code 1.
     """
     from uml_tf.cli.display import TerminalDisplay
     from uml_tf.cli.quiet import import_tensorflow
 
+    from uml_tf.evaluation.non_inferiority import parse_margins
     from uml_tf.tracking.registry import find_version
 
-    challenger, given = find_version(name, version), _opened(data)
+    allowed, challenger, given = parse_margins(margins), find_version(name, version), _opened(data)
     import_tensorflow()
     from uml_tf.evaluation.comparison import as_markdown
+    from uml_tf.tracking.promotion import Guard
     from uml_tf.tracking.promotion import promote as run_promotion
 
     with TerminalDisplay() as display:
-        result = run_promotion(challenger, alias, force, given, split, display.stage)
+        result = run_promotion(challenger, alias, Guard(given, split, allowed, force), display.stage)
     if result.found and result.champion:
         click.echo(
             as_markdown(result.found, (f"version {result.champion.number}", f"version {challenger.number}"))
         )
     for reason in result.reasons:
-        click.echo(f"worse: {reason}", err=True)
+        click.echo(f"not shown to be at least as good: {reason}", err=True)
     if not result.promoted:
         raise UmlError(f"{_name_of(challenger)}: not promoted to '{alias}'; --force promotes it all the same")
     click.echo(f"{_name_of(challenger)} is '{alias}' now: models:/{name}@{alias}")
@@ -177,12 +195,12 @@ def promote(name: str, version: str, alias: str, force: bool, data: Path | None,
 @_SPLIT
 @click.option("--out", type=click.Path(path_type=Path), help="Write comparison.md there.")
 def compare(first: str, second: str, data: Path | None, split: str, out: Path | None) -> None:
-    """Compare two MODELs on the same images: each metric, its change, and whether chance explains it."""
+    """Compare two MODELs on the same images: each metric and its change, with a 95 % interval."""
     from uml_tf.cli.display import TerminalDisplay
-    from uml_tf.cli.models import open_source
+    from uml_tf.cli.models import open_predictor
 
     given = _opened(data)
-    (a, card_a), (b, card_b) = (open_source(model, batch_size=16) for model in (first, second))
+    (a, card_a), (b, card_b) = (open_predictor(model, batch_size=16) for model in (first, second))
     from uml_tf.evaluation.comparison import as_markdown, differences, measure_both
     from uml_tf.runtime.files import write_text
     from uml_tf.tracking.promotion import common_dataset

@@ -109,7 +109,7 @@ def test_train_prints_where_everything_is(trained):
     assert not re.search("warning|INFO", done.stderr, re.I), done.stderr
     assert len(re.findall(r"^epoch +\d/2  cls [\d.]+ seg [\d.]+ mut [\d.]+", done.stderr, re.M)) == 2
     metrics = json.loads((model.parent / "metrics.json").read_text())
-    assert set(metrics["accuracy"]) == {"value", "low", "high"}
+    assert set(metrics["accuracy"]) == {"value", "low", "high", "images", "subjects"}
     assert {"dice_rim", "dice_cup", "dice_disc", "hd95_cup", "class_aurc", "mask_ece"} <= set(metrics)
     figures = {path.stem for path in (model.parent / "figures").glob("*.png")}
     expected = {"training_curves", "confusion_matrix", "reliability", "risk_coverage", "sample_sheet"}

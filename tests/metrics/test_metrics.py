@@ -8,9 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from uml_tf.metrics import bootstrap, calibration, classification, overlap, uncertainty
+from uml_tf.metrics import calibration, classification, region_overlap, selective
+from uml_tf.metrics import uncertainty_error_overlap as error_overlap
+from uml_tf.metrics.cup_to_disc import cup_to_disc_error, disc_missed
+from uml_tf.metrics.masks import MaskPair, PixelMaps, RegionPair
+from uml_tf.metrics.outline import surface_distances
 from uml_tf.metrics.ranking import area_under_roc
-from uml_tf.metrics.surface import surface_distances
 from uml_tf.runtime.cup_to_disc import vertical_cup_to_disc_ratio
 
 
@@ -24,11 +27,12 @@ def test_surface_metrics_are_medpys(reference):
     data = json.loads((reference / "surface_metrics.json").read_text())
     for case in data["cases"]:
         truth, predicted = (_ellipse(data["shape"], case[key]) for key in ("true", "pred"))
+        pair = RegionPair(truth, predicted)
         plain = surface_distances(truth, predicted)
         spaced = surface_distances(truth, predicted, (0.5, 2.0))
         found = {
-            "dice": overlap.dice(truth, predicted),
-            "jaccard": overlap.intersection_over_union(truth, predicted),
+            "dice": region_overlap.dice(pair),
+            "jaccard": region_overlap.intersection_over_union(pair),
             "assd": plain.assd,
             "assd_spacing_0.5_2": spaced.assd,
             "hd95": plain.hd95,
@@ -41,12 +45,13 @@ def test_surface_metrics_are_medpys(reference):
 def test_empty_masks_follow_the_stated_rule():
     empty, full = np.zeros((30, 40), bool), np.zeros((30, 40), bool)
     full[5:9, 5:9] = True
-    assert np.isnan(overlap.dice(empty, full))
-    assert np.isnan(surface_distances(empty, full).assd)
-    assert overlap.dice(full, empty) == 0
-    assert surface_distances(full, empty).hd95 == 50
-    assert overlap.false_positive_area(empty, full) == pytest.approx(16 / 1200)
-    assert np.isnan(overlap.false_positive_area(full, full))
+    absent, missed = RegionPair(empty, full), RegionPair(full, empty)
+    assert np.isnan(region_overlap.dice(absent))
+    assert np.isnan(absent.surface.assd)
+    assert region_overlap.dice(missed) == 0
+    assert missed.surface.hd95 == 50
+    assert region_overlap.false_positive_area(absent) == pytest.approx(16 / 1200)
+    assert np.isnan(region_overlap.false_positive_area(RegionPair(full, full)))
 
 
 def test_region_at_the_edge_of_the_image():
@@ -56,13 +61,13 @@ def test_region_at_the_edge_of_the_image():
 
 
 @pytest.fixture
-def answers():
+def classified():
     rng = np.random.default_rng(0)
     return rng.integers(0, 3, 200), rng.dirichlet(np.ones(3), 200)
 
 
-def test_class_metrics_are_scikit_learns(answers):
-    labels, probability = answers
+def test_class_metrics_are_scikit_learns(classified):
+    labels, probability = classified
     predicted = probability.argmax(1)
     m = classification
     assert m.accuracy(labels, probability) == pytest.approx(sk.accuracy_score(labels, predicted))
@@ -105,11 +110,11 @@ def test_calibration_histograms_add_up():
 def test_risk_coverage_by_hand():
     doubt = np.array([0.1, 0.2, 0.3, 0.4])
     correct = np.array([True, False, True, True])
-    coverage, risk = uncertainty.risk_coverage(doubt, correct)
+    coverage, risk = selective.risk_coverage(doubt, correct)
     np.testing.assert_allclose(coverage, [0.25, 0.5, 0.75, 1])
     np.testing.assert_allclose(risk, [0, 1 / 2, 1 / 3, 1 / 4])
-    assert uncertainty.aurc(doubt, correct) == pytest.approx((0 + 1 / 2 + 1 / 3 + 1 / 4) / 4)
-    assert uncertainty.excess_aurc(doubt, correct) == pytest.approx((1 / 2 + 1 / 3 + 1 / 4 - 1 / 4) / 4)
+    assert selective.aurc(doubt, correct) == pytest.approx((0 + 1 / 2 + 1 / 3 + 1 / 4) / 4)
+    assert selective.excess_aurc(doubt, correct) == pytest.approx((1 / 2 + 1 / 3 + 1 / 4 - 1 / 4) / 4)
 
 
 @given(st.integers(0, 1000))
@@ -117,35 +122,40 @@ def test_risk_coverage_does_not_depend_on_the_order_of_ties(seed):
     rng = np.random.default_rng(seed)
     doubt, correct = rng.integers(0, 4, 30) / 4, rng.random(30) < 0.7
     shuffled = rng.permutation(30)
-    first = uncertainty.risk_coverage(doubt, correct)[1]
-    np.testing.assert_allclose(first, uncertainty.risk_coverage(doubt[shuffled], correct[shuffled])[1])
+    first = selective.risk_coverage(doubt, correct)[1]
+    np.testing.assert_allclose(first, selective.risk_coverage(doubt[shuffled], correct[shuffled])[1])
 
 
 def test_failure_detection():
     doubt = np.array([0.1, 0.2, 0.8, 0.9])
-    assert uncertainty.failure_detection_auroc(doubt, np.array([True, True, False, False])) == 1
-    assert np.isnan(uncertainty.failure_detection_auroc(doubt, np.ones(4, bool)))
+    assert selective.failure_detection_auroc(doubt, np.array([True, True, False, False])) == 1
+    assert np.isnan(selective.failure_detection_auroc(doubt, np.ones(4, bool)))
 
 
 def test_overlap_counts_against_a_plain_count():
     rng = np.random.default_rng(0)
     doubt, wrong = rng.random((20, 20)), rng.random((20, 20)) < 0.3
-    counts = uncertainty.overlap_counts(doubt, wrong)
+    counts = error_overlap.error_overlap_counts(PixelMaps(1 - doubt, ~wrong, doubt))
     for place in (0, 20, 45, 60):
-        above = doubt >= uncertainty.OVERLAP_THRESHOLDS[place]
+        above = doubt >= error_overlap.THRESHOLDS[place]
         expected = [(above & wrong).sum(), above.sum(), wrong.sum()]
         np.testing.assert_allclose(counts[place], expected)
 
 
-def test_bootstrap_holds_the_value_and_is_repeatable():
-    values = np.random.default_rng(0).normal(3, 1, 100)
-    values[:5] = np.nan
-    a, b = bootstrap.bootstrap_mean(values), bootstrap.bootstrap_mean(values)
-    assert a == b
-    assert a.low < a.value < a.high
-    assert a.value == pytest.approx(np.nanmean(values))
-    assert a.high - a.low == pytest.approx(2 * 1.96 / np.sqrt(95), rel=0.2)
-    assert bootstrap.bootstrap_mean(np.full(3, np.nan)).value is None
+def test_the_threshold_of_the_error_overlap_is_the_best_of_all_images_together():
+    rng = np.random.default_rng(0)
+    maps = [PixelMaps(u, rng.random((9, 9)) > u, u) for u in rng.random((5, 9, 9))]
+    counts = np.stack([error_overlap.error_overlap_counts(one) for one in maps])
+    selected = error_overlap.counts_at_best_threshold(counts)
+    assert selected.shape == (5, 3)
+    best = max(error_overlap.error_overlap(counts.sum(axis=0)[place]) for place in range(61))
+    assert error_overlap.error_overlap(selected.sum(axis=0)) == best
+
+
+def test_excess_aurc_of_a_perfect_score_is_zero():
+    correct = np.array([True, False, True, True, False])
+    assert selective.excess_aurc((~correct).astype(float), correct) == 0
+    assert selective.excess_aurc(np.array([0, 3, 1, 2, 4.0]), correct) == 0
 
 
 def test_cup_to_disc_ratio():
@@ -157,3 +167,26 @@ def test_cup_to_disc_ratio():
     mask[15:27, 15:25] = 2
     assert vertical_cup_to_disc_ratio(mask, names) == pytest.approx(12 / 20)
     assert vertical_cup_to_disc_ratio(mask, ("background", "lesion")) is None
+
+
+def test_a_missed_disc_is_counted_and_not_silently_left_out():
+    names = ("background", "rim", "cup")
+    truth = np.zeros((50, 50), np.uint8)
+    truth[10:30, 10:30], truth[15:25, 15:25] = 1, 2
+    nothing = np.zeros_like(truth)
+    found = truth.copy()
+    found[15:17] = 1
+    assert cup_to_disc_error(MaskPair(truth, found, names, {})) == pytest.approx(0.1)
+    assert disc_missed(MaskPair(truth, found, names, {})) == 0
+    assert np.isnan(cup_to_disc_error(MaskPair(truth, nothing, names, {})))
+    assert disc_missed(MaskPair(truth, nothing, names, {})) == 1
+    assert np.isnan(disc_missed(MaskPair(nothing, truth, names, {})))
+
+
+def test_mean_dice_is_over_the_regions_that_are_there():
+    empty, full = np.zeros((8, 8), bool), np.ones((8, 8), bool)
+    half = np.arange(64).reshape(8, 8) < 32
+    regions = {"a": RegionPair(full, full), "b": RegionPair(half, full), "c": RegionPair(empty, full)}
+    masks = MaskPair(full, full, ("x", "y"), regions)
+    assert region_overlap.mean_dice(masks) == pytest.approx((1 + 2 / 3) / 2)
+    assert np.isnan(region_overlap.mean_dice(MaskPair(full, full, ("x", "y"), {"c": regions["c"]})))

@@ -1,15 +1,14 @@
-"""Two trainings at once into one store, and the registry over what they leave."""
+"""Two trainings at once into one store, and the registry commands on the two networks."""
 
 from __future__ import annotations
 
 import re
+import shutil
 
 import mlflow
-import numpy as np
 import pytest
 
-from uml_tf.evaluation.comparison import differences, reasons_against
-from uml_tf.evaluation.measure import ImageMeasure
+from uml_tf.evaluation.seen_images import training_image_hashes
 
 CONFIG = """\
 image_size: 64
@@ -50,29 +49,74 @@ def test_two_trainings_at_once_lose_nothing(registered):
         assert run.info.status == "FINISHED"
         assert "test/accuracy" in run.data.metrics
         files = {file.path for file in mlflow.artifacts.list_artifacts(run_id=run.info.run_id)}
-        assert {"model.keras", "metrics.json", "config.yaml", "figures"} <= files
+        assert {"model.keras", "metrics.json", "config.yaml", "training_images.txt", "figures"} <= files
 
 
-def test_promotion_is_guarded_and_can_be_forced(registered, uml_tf_command, phantoms, tmp_path):
+WIDE = ("--margin", "balanced_accuracy=1", "--margin", "class_failure_auroc=1", "--margin", "mean_dice=.4")
+
+
+def test_promotion_is_guarded_and_can_be_forced(registered, uml_tf_command, phantoms):
     folder, numbers = registered
     good, poor = numbers[GOOD], numbers[POOR]
     done = _registry(uml_tf_command, folder, "promote", "glaucoma", good)
     assert f"glaucoma version {good} is 'champion' now" in done.stdout
-    done = _registry(uml_tf_command, folder, "promote", "glaucoma", poor, expect=1)
-    assert re.search(r"^worse: mean_dice: found [\d.]+, expected at least [\d.]+", done.stderr, re.M)
+    done = _registry(uml_tf_command, folder, "promote", "glaucoma", poor, *WIDE, expect=1)
+    refused = (
+        r"^not shown to be at least as good: mean_dice: found a change of -[\d.]+, 95 % interval -[\d.]+ to"
+    )
+    assert re.search(refused, done.stderr, re.M)
     assert "not promoted to 'champion'" in done.stderr
     shown = _registry(uml_tf_command, folder, "show", "glaucoma", "champion").stdout
     assert re.search(rf"^MODEL +models:/glaucoma/{good}$", shown, re.M)
     assert re.search(rf"^data +{phantoms.fingerprint}$", shown, re.M)
     done = _registry(uml_tf_command, folder, "promote", "glaucoma", poor, "--force")
     assert f"glaucoma version {poor} is 'champion' now" in done.stdout
-    assert "worse: mean_dice" in done.stderr
+    images = len(phantoms.split("val"))
+    assert f"good: balanced_accuracy: found {images} subjects, expected at least 72" in done.stderr
+
+
+def test_a_better_version_is_promoted(registered, uml_tf_command):
+    folder, numbers = registered
+    good, poor = numbers[GOOD], numbers[POOR]
+    _registry(uml_tf_command, folder, "promote", "glaucoma", poor, "--alias", "next")
+    done = _registry(uml_tf_command, folder, "promote", "glaucoma", good, "--alias", "next", *WIDE)
+    assert f"glaucoma version {good} is 'next' now" in done.stdout
+    assert re.search(r"^\| mean_dice \| 0\.\d+ \| 0\.\d+ \| \+0\.\d+ \| .* \| better \|$", done.stdout, re.M)
+    assert "not shown" not in done.stderr
+
+
+def test_images_that_a_version_was_trained_on_are_refused(registered, uml_tf_command, phantoms, tmp_path):
+    folder, numbers = registered
+    good, poor = numbers[GOOD], numbers[POOR]
+    run = (
+        mlflow.MlflowClient(f"sqlite:///{folder}/mlruns/mlflow.db").get_model_version("glaucoma", good).run_id
+    )
+    recorded = (folder / "mlruns/runs" / run / "training_images.txt").read_text().split()
+    assert recorded == training_image_hashes(phantoms)
+    _registry(uml_tf_command, folder, "promote", "glaucoma", good, "--alias", "seen")
+    challenge = ("promote", "glaucoma", poor, "--alias", "seen")
+    size = len(phantoms.split("train"))
+    done = _registry(uml_tf_command, folder, *challenge, "--split", "train", expect=1)
+    assert f"found {size} of {size} images that version {good} was trained on" in done.stderr
+    other = shutil.copytree(phantoms.root, tmp_path / "other")
+    (other / "manifest.csv").write_text((other / "manifest.csv").read_text().replace(",train,", ",test,"))
+    done = _registry(uml_tf_command, folder, *challenge, "--data", other, "--split", "test", expect=1)
+    total = size + len(phantoms.split("test"))
+    assert f"found {size} of {total} images that version {good} was trained on" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("margin", ["mean_dice=nan", "accuracy=0.1"])
+def test_a_margin_that_is_none_is_one_line(registered, uml_tf_command, margin):
+    done = _registry(uml_tf_command, registered[0], "promote", "glaucoma", "1", "--margin", margin, expect=1)
+    assert f"--margin: found '{margin}', expected" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
 
 
 def test_compare_writes_both_and_says_which_is_worse(registered, uml_tf_command, tmp_path):
     folder, numbers = registered
     models = [f"models:/glaucoma/{numbers[epochs]}" for epochs in (GOOD, POOR)]
-    _registry(uml_tf_command, folder, "compare", *models, "--out", tmp_path, "--split", "val")
+    _registry(uml_tf_command, folder, "compare", *models, "--out", tmp_path)
     text = (tmp_path / "comparison.md").read_text()
     assert re.search(
         r"^\| mean_dice \| 0\.\d+ \| 0\.\d+ \| -0\.\d+ \| -0\.\d+ to -0\.\d+ \| worse \|$", text, re.M
@@ -87,6 +131,8 @@ def test_exports_are_linked_from_the_version_and_listed(registered, uml_tf_comma
     listed = _registry(uml_tf_command, folder, "list").stdout
     assert re.search(r"tflite-none rho 1\.0000/1\.0000 \d+ kB", listed)
     assert phantoms.fingerprint[:8] in listed
+    for column in ("accuracy", "(higher)", "ece", "(lower)", "rim 0.", "disc 0."):
+        assert column in listed
     shown = _registry(uml_tf_command, folder, "show", "glaucoma", numbers[GOOD]).stdout
     uri = re.search(r"^tflite-none +(runs:/\w{32}/exports/tflite-none)$", shown, re.M)[1]
     image = phantoms.root / phantoms.rows[0].image
@@ -114,41 +160,3 @@ def test_mistakes_are_one_line(registered, uml_tf_command, arguments, line):
 def test_a_run_is_registered_once_under_a_name(registered, uml_tf_command):
     done = _registry(uml_tf_command, registered[0], "add", "last", "--name", "glaucoma")
     assert "registered already" in done.stdout
-
-
-def _measures(correct, dice):
-    """One image each; probability and uncertainty follow from whether it is classified correctly."""
-    return [
-        ImageMeasure(
-            image=str(i),
-            label=i % 2,
-            probability=np.array([0.8, 0.2] if (i % 2 == 0) == right else [0.2, 0.8]),
-            class_uncertainty=0.3 + 0.001 * (i % 7),
-            mask_uncertainty=0.1,
-            regions={"lesion": {"dice": d}},
-        )
-        for i, (right, d) in enumerate(zip(correct, dice, strict=True))
-    ]
-
-
-def test_a_difference_that_chance_explains_is_none():
-    rng = np.random.default_rng(0)
-    correct, dice = rng.uniform(size=200) < 0.9, rng.uniform(0.6, 0.9, 200)
-    first = _measures(correct, dice)
-    flipped = correct.copy()
-    flipped[np.flatnonzero(correct)[:2]] = False
-    flipped[np.flatnonzero(~correct)[:1]] = True
-    found = differences(first, _measures(flipped, dice + rng.normal(0, 0.05, 200)))
-    assert {d.metric: d.verdict for d in found}["balanced_accuracy"] == "equal"
-    assert not reasons_against(found)
-
-
-def test_a_small_but_certain_loss_counts_and_a_gain_does_not():
-    rng = np.random.default_rng(1)
-    correct, dice = rng.uniform(size=200) < 0.9, rng.uniform(0.6, 0.9, 200)
-    first, worse = _measures(correct, dice), _measures(correct, dice - 0.02)
-    lost = differences(first, worse)
-    (reason,) = reasons_against(lost)
-    assert reason.startswith("mean_dice: found")
-    assert {d.metric: d.verdict for d in differences(worse, first)}["mean_dice"] == "better"
-    assert not reasons_against(differences(worse, first))

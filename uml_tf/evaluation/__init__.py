@@ -1,1 +1,1 @@
-"""Running a model over a split, measuring it and writing what was measured."""
+"""Running a model over a split, measuring its predictions, comparing two models, writing the results."""

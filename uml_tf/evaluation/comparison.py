@@ -1,10 +1,9 @@
-"""Two models on the same images: what differs by more than the images' choice explains."""
+"""Two models on the same images: the change of every metric, with a paired bootstrap interval."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,15 +11,11 @@ from numpy.typing import NDArray
 from uml_tf.data.dataset import PreparedDataset
 from uml_tf.evaluation.evaluate import read_chunks
 from uml_tf.evaluation.measure import ImageMeasure
-from uml_tf.evaluation.summary import SELECTIVE, class_arrays
-from uml_tf.metrics.bootstrap import Estimate, bootstrap
-from uml_tf.metrics.classification import METRICS
+from uml_tf.evaluation.statistics import Statistic, statistics
+from uml_tf.evaluation.summary import estimates
+from uml_tf.metrics.bootstrap import Estimate
+from uml_tf.metrics.metric import decisive_margins, metric_of
 from uml_tf.runtime.predictor import Predictor, predict_all
-
-DECISIVE = ("balanced_accuracy", "class_failure_auroc", "mean_dice")
-"""What a challenger may not be worse in: which class, how far to trust it, which pixels."""
-
-_LOWER_IS_BETTER = {"brier", "nll", "ece", "class_aurc", "class_excess_aurc"}
 
 
 @dataclass(frozen=True)
@@ -29,8 +24,8 @@ class Difference:
 
     Attributes:
         metric: its name.
-        first, second: the models' values; None where undefined.
-        change: second - first, with the 95 % interval of a bootstrap over the images they share.
+        first, second: the models' values; None where undefined for either.
+        change: second - first, with the 95 % interval of a paired bootstrap over the subjects.
     """
 
     metric: str
@@ -39,108 +34,100 @@ class Difference:
     change: Estimate
 
     @property
+    def gain(self) -> tuple[float, float] | None:
+        """The interval of the change, turned so that positive is better; None where it is undefined."""
+        metric = metric_of(self.metric)
+        if metric is None or self.change.low is None or self.change.high is None:
+            return None
+        low, high = sorted((metric.sign * self.change.low, metric.sign * self.change.high))
+        return low, high
+
+    @property
     def verdict(self) -> str:
-        """Of the second model: "better" or "worse" where the whole interval says so, else "equal"."""
-        if self.change.low is None or self.change.high is None or self.change.low <= 0 <= self.change.high:
-            return "equal"
-        return "better" if (self.change.low > 0) != (self.metric in _LOWER_IS_BETTER) else "worse"
+        """The second model is "better" or "worse" where the whole interval says so, else "not different"."""
+        low, high = self.gain or (0.0, 0.0)
+        if low <= 0 <= high:
+            return "not different"
+        return "better" if low > 0 else "worse"
 
 
 def measure_both(
-    sources: tuple[Predictor, Predictor],
+    predictors: tuple[Predictor, Predictor],
     dataset: PreparedDataset,
     split: str,
     progress: Callable[[int], None] = lambda done: None,
 ) -> tuple[list[ImageMeasure], list[ImageMeasure]]:
-    """Measures two models on a split, each image read once."""
+    """Measures two models on a split; each image is read once.
+
+    Args:
+        predictors: the models, in any form.
+        dataset: a data set with the models' classes.
+        split: "train", "val" or "test".
+        progress: called with the number of images done.
+    """
     measures: tuple[list[ImageMeasure], list[ImageMeasure]] = ([], [])
     for chunk in read_chunks(dataset, split):
-        for kept, source in zip(measures, sources, strict=True):
-            kept += chunk.measure(predict_all(source, chunk.resized(source.image_size)), dataset)
+        for kept, predictor in zip(measures, predictors, strict=True):
+            kept += chunk.measure(predict_all(predictor, chunk.resized(predictor.image_size)), dataset)
         progress(len(measures[0]))
     return measures
 
 
-def _difference(
-    metric: str, images: int, first: Callable[[Any], float], second: Callable[[Any], float]
-) -> Difference:
-    change = bootstrap(lambda index: second(index) - first(index), images)
-    whole = np.arange(images)
-    values = [None if change.value is None else one(whole) for one in (first, second)]
-    return Difference(metric, values[0], values[1], change)
+def _comparable(one: ImageMeasure, other: ImageMeasure) -> ImageMeasure:
+    """The measure with only those values that are defined for both models."""
+    values = {name: np.nan if np.isnan(other.values[name]) else value for name, value in one.values.items()}
+    return replace(one, values=values)
 
 
-def _class_differences(pair: Sequence[Sequence[ImageMeasure]]) -> list[Difference]:
-    arrays = [class_arrays(measures) for measures in pair]
-    labels = arrays[0][0]
+def _paired(first: Statistic, second: Statistic) -> Statistic:
+    """Statistics of both models and of the change, in this order."""
 
-    def classified(metric: Callable[..., float], which: int) -> Callable[[Any], float]:
-        return lambda index: metric(labels[index], arrays[which][1][index])
+    def values(index: NDArray[np.intp]) -> list[float]:
+        both = np.array([first.values(index), second.values(index)])
+        return [*both[0], *both[1], *(both[1] - both[0])]
 
-    def selected(metric: Callable[..., float], which: int) -> Callable[[Any], float]:
-        _, probability, doubt = arrays[which]
-        correct = probability.argmax(axis=1) == labels
-        return lambda index: metric(doubt[index], correct[index])
-
-    tables = ((METRICS, classified), (SELECTIVE, selected))
-    return [
-        _difference(name, len(labels), of(metric, 0), of(metric, 1))
-        for table, of in tables
-        for name, metric in table.items()
-    ]
-
-
-def _dice_of(measures: Sequence[ImageMeasure]) -> dict[str, NDArray[Any]]:
-    """Region -> Dice of every masked image, nan where undefined; "mean": over the regions."""
-    masked = [m for m in measures if m.regions]
-    regions = masked[0].regions if masked else {}
-    dice = {f"dice_{r}": np.array([m.regions[r]["dice"] for m in masked]) for r in regions}
-    if dice:
-        table = np.array(list(dice.values()))
-        known = ~np.isnan(table)
-        total = np.where(known, table, 0).sum(axis=0)
-        dice["mean_dice"] = np.where(known.any(axis=0), total / np.maximum(known.sum(axis=0), 1), np.nan)
-    return dice
-
-
-def _dice_differences(pair: Sequence[Sequence[ImageMeasure]]) -> list[Difference]:
-    differences = []
-    tables = [_dice_of(measures) for measures in pair]
-    for name in tables[0]:
-        both = np.stack([table[name] for table in tables])
-        both = both[:, ~np.isnan(both).any(axis=0)]
-
-        def mean(which: int, both: NDArray[Any] = both) -> Callable[[Any], float]:
-            return lambda index: float(both[which][index].mean())
-
-        differences.append(_difference(name, both.shape[1], mean(0), mean(1)))
-    return differences
+    names = tuple(f"{part} {name}" for part in ("first", "second", "change") for name in first.names)
+    return Statistic(names, first.images, values)
 
 
 def differences(first: Sequence[ImageMeasure], second: Sequence[ImageMeasure]) -> list[Difference]:
-    """Every metric of two models that were measured on the same images, in the same order."""
-    return [*_class_differences((first, second)), *_dice_differences((first, second))]
+    """Every metric of two models that were measured on the same images, in the same order.
 
+    A value of an image that is undefined for one model (e.g. the cup-to-disc error where it found no disc)
+    is left out for both.
 
-def reasons_against(found: Sequence[Difference]) -> list[str]:
-    """Why the second model should not replace the first: a line for each ``DECISIVE`` metric it loses in."""
+    Returns:
+        The differences, those of the decisive metrics first.
+    """
+    common = [
+        [_comparable(*pair) for pair in zip(*order, strict=True)]
+        for order in ((first, second), (second, first))
+    ]
+    pairs = zip(*(statistics(measures) for measures in common), strict=True)
+    found = estimates([_paired(*pair) for pair in pairs], first)
+    names = [name.removeprefix("change ") for name in found if name.startswith("change ")]
+    decisive = decisive_margins()
     return [
-        f"{d.metric}: found {d.second:.4f}, expected at least {d.first:.4f} within the images' chance: "
-        f"change {d.change.value:+.4f}, 95 % interval {d.change.low:+.4f} to {d.change.high:+.4f}"
-        for d in found
-        if d.metric in DECISIVE and d.verdict == "worse"
+        Difference(name, *_defined(found, name), found[f"change {name}"])
+        for name in sorted(names, key=lambda name: name not in decisive)
     ]
 
 
+def _defined(found: Mapping[str, Estimate], name: str) -> tuple[float | None, float | None]:
+    if found[f"change {name}"].value is None:
+        return None, None
+    return found[f"first {name}"].value, found[f"second {name}"].value
+
+
 def as_markdown(found: Sequence[Difference], names: tuple[str, str]) -> str:
-    """A table: metric, both values, the change with its interval, the verdict on the second model."""
+    """A Markdown table: metric, both values, the change with its interval, verdict on the second model."""
     lines = [
         f"| metric | {names[0]} | {names[1]} | change | 95 % interval | {names[1]} is |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for d in found:
         if d.change.value is None:
-            lines.append(f"| {d.metric} | not defined here | | | | |")
+            lines.append(f"| {d.metric} | not defined | | | | |")
             continue
         numbers = (f"{d.first:.4f}", f"{d.second:.4f}", f"{d.change.value:+.4f}")
         interval = f"{d.change.low:+.4f} to {d.change.high:+.4f}"

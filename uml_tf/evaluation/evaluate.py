@@ -55,7 +55,7 @@ def check_classes(card: ModelCard, dataset: PreparedDataset) -> None:
 
 @dataclass(frozen=True)
 class Chunk:
-    """A few images of a split, read once for every source that answers them.
+    """A few images of a split, read once for every predictor that reads them.
 
     Attributes:
         rows: the manifest's lines.
@@ -71,13 +71,13 @@ class Chunk:
         """The images as ``(N, H, W, 3)`` float32 in [0, 255] at a network's input size."""
         return np.stack([resize_antialiased(image, size) for image in self.images])
 
-    def measure(self, answers: Outputs, dataset: PreparedDataset) -> list[ImageMeasure]:
-        """Measures the answers to these images."""
+    def measure(self, outputs: Outputs, dataset: PreparedDataset) -> list[ImageMeasure]:
+        """Measures the outputs of a predictor for these images."""
         return [
             measure_image(
-                row.image,
+                row,
                 dataset.label_index(row),
-                {name: value[i] for name, value in answers.items()},
+                {name: value[i] for name, value in outputs.items()},
                 mask,
                 dataset.info,
             )
@@ -86,15 +86,15 @@ class Chunk:
 
 
 def read_chunks(dataset: PreparedDataset, split: str) -> Iterator[Chunk]:
-    """A split, a few images at a time."""
+    """Yields a split, a few images at a time."""
     rows = iter(dataset.split(split))
-    while some := list(islice(rows, CHUNK)):
-        pairs = [read_row(dataset, row) for row in some]
-        yield Chunk(some, [image for image, _ in pairs], [mask for _, mask in pairs])
+    while chunk := list(islice(rows, CHUNK)):
+        pairs = [read_row(dataset, row) for row in chunk]
+        yield Chunk(chunk, [image for image, _ in pairs], [mask for _, mask in pairs])
 
 
 def measure_split(
-    source: Predictor,
+    predictor: Predictor,
     dataset: PreparedDataset,
     split: str,
     progress: Callable[[int], None] = lambda done: None,
@@ -102,24 +102,24 @@ def measure_split(
     """Measures every image of a split at its original size.
 
     Args:
-        source: the model, in any form.
+        predictor: the model, in any form.
         dataset: a data set with the model's classes.
         split: "train", "val" or "test".
         progress: called with the number of images done.
     """
     measures: list[ImageMeasure] = []
     for chunk in read_chunks(dataset, split):
-        measures += chunk.measure(predict_all(source, chunk.resized(source.image_size)), dataset)
+        measures += chunk.measure(predict_all(predictor, chunk.resized(predictor.image_size)), dataset)
         progress(len(measures))
     return measures
 
 
 def evaluate(
-    source: Predictor,
+    predictor: Predictor,
     dataset: PreparedDataset,
     split: str,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Evaluation:
-    """``measure_split`` and its summary."""
-    measures = measure_split(source, dataset, split, progress)
+    """``measure_split`` and the metrics of its measures, each with an interval."""
+    measures = measure_split(predictor, dataset, split, progress)
     return Evaluation(split, measures, summarise(measures))

@@ -1,4 +1,4 @@
-"""Running a model over a split, batch by batch, compiled."""
+"""A Keras network as a predictor: compiled once, run batch by batch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class KerasPredictor:
 
     Args:
         model: the network.
-        batch_size: images at a time; the last batch is padded to it, so that nothing is retraced.
+        batch_size: images at a time; the last batch is padded to it, so that nothing is traced again.
     """
 
     def __init__(self, model: UML, batch_size: int = 16) -> None:
@@ -27,20 +27,20 @@ class KerasPredictor:
         self.batch_size = batch_size
         self.image_size = model.image_size
         shape = (batch_size, *model.image_size, 3)
-        self._answer = tf.function(
+        self._run = tf.function(
             lambda images: model(images, training=False),
             input_signature=[tf.TensorSpec(shape, tf.float32)],
         )
 
     def __call__(self, images: NDArray[Any]) -> Outputs:
-        """The contract's answers to ``(N, H, W, 3)`` images in [0, 255], N at most ``batch_size``."""
+        """The contract's outputs for ``(N, H, W, 3)`` images in [0, 255], N at most ``batch_size``."""
         count = len(images)
         padded = np.zeros((self.batch_size, *images.shape[1:]), np.float32)
         padded[:count] = images
-        return {name: value.numpy()[:count] for name, value in self._answer(padded).items()}
+        return {name: value.numpy()[:count] for name, value in self._run(padded).items()}
 
     def over(self, examples: Examples) -> Iterator[tuple[slice, Outputs]]:
-        """Yields (place in the examples, answers) for every batch."""
+        """Yields (place in the examples, outputs) for every batch."""
         for start in range(0, len(examples), self.batch_size):
             place = slice(start, min(start + self.batch_size, len(examples)))
             yield place, self(examples.images[place])

@@ -1,23 +1,19 @@
-"""What is measured on one image: the row of numbers that every metric of a split is made of."""
+"""What is measured on one image: the row of numbers that every metric of a split is computed from."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from uml_tf.data.dataset import DatasetInfo
-from uml_tf.metrics.calibration import calibration_histogram
-from uml_tf.metrics.overlap import dice, false_positive_area, intersection_over_union
-from uml_tf.metrics.surface import surface_distances
-from uml_tf.metrics.uncertainty import overlap_counts
-from uml_tf.runtime.cup_to_disc import vertical_cup_to_disc_ratio
+from uml_tf.data.dataset import DatasetInfo, Row
+from uml_tf.metrics.masks import MaskPair, PixelMaps, RegionPair
+from uml_tf.metrics.metric import MaskMetric, PixelMetric, RegionMetric, metrics_of_kind
 from uml_tf.runtime.images import at_original_size
 from uml_tf.runtime.regions import region_members
-
-REGION_METRICS = ("dice", "iou", "assd", "hd95", "false_positive_area")
 
 
 @dataclass(frozen=True)
@@ -26,75 +22,79 @@ class ImageMeasure:
 
     Attributes:
         image: path in the manifest.
+        subject: patient or group of near-duplicates; "" where the image is a subject of its own.
         label: class index, -1 without a label.
-        probability: ``(K,)`` class probability.
+        probability, belief: ``(K,)`` of the class.
         class_uncertainty: in (0, 1].
-        mask_uncertainty: mean over the pixels, in (0, 1].
-        regions: region -> metric -> number, nan where undefined; empty without a mask.
-        calibration: ``(BINS, 3)`` pixel calibration histogram, or None without a mask.
-        overlap: ``(T, 3)`` uncertainty-error counts, or None without a mask.
-        cup_to_disc: (true, predicted) vertical ratio, None where there is none.
+        values: metric of a region or of the mask, e.g. "dice_disc" -> number, nan where it is undefined;
+            empty without a mask.
+        counts: metric of the pixels -> counts, which add up over images; empty without a mask.
     """
 
     image: str
+    subject: str
     label: int
     probability: NDArray[Any]
+    belief: NDArray[Any]
     class_uncertainty: float
-    mask_uncertainty: float
-    regions: dict[str, dict[str, float]]
-    calibration: NDArray[Any] | None = None
-    overlap: NDArray[Any] | None = None
-    cup_to_disc: tuple[float, float] | None = None
+    values: dict[str, float] = field(default_factory=dict)
+    counts: dict[str, NDArray[Any]] = field(default_factory=dict)
+
+    @property
+    def resampled_with(self) -> tuple[str, str]:
+        """Equal for the images of one subject, and for no others."""
+        return (self.subject, "") if self.subject else ("", self.image)
 
 
-def _measure_region(
-    truth: NDArray[Any], predicted: NDArray[Any], spacing: tuple[float, float] | None
-) -> dict[str, float]:
-    surface = surface_distances(truth, predicted, spacing)
-    values = (
-        dice(truth, predicted),
-        intersection_over_union(truth, predicted),
-        surface.assd,
-        surface.hd95,
-        false_positive_area(truth, predicted),
-    )
-    return dict(zip(REGION_METRICS, values, strict=True))
+def _mask_pair(truth: NDArray[Any], predicted: NDArray[Any], info: DatasetInfo) -> MaskPair:
+    members = region_members(info.pixel_classes, info.unions)
+    regions = {
+        name: RegionPair(np.isin(truth, indices), np.isin(predicted, indices), info.spacing)
+        for name, indices in members.items()
+    }
+    return MaskPair(truth, predicted, info.pixel_classes, regions)
+
+
+def _values(masks: MaskPair) -> dict[str, float]:
+    values = {
+        f"{name}_{region}": metric.value(pair)
+        for region, pair in masks.regions.items()
+        for name, metric in metrics_of_kind(RegionMetric).items()
+    }
+    for name, metric in metrics_of_kind(MaskMetric).items():
+        if set(metric.pixel_classes) <= set(masks.pixel_classes):
+            values[name] = metric.value(masks)
+    return values
 
 
 def measure_image(
-    name: str, label: int, answers: dict[str, NDArray[Any]], mask: NDArray[Any] | None, info: DatasetInfo
+    row: Row, label: int, outputs: Mapping[str, NDArray[Any]], mask: NDArray[Any] | None, info: DatasetInfo
 ) -> ImageMeasure:
     """Measures one image.
 
     Args:
-        name: path in the manifest.
+        row: its line of the manifest.
         label: class index or -1.
-        answers: the contract's arrays of this image, without the batch axis.
+        outputs: the contract's arrays of this image, without the batch axis.
         mask: ``(H, W)`` true class indices at original size, or None.
         info: the data set's classes, unions and spacing.
     """
     measure: dict[str, Any] = {
-        "image": name,
+        "image": row.image,
+        "subject": row.subject,
         "label": label,
-        "probability": answers["class_probability"].astype(np.float64),
-        "class_uncertainty": float(answers["class_uncertainty"][0]),
-        "mask_uncertainty": float(answers["mask_uncertainty"].mean()),
+        "probability": outputs["class_probability"].astype(np.float64),
+        "belief": outputs["class_belief"].astype(np.float64),
+        "class_uncertainty": float(outputs["class_uncertainty"][0]),
     }
     if mask is None:
-        return ImageMeasure(**measure, regions={})
-    probability = at_original_size(answers["mask_probability"], mask.shape)
-    uncertainty = at_original_size(answers["mask_uncertainty"], mask.shape)[..., 0]
+        return ImageMeasure(**measure)
+    probability = at_original_size(outputs["mask_probability"], mask.shape)
+    uncertainty = at_original_size(outputs["mask_uncertainty"], mask.shape)[..., 0]
     predicted = probability.argmax(axis=-1)
-    correct = predicted == mask
-    regions = {
-        region: _measure_region(np.isin(mask, members), np.isin(predicted, members), info.spacing)
-        for region, members in region_members(info.pixel_classes, info.unions).items()
-    }
-    ratios = [vertical_cup_to_disc_ratio(m, info.pixel_classes) for m in (mask, predicted)]
+    pixels = PixelMaps(probability.max(axis=-1), predicted == mask, uncertainty)
     return ImageMeasure(
         **measure,
-        regions=regions,
-        calibration=calibration_histogram(probability.max(axis=-1), correct),
-        overlap=overlap_counts(uncertainty, ~correct),
-        cup_to_disc=None if None in ratios else (ratios[0], ratios[1]),  # type: ignore[arg-type]
+        values=_values(_mask_pair(mask, predicted, info)),
+        counts={name: metric.count(pixels) for name, metric in metrics_of_kind(PixelMetric).items()},
     )

@@ -1,4 +1,4 @@
-"""Sample images of a split with what a network says of them, for a contact sheet."""
+"""Sample images of a split with a network's predictions, for a contact sheet."""
 
 from __future__ import annotations
 

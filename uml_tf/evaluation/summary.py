@@ -2,94 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Hashable, Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
-from uml_tf.evaluation.measure import REGION_METRICS, ImageMeasure
-from uml_tf.metrics import classification, uncertainty
-from uml_tf.metrics.bootstrap import Estimate, bootstrap, bootstrap_mean, bootstrap_sum
-from uml_tf.metrics.calibration import calibration_error_of_histogram
+from uml_tf.evaluation.measure import ImageMeasure
+from uml_tf.evaluation.statistics import Statistic, statistics
+from uml_tf.metrics.bootstrap import Estimate, bootstrap
+from uml_tf.metrics.metric import SelectiveMetric, metric_of, metrics_of_kind
+from uml_tf.metrics.scores import SCORES, reported_name
 
 Metrics = dict[str, Estimate]
 
-SELECTIVE = {
-    "class_failure_auroc": uncertainty.failure_detection_auroc,
-    "class_aurc": uncertainty.aurc,
-    "class_excess_aurc": uncertainty.excess_aurc,
-}
 
+def estimates(found: Sequence[Statistic], measures: Sequence[ImageMeasure]) -> Metrics:
+    """Value and interval of statistics over these measures; the images of a subject are resampled together.
 
-def class_arrays(measures: Sequence[ImageMeasure]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Labels ``(N,)``, probability ``(N, K)`` and uncertainty ``(N,)`` of the labelled images."""
-    labelled = [m for m in measures if m.label >= 0]
-    classes = len(measures[0].probability) if measures else 0
-    return (
-        np.array([m.label for m in labelled], int),
-        np.array([m.probability for m in labelled]).reshape(-1, classes),
-        np.array([m.class_uncertainty for m in labelled]),
-    )
-
-
-def _class_metrics(measures: Sequence[ImageMeasure]) -> Metrics:
-    labels, probability, doubt = class_arrays(measures)
-    correct = probability.argmax(axis=1) == labels
-
-    def over_images(metric: Callable[..., float], *arrays: NDArray[Any]) -> Estimate:
-        return bootstrap(lambda index: metric(*(array[index] for array in arrays)), len(labels))
-
-    metrics = {n: over_images(metric, labels, probability) for n, metric in classification.METRICS.items()}
-    return metrics | {n: over_images(metric, doubt, correct) for n, metric in SELECTIVE.items()}
-
-
-def best_overlap_threshold(measures: Sequence[ImageMeasure]) -> float:
-    """The pixel uncertainty above which the pooled uncertainty-error overlap is largest."""
-    pooled = np.sum([m.overlap for m in measures if m.overlap is not None], axis=0)
-    overlap = np.nan_to_num(uncertainty.overlap_of_counts(pooled))
-    return float(uncertainty.OVERLAP_THRESHOLDS[int(np.argmax(overlap))])
-
-
-def _mask_metrics(measures: Sequence[ImageMeasure]) -> Metrics:
-    masked = [m for m in measures if m.calibration is not None]
-    if not masked:
-        return {}
-    metrics = {
-        f"{metric}_{region}": bootstrap_mean(np.array([m.regions[region][metric] for m in masked]))
-        for region in masked[0].regions
-        for metric in REGION_METRICS
-    }
-    calibration = np.stack([m.calibration for m in masked])  # type: ignore[misc]
-    metrics["mask_ece"] = bootstrap_sum(calibration, calibration_error_of_histogram)
-    threshold = best_overlap_threshold(masked)
-    place = int(np.searchsorted(uncertainty.OVERLAP_THRESHOLDS, threshold))
-    counts = np.stack([m.overlap[place] for m in masked])  # type: ignore[index]
-    metrics["mask_uncertainty_error_overlap"] = bootstrap_sum(counts, uncertainty.overlap_of_counts)
-    errors = [abs(m.cup_to_disc[0] - m.cup_to_disc[1]) for m in masked if m.cup_to_disc]
-    if errors:
-        metrics["cup_to_disc_error"] = bootstrap_mean(np.array(errors))
+    Statistics of the same images share their resamples.
+    """
+    metrics: Metrics = {name: Estimate(None, None, None, 0, 0, 0) for one in found for name in one.names}
+    for images in dict.fromkeys(one.images for one in found):
+        if images:
+            subjects = [measures[place].resampled_with for place in images]
+            metrics |= _estimates([one for one in found if one.images == images], subjects)
     return metrics
 
 
+def _estimates(same: Sequence[Statistic], subjects: Sequence[Hashable]) -> Metrics:
+    """Estimates of statistics of the same images, whose subjects are given."""
+    names = [name for one in same for name in one.names]
+    together = bootstrap(lambda index: [v for one in same for v in one.values(index)], subjects)
+    return dict(zip(names, together, strict=True))
+
+
 def summarise(measures: Sequence[ImageMeasure]) -> Metrics:
-    """All metrics of a split by name; class metrics over its labelled images, mask metrics over its
-    masked ones, an interval for each.
-    """
-    return _class_metrics(measures) | _mask_metrics(measures)
+    """All metrics of a split by name, an interval for each."""
+    return estimates(statistics(measures), measures)
 
 
-def as_json(metrics: Metrics) -> dict[str, dict[str, float | None]]:
-    """What ``metrics.json`` holds: flat, name -> {value, low, high}."""
-    return {name: vars(estimate) for name, estimate in metrics.items()}
+def as_json(metrics: Metrics) -> dict[str, dict[str, float | int | None]]:
+    """What ``metrics.json`` holds: flat, name -> {value, low, high, images, subjects}."""
+    keys = ("value", "low", "high", "images", "subjects")
+    return {name: {key: getattr(estimate, key) for key in keys} for name, estimate in metrics.items()}
+
+
+def _interval(estimate: Estimate) -> str:
+    return f"{estimate.low:.4f} to {estimate.high:.4f}"
+
+
+def _scores_table(metrics: Metrics) -> list[str]:
+    """How well each score of doubt ranks the wrong classes: a row a score, a column a metric."""
+    columns = metrics_of_kind(SelectiveMetric)
+    headers = [f"{name} ({metric.better} is better)" for name, metric in columns.items()]
+    lines = ["| score | " + " | ".join(headers) + " |", "| --- |" + " --- |" * len(headers)]
+    for score in SCORES:
+        cells = []
+        for name in columns:
+            estimate = metrics[reported_name(name, score)]
+            undefined = estimate.value is None
+            cells.append("not defined" if undefined else f"{estimate.value:.4f} ({_interval(estimate)})")
+        lines.append(f"| {score} | " + " | ".join(cells) + " |")
+    return lines
 
 
 def as_markdown(metrics: Metrics) -> str:
-    """A Markdown table: metric, value, 95 % interval."""
-    lines = ["| metric | value | 95 % interval |", "| --- | --- | --- |"]
-    for name, e in metrics.items():
-        if e.value is None:
-            lines.append(f"| {name} | not defined here | |")
-        else:
-            lines.append(f"| {name} | {e.value:.4f} | {e.low:.4f} to {e.high:.4f} |")
-    return "\n".join(lines) + "\n"
+    """Two Markdown tables: every metric with its interval, and the scores of doubt side by side."""
+    rivals = {reported_name(name, score) for name in metrics_of_kind(SelectiveMetric) for score in SCORES}
+    rivals -= set(metrics_of_kind(SelectiveMetric))
+    lines = ["| metric | value | 95 % interval | better | images | subjects |", "| --- |" + " --- |" * 5]
+    for name, estimate in metrics.items():
+        metric = metric_of(name)
+        if name in rivals or metric is None:
+            continue
+        undefined = estimate.value is None
+        numbers = "not defined | " if undefined else f"{estimate.value:.4f} | {_interval(estimate)}"
+        lines.append(f"| {name} | {numbers} | {metric.better} | {estimate.images} | {estimate.subjects} |")
+    return "\n".join([*lines, "", *_scores_table(metrics)]) + "\n"

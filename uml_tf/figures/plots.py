@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from uml_tf.metrics.calibration import BINS
-from uml_tf.metrics.uncertainty import risk_coverage
+from uml_tf.metrics.selective import perfect_risk, risk_coverage
 
 
 def training_curves(
@@ -65,14 +65,14 @@ def _draw_reliability(axes: Any, histogram: NDArray[Any], title: str) -> None:
     used = count > 0
     confidence, correct = (histogram[used, k] / count[used] for k in (1, 2))
     axes.plot([0, 1], [0, 1], color="grey", ls=":")
-    axes.bar((np.flatnonzero(used) + 0.5) / BINS, correct, width=0.9 / BINS, alpha=0.5, label="share right")
+    axes.bar((np.flatnonzero(used) + 0.5) / BINS, correct, width=0.9 / BINS, alpha=0.5, label="share correct")
     axes.plot(confidence, correct, "o-", ms=4, label="by mean confidence")
-    axes.set(xlabel="confidence", ylabel="share right", xlim=(0, 1), ylim=(0, 1), title=title)
+    axes.set(xlabel="confidence", ylabel="share correct", xlim=(0, 1), ylim=(0, 1), title=title)
     axes.legend(fontsize=8, loc="upper left")
 
 
 def reliability_diagram(histograms: Mapping[str, NDArray[Any]]) -> Figure:
-    """Confidence against share right.
+    """Confidence against the share of correct predictions.
 
     Args:
         histograms: panel title -> ``(BINS, 3)`` of ``uml_tf.metrics.calibration.calibration_histogram``.
@@ -85,24 +85,25 @@ def reliability_diagram(histograms: Mapping[str, NDArray[Any]]) -> Figure:
 
 
 def risk_coverage_curve(
-    uncertainty: NDArray[Any], correct: NDArray[Any], refer_above: float | None
+    scores: Mapping[str, NDArray[Any]], correct: NDArray[Any], refer_above: float | None
 ) -> Figure:
-    """Selective risk by coverage, beside a perfect and a random order of the same images.
+    """Selective risk by coverage for some scores, beside a perfect and a random order of the same images.
 
     Args:
-        uncertainty: ``(N,)``, by which the images are ordered.
-        correct: ``(N,)`` bool.
-        refer_above: uncertainty above which images are referred, marked; None for no mark.
+        scores: name -> ``(N,)``, larger for more doubt; the images are ordered by it. The first is the
+            score that the referral threshold belongs to.
+        correct: ``(N,)`` bool: whether the class is correct.
+        refer_above: first score above which images are referred, marked; None for no mark.
     """
-    coverage, risk = risk_coverage(uncertainty, correct)
-    perfect = risk_coverage(np.where(correct, 0.0, 1.0) + np.linspace(0, 0.1, len(correct)), correct)[1]
     figure = Figure(figsize=(5, 4), layout="constrained")
     axes = figure.subplots()
-    axes.plot(coverage, risk, label="by class uncertainty")
-    axes.plot(coverage, perfect, ls="--", label="perfect order")
+    for name, score in scores.items():
+        coverage, risk = risk_coverage(score, correct)
+        axes.plot(coverage, risk, label=f"by {name}")
+    axes.plot(coverage, perfect_risk(correct), ls="--", label="perfect order")
     axes.axhline(float((~correct).mean()), color="grey", ls=":", label="random order")
     if refer_above is not None:
-        accepted = float((uncertainty <= refer_above).mean())
+        accepted = float((next(iter(scores.values())) <= refer_above).mean())
         axes.axvline(accepted, color="tab:red", ls="-.", label="referral threshold")
     axes.set(xlabel="coverage (share of images accepted)", ylabel="selective risk", xlim=(0, 1))
     axes.set_ylim(bottom=0)

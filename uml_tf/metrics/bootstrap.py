@@ -1,9 +1,14 @@
-"""Bootstrap 95 % intervals over images."""
+"""Bootstrap 95 % intervals over subjects.
+
+``scipy.stats.bootstrap`` gives the same percentile intervals from the same random numbers, but nan for a
+metric that is undefined on one resample (an AUC where the rare class was not drawn), and takes one number at
+a time; here all metrics of the same images share each resample.
+"""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,45 +25,74 @@ class Estimate:
 
     Attributes:
         value: on the images themselves; None where the metric is undefined.
-        low, high: 2.5th and 97.5th percentile over resampled images; None likewise.
+        low, high: 2.5th and 97.5th percentile over resampled subjects; None likewise.
+        images: number of images that the value is computed from.
+        subjects: number of subjects that these images show.
+        resamples: number of resamples that the interval is made of.
     """
 
     value: float | None
     low: float | None
     high: float | None
+    images: int
+    subjects: int
+    resamples: int
 
 
-def bootstrap(statistic: Callable[[NDArray[np.intp]], float], images: int, seed: int = 0) -> Estimate:
-    """Percentile bootstrap of a statistic of image indices.
+def resamples(
+    subjects: Sequence[Hashable], count: int = RESAMPLES, seed: int = 0
+) -> Iterator[NDArray[np.intp]]:
+    """Yields the image indices of resampled subjects: each subject is drawn with all of its images.
 
-    Resamples on which the statistic is undefined (nan) are left out.
+    Images of one subject (patient, or group of near-duplicates) are not independent; drawn one by one they
+    would give an interval that is too narrow. Where every image is a subject of its own, images are drawn.
 
     Args:
-        statistic: from ``(n,)`` indices, repeats included, to the metric.
-        images: number of images.
-        seed: equal seeds give equal intervals.
+        subjects: the subject of each image, at least one.
+        count: number of resamples.
+        seed: equal seeds give equal resamples.
     """
-    if images == 0:
-        return Estimate(None, None, None)
-    value = statistic(np.arange(images))
-    if np.isnan(value):
-        return Estimate(None, None, None)
+    number = {subject: place for place, subject in enumerate(dict.fromkeys(subjects))}
+    subject_of = np.array([number[subject] for subject in subjects])
+    images = np.argsort(subject_of, kind="stable")
+    sizes = np.bincount(subject_of)
+    starts = np.cumsum(sizes) - sizes
     rng = np.random.default_rng(seed)
-    draws = np.array([statistic(rng.integers(0, images, images)) for _ in range(RESAMPLES)])
+    for _ in range(count):
+        drawn = rng.integers(0, len(sizes), len(sizes))
+        size = sizes[drawn]
+        ends = np.cumsum(size)
+        yield images[np.arange(ends[-1]) + np.repeat(starts[drawn] - (ends - size), size)]
+
+
+def bootstrap(
+    statistic: Callable[[NDArray[np.intp]], Sequence[float] | NDArray[Any]],
+    subjects: Sequence[Hashable],
+    seed: int = 0,
+) -> list[Estimate]:
+    """Percentile bootstrap of several metrics of the same images.
+
+    Resamples on which a metric is undefined (nan) are left out of its interval.
+
+    Args:
+        statistic: from image indices, repeats included, to the metrics.
+        subjects: the subject of each image, at least one.
+        seed: equal seeds give equal intervals.
+
+    Returns:
+        An estimate for each metric.
+    """
     tail = 100 * (1 - LEVEL) / 2
-    low, high = np.nanpercentile(draws, [tail, 100 - tail])
-    return Estimate(float(value), float(low), float(high))
-
-
-def bootstrap_mean(values: NDArray[Any], seed: int = 0) -> Estimate:
-    """``bootstrap`` of the mean of per-image values ``(N,)``; nan values are left out beforehand."""
-    known = np.asarray(values, float)
-    known = known[~np.isnan(known)]
-    return bootstrap(lambda index: float(known[index].mean()), len(known), seed)
-
-
-def bootstrap_sum(counts: NDArray[Any], statistic: Callable[[NDArray[Any]], Any], seed: int = 0) -> Estimate:
-    """``bootstrap`` of a statistic of summed per-image counts ``(N, ...)``."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        return bootstrap(lambda index: float(statistic(counts[index].sum(axis=0))), len(counts), seed)
+        values = statistic(np.arange(len(subjects)))
+        draws = np.array([statistic(index) for index in resamples(subjects, seed=seed)])
+        bounds = np.nanpercentile(draws, [tail, 100 - tail], axis=0)
+    defined = np.count_nonzero(~np.isnan(draws), axis=0)
+    sizes = (len(subjects), len(set(subjects)))
+    return [
+        Estimate(None, None, None, *sizes, 0)
+        if np.isnan(value) or not count
+        else Estimate(float(value), float(low), float(high), *sizes, int(count))
+        for value, low, high, count in zip(values, *bounds, defined, strict=True)
+    ]

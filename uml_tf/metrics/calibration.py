@@ -1,4 +1,4 @@
-"""Calibration: does a confidence of 0.8 mean right 8 times of 10?"""
+"""Calibration: are predictions with a confidence of 0.8 correct 8 times of 10?"""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from uml_tf.metrics.metric import METRICS, ClassMetric, PixelMetric
 
 BINS = 15
 
@@ -17,7 +19,7 @@ def calibration_histogram(confidence: NDArray[Any], correct: NDArray[Any]) -> ND
 
     Args:
         confidence: probability of the chosen class, any shape, in [0, 1].
-        correct: whether it was right, same shape.
+        correct: whether it was the true class, same shape.
     """
     flat = confidence.ravel()
     index = np.clip((flat * BINS).astype(int), 0, BINS - 1)
@@ -25,13 +27,42 @@ def calibration_histogram(confidence: NDArray[Any], correct: NDArray[Any]) -> ND
     return np.stack([np.bincount(index, w, minlength=BINS) for w in weights], axis=1).astype(float)
 
 
-def calibration_error_of_histogram(histogram: NDArray[Any]) -> NDArray[Any]:
-    """Expected calibration error of ``(..., BINS, 3)`` histograms, ``(...)`` in [0, 1]; nan if empty."""
-    gap = np.abs(histogram[..., 1] - histogram[..., 2]).sum(axis=-1)
-    total = histogram[..., 0].sum(axis=-1)
-    return gap / np.where(total > 0, total, np.nan)
+def calibration_error_of_histogram(histogram: NDArray[Any]) -> float:
+    """Expected calibration error of a ``(BINS, 3)`` histogram, in [0, 1]; nan if it is empty."""
+    total = histogram[:, 0].sum()
+    return float(np.abs(histogram[:, 1] - histogram[:, 2]).sum() / total) if total else float("nan")
 
 
 def expected_calibration_error(confidence: NDArray[Any], correct: NDArray[Any]) -> float:
     """Expected calibration error over 15 equal-width bins (Guo et al., 2017), in [0, 1]."""
-    return float(calibration_error_of_histogram(calibration_histogram(confidence, correct)))
+    return calibration_error_of_histogram(calibration_histogram(confidence, correct))
+
+
+def class_calibration_error(labels: NDArray[Any], probability: NDArray[Any]) -> float:
+    """Expected calibration error of the most probable class.
+
+    Args:
+        labels: ``(N,)`` class indices.
+        probability: ``(N, K)``, rows sum to 1.
+    """
+    return expected_calibration_error(probability.max(axis=1), probability.argmax(axis=1) == labels)
+
+
+METRICS.add(
+    "ece",
+    ClassMetric(
+        value=class_calibration_error,
+        better="lower",
+        headline=True,
+        description="expected calibration error of the most probable class, 15 equal bins (Guo et al., 2017)",
+    ),
+)
+METRICS.add(
+    "mask_ece",
+    PixelMetric(
+        count=lambda pixels: calibration_histogram(pixels.confidence, pixels.correct),
+        value=calibration_error_of_histogram,
+        better="lower",
+        description="expected calibration error of the most probable pixel class, 15 equal bins",
+    ),
+)

@@ -1,18 +1,18 @@
-"""Metrics of the image class: plain arrays in, plain numbers out.
+"""Metrics of the image class.
 
 Every function takes ``labels`` (N,) int class indices and ``probability`` (N, K), rows summing to 1, and
-answers a float; nan where the metric is undefined (an AUC of one class, no image at all).
+returns a float; nan where the metric is undefined (e.g. the AUC when only one class occurs).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from math import inf
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from uml_tf.metrics.calibration import expected_calibration_error
+from uml_tf.metrics.metric import METRICS, ClassMetric
 from uml_tf.metrics.ranking import area_under_roc
 
 Array = NDArray[Any]
@@ -59,17 +59,54 @@ def negative_log_likelihood(labels: Array, probability: Array) -> float:
     return float(-np.log(np.clip(chosen, 1e-12, 1.0)).mean())
 
 
-def calibration_error(labels: Array, probability: Array) -> float:
-    """Expected calibration error of the most probable class, 15 equal bins, in [0, 1]."""
-    return expected_calibration_error(probability.max(axis=1), probability.argmax(axis=1) == labels)
-
-
-METRICS: dict[str, Callable[[Array, Array], float]] = {
-    "accuracy": accuracy,
-    "balanced_accuracy": balanced_accuracy,
-    "f1_weighted": f1_weighted,
-    "auc": auc,
-    "brier": brier,
-    "nll": negative_log_likelihood,
-    "ece": calibration_error,
-}
+METRICS.add(
+    "accuracy",
+    ClassMetric(
+        value=accuracy, better="higher", description="share of images whose most probable class is the label"
+    ),
+)
+METRICS.add(
+    "balanced_accuracy",
+    ClassMetric(
+        value=balanced_accuracy,
+        better="higher",
+        margin=0.05,
+        headline=True,
+        description="mean recall over the classes that occur",
+    ),
+)
+METRICS.add(
+    "f1_weighted",
+    ClassMetric(
+        value=f1_weighted,
+        better="higher",
+        description="F1 per class, averaged by the classes' share of the images (the paper's F1)",
+    ),
+)
+METRICS.add(
+    "auc",
+    ClassMetric(
+        value=auc,
+        better="higher",
+        headline=True,
+        description="area under the ROC curve: two classes: of the second; more: mean of one against rest",
+    ),
+)
+METRICS.add(
+    "brier",
+    ClassMetric(
+        value=brier,
+        better="lower",
+        bounds=(0.0, 2.0),
+        description="squared distance to the one-hot label, summed over classes",
+    ),
+)
+METRICS.add(
+    "nll",
+    ClassMetric(
+        value=negative_log_likelihood,
+        better="lower",
+        bounds=(0.0, inf),
+        description="mean negative log-likelihood: -log probability of the label",
+    ),
+)

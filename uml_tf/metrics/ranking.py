@@ -6,14 +6,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 
 def area_under_roc(positive: NDArray[Any], score: NDArray[Any]) -> float:
     """Probability that a positive has a larger score than a negative, ties counted half.
 
-    By ranks (Mann and Whitney, 1947): scikit-learn's checks of its input take forty times as long as
-    the area of a few hundred images.
+    Counted by binary search in the sorted negatives (Mann and Whitney, 1947): a bootstrap calls it thousands
+    of times.
 
     Args:
         positive: ``(N,)`` bool.
@@ -22,9 +21,8 @@ def area_under_roc(positive: NDArray[Any], score: NDArray[Any]) -> float:
     Returns:
         In [0, 1]; nan without a positive or without a negative.
     """
-    positives = int(np.count_nonzero(positive))
-    negatives = len(positive) - positives
-    if not positives or not negatives:
+    above, below = score[positive], np.sort(score[~positive])
+    if not above.size or not below.size:
         return float("nan")
-    above = rankdata(score)[positive].sum() - positives * (positives + 1) / 2
-    return float(above / (positives * negatives))
+    smaller, not_larger = (below.searchsorted(above, side=side).sum() for side in ("left", "right"))
+    return float((smaller + not_larger) / 2 / (above.size * below.size))

@@ -1,4 +1,4 @@
-"""The answer to one image, as a doctor reads it: numbers, mask and maps at original size."""
+"""The prediction for one image, as a doctor reads it: numbers, mask and maps at original size."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Region:
-    """A pixel class or union, as found.
+    """A pixel class or union, as predicted.
 
     Attributes:
-        area: pixels of the original image.
-        box: (left, top, width, height) in pixels, or None when there is none.
+        area: in pixels of the original image.
+        box: bounding box (left, top, width, height) in pixels; None for an empty region.
     """
 
     area: int
@@ -35,7 +35,7 @@ class Region:
 
 @dataclass(frozen=True)
 class Prediction:
-    """Everything that is said of one image.
+    """What a model predicts for one image.
 
     Attributes:
         class_name: the most probable class.
@@ -44,8 +44,8 @@ class Prediction:
         decision: "accept", "refer" or "ungradable", with the reason (``uml_tf.runtime.referral.Decision``).
         mask: ``(H, W)`` uint8 class indices at original size.
         mask_uncertainty: ``(H, W)`` float32 in (0, 1] at original size.
-        regions: name -> what was found.
-        cup_to_disc: vertical cup-to-disc ratio, or None.
+        regions: name -> area and bounding box.
+        cup_to_disc: vertical cup-to-disc ratio in [0, 1]; None without a disc or without these classes.
     """
 
     class_name: str
@@ -85,44 +85,44 @@ def _region(mask: Array) -> Region:
     return Region(int(mask.sum()), box)
 
 
-def interpret(answers: dict[str, Array], seen: Array, size: tuple[int, int], card: ModelCard) -> Prediction:
-    """Reads the contract's arrays of one image.
+def interpret(outputs: dict[str, Array], seen: Array, size: tuple[int, int], card: ModelCard) -> Prediction:
+    """The prediction that the contract's arrays of one image stand for.
 
     Args:
-        answers: name -> array without the batch axis (DESIGN.md, section 3).
+        outputs: name of the output contract -> array without the batch axis.
         seen: ``(h, w, 3)`` in [0, 255], the image as the network read it.
         size: (H, W) of the original image.
         card: names and thresholds of the model.
     """
-    probability = at_original_size(answers["mask_probability"], size)
+    probability = at_original_size(outputs["mask_probability"], size)
     mask = probability.argmax(axis=-1).astype(np.uint8)
-    uncertainty = float(answers["class_uncertainty"][0])
+    uncertainty = float(outputs["class_uncertainty"][0])
     members = region_members(card.pixel_classes, card.unions)
 
     def named(key: str) -> dict[str, float]:
-        return {n: float(v) for n, v in zip(card.image_classes, answers[key], strict=True)}
+        return {n: float(v) for n, v in zip(card.image_classes, outputs[key], strict=True)}
 
     return Prediction(
-        class_name=card.image_classes[int(answers["class_probability"].argmax())],
+        class_name=card.image_classes[int(outputs["class_probability"].argmax())],
         class_probability=named("class_probability"),
         class_belief=named("class_belief"),
         class_uncertainty=uncertainty,
         decision=decide(uncertainty, seen, card),
         mask=mask,
-        mask_uncertainty=at_original_size(answers["mask_uncertainty"], size)[..., 0],
+        mask_uncertainty=at_original_size(outputs["mask_uncertainty"], size)[..., 0],
         regions={name: _region(np.isin(mask, indices)) for name, indices in members.items()},
         cup_to_disc=vertical_cup_to_disc_ratio(mask, card.pixel_classes),
     )
 
 
-def predict_image(source: Predictor, image: Array, card: ModelCard) -> Prediction:
-    """Asks a model about one image.
+def predict_image(predictor: Predictor, image: Array, card: ModelCard) -> Prediction:
+    """Predicts one image.
 
     Args:
-        source: the model, in any form.
+        predictor: the model, in any form.
         image: RGB ``(H, W, 3)`` uint8.
         card: the model's names and thresholds.
     """
-    seen = resize_antialiased(image, source.image_size)
-    answers = {name: value[0] for name, value in source(seen[None]).items()}
-    return interpret(answers, seen, (image.shape[0], image.shape[1]), card)
+    seen = resize_antialiased(image, predictor.image_size)
+    outputs = {name: value[0] for name, value in predictor(seen[None]).items()}
+    return interpret(outputs, seen, (image.shape[0], image.shape[1]), card)

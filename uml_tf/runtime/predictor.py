@@ -1,4 +1,4 @@
-"""Anything that answers the contract: a Keras network, an exported file, a runtime of another make."""
+"""Anything that returns the output contract: a Keras network, an exported file, another runtime."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 Outputs = dict[str, NDArray[Any]]
+"""Name of the output contract -> array with the batch axis first."""
 
 
 class Predictor(Protocol):
-    """Outputs images of one size, at most ``batch_size`` at a time.
+    """Reads images of one size, at most ``batch_size`` at a time.
 
     Attributes:
         image_size: (H, W).
@@ -22,13 +23,18 @@ class Predictor(Protocol):
     batch_size: int
 
     def __call__(self, images: NDArray[Any]) -> Outputs:
-        """The contract's answers to ``(N, H, W, 3)`` images in [0, 255]."""
+        """The contract's outputs for ``(N, H, W, 3)`` images in [0, 255]."""
 
 
-def predict_all(source: Predictor, images: NDArray[Any]) -> Outputs:
-    """The answers to any number of images."""
+def predict_all(predictor: Predictor, images: NDArray[Any]) -> Outputs:
+    """The contract's outputs for any number of images.
+
+    Args:
+        predictor: the model, in any form.
+        images: ``(N, H, W, 3)`` in [0, 255], N at least 1, of the predictor's size.
+    """
     chunks = [
-        source(images[start : start + source.batch_size])
-        for start in range(0, len(images), source.batch_size)
+        predictor(images[start : start + predictor.batch_size])
+        for start in range(0, len(images), predictor.batch_size)
     ]
     return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}

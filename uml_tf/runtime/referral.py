@@ -1,4 +1,4 @@
-"""Accept the answer, refer the image to a specialist, or ask for another image."""
+"""The decision: accept the prediction, refer the image to a specialist, or ask for another image."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from uml_tf.runtime.model_card import ModelCard
 
 
 class Decision(NamedTuple):
-    """What to do with an answer, and why.
+    """What to do with a prediction, and why.
 
     Attributes:
         action: "accept"; "refer" for too little evidence; "ungradable" for an image unlike those the
-            network was trained on, whose answer means nothing.
-        reason: a sentence.
+            network was trained on, whose prediction means nothing.
+        reason: why, in one sentence.
     """
 
     action: Literal["accept", "refer", "ungradable"]
@@ -23,19 +23,19 @@ class Decision(NamedTuple):
 
 
 def decide(class_uncertainty: float, image: NDArray[Any], card: ModelCard) -> Decision:
-    """The decision by the thresholds that were fitted at the training's end.
+    """The decision by the thresholds that were fitted at the end of training.
 
     Args:
         class_uncertainty: in (0, 1].
         image: ``(H, W, 3)`` in [0, 255], as the network read it.
-        card: the model's thresholds.
+        card: the model's thresholds; without a referral threshold every image is referred.
     """
     if card.gradability is not None:
-        score, what = card.gradability.score(image)
+        score, statistic = card.gradability.score(image)
         if score > card.gradability.limit:
             return Decision(
                 "ungradable",
-                f"{what} that of the training images by {score:.1f} standard deviations "
+                f"{statistic} that of the training images by {score:.1f} standard deviations "
                 f"(limit {card.gradability.limit:.1f})",
             )
     if card.refer_above is None:

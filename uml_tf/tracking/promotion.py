@@ -2,29 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from uml_tf.data.dataset import PreparedDataset
-from uml_tf.evaluation.comparison import Difference, differences, measure_both, reasons_against
+from uml_tf.evaluation.comparison import Difference, differences, measure_both
 from uml_tf.evaluation.evaluate import check_classes
 from uml_tf.evaluation.keras_predictor import KerasPredictor
+from uml_tf.evaluation.non_inferiority import shortfalls
+from uml_tf.evaluation.seen_images import check_unseen
+from uml_tf.metrics.metric import decisive_margins
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.model_card import ModelCard
 from uml_tf.tracking.exports import dataset_of
 from uml_tf.tracking.models import load_trained
 from uml_tf.tracking.registry import Version, holder, set_alias
+from uml_tf.tracking.training_images import trained_on
+
+Stage = Callable[[str, int], Callable[[int], None]]
+
+
+@dataclass(frozen=True)
+class Guard:
+    """What a challenger must show, and on which images.
+
+    Attributes:
+        dataset: compare on this data set; None for the one that both were trained on.
+        split: its split. Not "test" by default: a split on which models are chosen reports too much.
+        margins: decisive metric -> how much worse the challenger may be.
+        force: promote a challenger that does not show it, too.
+    """
+
+    dataset: PreparedDataset | None = None
+    split: str = "val"
+    margins: Mapping[str, float] = field(default_factory=decisive_margins)
+    force: bool = False
 
 
 @dataclass(frozen=True)
 class Promotion:
-    """What came of it.
+    """The result of a promotion.
 
     Attributes:
         champion: the version that had the alias before, or None.
-        found: the comparison, empty without one.
-        reasons: why the challenger should not replace it.
-        promoted: whether it does now.
+        found: the comparison; empty where there was none.
+        reasons: why the challenger is not shown to be at least as good.
+        promoted: whether it has the alias now.
     """
 
     champion: Version | None
@@ -34,7 +57,7 @@ class Promotion:
 
 
 def common_dataset(first: ModelCard, second: ModelCard, given: PreparedDataset | None) -> PreparedDataset:
-    """The data set to compare two networks on, of which neither has seen the held-out split.
+    """The data set to compare two networks on.
 
     Raises:
         UmlError: they were trained on different data, and none is given; or its classes are not theirs.
@@ -50,40 +73,47 @@ def common_dataset(first: ModelCard, second: ModelCard, given: PreparedDataset |
     return dataset
 
 
+def _compare(champion: Version, challenger: Version, guard: Guard, stage: Stage) -> list[Difference]:
+    (first, first_card), (second, second_card) = (load_trained(v.uri) for v in (champion, challenger))
+    dataset = common_dataset(first_card, second_card, guard.dataset)
+    cards = {f"version {champion.number}": first_card, f"version {challenger.number}": second_card}
+    check_unseen(dataset, guard.split, {name: trained_on(card) for name, card in cards.items()})
+    done = stage(f"comparing on {guard.split}", len(dataset.split(guard.split)))
+    predictors = (KerasPredictor(first), KerasPredictor(second))
+    return differences(*measure_both(predictors, dataset, guard.split, done))
+
+
 def promote(
     challenger: Version,
     alias: str,
-    force: bool = False,
-    given: PreparedDataset | None = None,
-    split: str = "test",
-    stage: Callable[[str, int], Callable[[int], None]] = lambda name, total: lambda done: None,
+    guard: Guard | None = None,
+    stage: Stage = lambda name, total: lambda done: None,
 ) -> Promotion:
-    """Gives a version an alias, unless it is worse than the version that has it.
-
-    Worse means: on the same images, the 95 % interval of the change in a ``DECISIVE`` metric lies wholly
-    on the worse side.
+    """Gives a version an alias, if it is shown to be at least as good as the version that has it.
 
     Args:
         challenger: the version.
         alias: e.g. "champion".
-        force: promote it all the same.
-        given: compare on this data set; None for the one both were trained on.
-        split: its split.
-        stage: begins a stage of work; its answer takes the number done.
+        guard: what it must show; None for the registered margins on the validation split.
+        stage: begins a stage of work and returns a callable that takes the number done.
 
     Raises:
-        UmlError: there is nothing to compare on, or MLflow refuses the alias.
+        UmlError: without ``force``, there is nothing to compare on, or a model was trained on the images;
+            always, MLflow refuses the alias.
     """
+    guard = guard or Guard()
     champion = holder(challenger.name, alias)
     found: list[Difference] = []
+    reasons: list[str] = []
     if champion is not None and champion.number != challenger.number:
-        models = [load_trained(version.uri) for version in (champion, challenger)]
-        dataset = common_dataset(models[0][1], models[1][1], given)
-        done = stage(f"comparing on {split}", len(dataset.split(split)))
-        first, second = (KerasPredictor(model) for model, _ in models)
-        found = differences(*measure_both((first, second), dataset, split, done))
-    reasons = reasons_against(found)
-    promoted = force or not reasons
+        try:
+            found = _compare(champion, challenger, guard, stage)
+            reasons = shortfalls(found, guard.margins)
+        except UmlError as error:
+            if not guard.force:
+                raise
+            reasons = [str(error)]
+    promoted = guard.force or not reasons
     if promoted:
         set_alias(challenger, alias)
     return Promotion(champion, found, reasons, promoted)

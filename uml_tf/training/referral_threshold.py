@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uml_tf.metrics.uncertainty import risk_coverage
+from uml_tf.metrics.selective import risk_coverage
 
 RISK_TARGET = 0.05
 

@@ -19,6 +19,7 @@ from uml_tf.evaluation.evaluate import Evaluation, evaluate
 from uml_tf.evaluation.keras_predictor import KerasPredictor
 from uml_tf.evaluation.report import write_evaluation
 from uml_tf.evaluation.samples import draw_samples
+from uml_tf.evaluation.seen_images import TRAINING_IMAGES_FILE, training_image_hashes
 from uml_tf.figures.plots import training_curves
 from uml_tf.figures.save import save_figure
 from uml_tf.networks import UML
@@ -281,6 +282,7 @@ def _write_run(
         model.save(temporary)
     assert model.card is not None
     write_evaluation(folder, test, model.card)
+    write_text(folder / TRAINING_IMAGES_FILE, "\n".join(training_image_hashes(dataset)) + "\n")
     figures = folder / "figures"
     save_figure(_curves(reports, dataset.info.pixel_classes), figures / "training_curves.png")
     save_figure(draw_samples(answerer, val, dataset.info), figures / "sample_sheet.png")

@@ -1,0 +1,172 @@
+"""The kinds of metric, and the registry that evaluation, comparison, command line and docs read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf
+from typing import Any, ClassVar, Literal, TypeVar
+
+from numpy.typing import NDArray
+
+from uml_tf.metrics.masks import MaskPair, PixelMaps, RegionPair
+from uml_tf.runtime.registry import Registry
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """What every metric states about itself.
+
+    Attributes:
+        better: which values are better.
+        description: one line, for the docs and for ``uml-tf evaluate --list-metrics``.
+        bounds: least and largest possible value; ``math.inf`` where there is none.
+        margin: the metric is decisive for promotion: a model replaces another only if it is shown to be
+            worse by less than this. None: the metric is not decisive. Needs finite bounds.
+        headline: whether ``uml-tf registry list`` shows it.
+    """
+
+    kind: ClassVar[str]
+    inputs: ClassVar[str]
+
+    better: Literal["higher", "lower"]
+    description: str
+    bounds: tuple[float, float] = (0.0, 1.0)
+    margin: float | None = None
+    headline: bool = False
+
+    def __post_init__(self) -> None:
+        if self.better not in ("higher", "lower"):
+            raise ValueError(f"better: found {self.better!r}, expected 'higher' or 'lower'")
+        if self.margin is not None and inf in self.bounds:
+            raise ValueError(
+                "margin: found bounds without an end, expected finite ones for a decisive metric"
+            )
+
+    @property
+    def sign(self) -> int:
+        """1 where higher values are better, else -1."""
+        return 1 if self.better == "higher" else -1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassMetric(Metric):
+    """A metric of the image class, over the labelled images.
+
+    Attributes:
+        value: from labels ``(N,)`` (class indices) and class probability ``(N, K)`` to the metric; nan where
+            it is undefined. N is at least 1.
+    """
+
+    kind = "class"
+    inputs = "images with a label"
+    value: Callable[[Array, Array], float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelectiveMetric(Metric):
+    """A metric of an uncertainty score: does it rank the wrong classes above the correct ones?
+
+    It is applied to every score of ``uml_tf.metrics.scores``. It is reported under its own name for the
+    class uncertainty, under NAME_SCORE for the others.
+
+    Attributes:
+        value: from a score ``(N,)``, larger for more doubt, and ``(N,)`` bool (class correct) to the metric;
+            nan where it is undefined. N is at least 1.
+    """
+
+    kind = "selective"
+    inputs = "images with a label"
+    value: Callable[[Array, Array], float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegionMetric(Metric):
+    """A metric of one region of one image, reported as NAME_REGION: the mean over the images.
+
+    Attributes:
+        value: from the true and the predicted region to the metric; nan leaves the image out.
+    """
+
+    kind = "region"
+    inputs = "images with a mask, per region"
+    value: Callable[[RegionPair], float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskMetric(Metric):
+    """A metric of one image's whole mask: the mean over the images.
+
+    Attributes:
+        value: from the true and the predicted mask to the metric; nan leaves the image out.
+        pixel_classes: the metric is measured only on data sets that have these pixel classes.
+    """
+
+    kind = "mask"
+    inputs = "images with a mask"
+    value: Callable[[MaskPair], float]
+    pixel_classes: tuple[str, ...] = ()
+
+
+def _all_counts(counts: Array) -> Array:
+    return counts
+
+
+@dataclass(frozen=True, kw_only=True)
+class PixelMetric(Metric):
+    """A metric of all pixels of all images together, computed from counts that add up over the images.
+
+    Attributes:
+        count: from the pixels of one image to an array of counts.
+        value: from the sum of the counts over images to the metric; nan where it is undefined.
+        select: from the counts ``(N, ...)`` of all images to those that are summed, e.g. at one threshold. It
+            runs once, before resampling.
+    """
+
+    kind = "pixel"
+    inputs = "all pixels of the images with a mask"
+    count: Callable[[PixelMaps], Array]
+    value: Callable[[Array], float]
+    select: Callable[[Array], Array] = _all_counts
+
+
+KINDS: tuple[type[Metric], ...] = (ClassMetric, SelectiveMetric, RegionMetric, MaskMetric, PixelMetric)
+
+METRICS = Registry[Metric]("metric", "uml_tf.metrics")
+"""Every metric by name; each file of the folder registers its own."""
+
+Kind = TypeVar("Kind", bound=Metric)
+
+
+def metrics_of_kind(kind: type[Kind]) -> dict[str, Kind]:
+    """The registered metrics of one kind by name, in alphabetical order."""
+    return {name: metric for name, metric in sorted(METRICS.items()) if isinstance(metric, kind)}
+
+
+def metric_of(reported: str) -> Metric | None:
+    """The metric behind a reported name: "dice_disc" is the metric "dice", "accuracy" is "accuracy".
+
+    Returns:
+        The metric with the longest name that fits; None for a name that belongs to no registered metric.
+    """
+    if reported in METRICS:
+        return METRICS[reported]
+    fitting = [
+        name
+        for name, metric in METRICS.items()
+        if isinstance(metric, RegionMetric | SelectiveMetric) and reported.startswith(f"{name}_")
+    ]
+    return METRICS[max(fitting, key=len)] if fitting else None
+
+
+def decisive_margins() -> dict[str, float]:
+    """Name of each metric that is decisive for promotion -> its non-inferiority margin."""
+    return {name: metric.margin for name, metric in sorted(METRICS.items()) if metric.margin is not None}
+
+
+def headlines() -> dict[str, Metric]:
+    """The metrics that ``uml-tf registry list`` shows, by name: those of the class first."""
+    ordered = sorted(METRICS.items(), key=lambda item: (KINDS.index(type(item[1])), item[0]))
+    return {name: metric for name, metric in ordered if metric.headline}
