@@ -46,10 +46,10 @@ def _batch(options: argparse.Namespace, count: int) -> dict[str, Any]:
 
 def measure(options: argparse.Namespace) -> None:
     """Prints the seconds until the first step is done, and images a second after it."""
-    from uml_tf.training.cluster import Cluster, announce_workers
+    from uml_tf.training.cluster import Cluster, set_tf_config
 
     if options.workers:
-        announce_workers(options.workers.split(","), options.index)
+        set_tf_config(options.workers.split(","), options.index)
     import tensorflow as tf
 
     from uml_tf.losses import LossSpec

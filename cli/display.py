@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 class TerminalDisplay:
-    """A progress bar for every stage; in training the running losses, ETA, and a line for each epoch.
+    """A progress bar for every stage; during training also the losses, the time left, and a line per epoch.
 
-    A context manager: the bars live inside it. Where the output is no terminal, only whole lines are
-    written.
+    A context manager that shows the bars until it ends. Where the output is not a terminal, only whole lines
+    are written.
     """
 
     def __init__(self) -> None:
-        # A descriptor of its own: the bars go on while a library is silenced on the other.
+        # A descriptor of its own, so that the bars stay visible while ``quiet`` redirects the other.
         self._stream = os.fdopen(os.dup(sys.stderr.fileno()), "w")
         self.console = Console(file=self._stream, highlight=False)
         self._progress = Progress(
@@ -49,7 +49,7 @@ class TerminalDisplay:
         self._stream.close()
 
     def stage(self, name: str, total: int) -> Callable[[int], None]:
-        """Begins a stage; the answer takes the number done."""
+        """Begins a stage; returns a callable that takes the number done."""
         task = self._progress.add_task(name, total=total, note="")
 
         def done(count: int) -> None:
@@ -60,17 +60,19 @@ class TerminalDisplay:
         return done
 
     def begin_run(self, run_id: str) -> None:
-        """Says how to go on with the run."""
-        self.console.print(f"run {run_id}; Ctrl-C stops it, uml-tf train --resume {run_id} goes on")
+        """Prints the run's id and the command that resumes it."""
+        self.console.print(
+            f"run {run_id}: Ctrl-C stops it, uml-tf train --resume {run_id} resumes it", soft_wrap=True
+        )
 
     def begin_training(self, epochs: int, steps: int) -> None:
-        """Begins the training's bar, one step at a time."""
+        """Begins the bar of the training, whose unit is a step."""
         self._epochs, self._steps = epochs, steps
         self._training = self._progress.add_task("training", total=epochs * steps, note="compiling")
         self._start = time.monotonic()
 
     def losses(self, epoch: int, step: int, terms: dict[str, float]) -> None:
-        """Shows the running losses."""
+        """Shows the mean losses of the epoch so far."""
         if self._training is None:
             return
         note = "  ".join(f"{name} {value:.3f}" for name, value in terms.items())
@@ -82,7 +84,7 @@ class TerminalDisplay:
         )
 
     def epoch(self, report: EpochReport) -> None:
-        """Prints the finished epoch's line."""
+        """Prints the line of a finished epoch; a star marks the best so far."""
         done = report.epoch + 1
         left = (time.monotonic() - self._start) / done * (self._epochs - done)
         terms = " ".join(f"{name} {value:.3f}" for name, value in report.losses.items())
@@ -90,7 +92,11 @@ class TerminalDisplay:
         dice = "/".join(f"{d:.3f}" for d in v.dice)
         self.console.print(
             f"epoch {done:3d}/{self._epochs}  {terms}  | val accuracy {v.accuracy:.3f} "
-            f"Dice {dice} score {v.score:.3f}{' *' if report.is_best else '  '} "
+            f"Dice {dice} score {report.score:.3f}{' *' if report.is_best else '  '} "
             f"| {report.seconds:.0f} s, {left / 60:.1f} min left",
             soft_wrap=True,
         )
+
+    def warn(self, message: str) -> None:
+        """Prints a warning."""
+        self.console.print(f"uml-tf: warning: {message}", soft_wrap=True, markup=False)

@@ -1,4 +1,4 @@
-"""``uml-tf``: the group, and how errors end."""
+"""``uml-tf``: the root command; it prints errors as one line."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from uml_tf import __version__
 from uml_tf.runtime.errors import UmlError
 
 COMMANDS = {
-    "data": ("uml_tf.cli.data", "data", "Prepare, check and look at data sets."),
+    "data": ("uml_tf.cli.data", "data", "Prepare, check and show data sets."),
     "train": ("uml_tf.cli.train", "train", "Train a joint network."),
     "evaluate": ("uml_tf.cli.evaluate", "evaluate", "Measure a model on a data set."),
     "export": ("uml_tf.cli.export", "export", "Write a model for the device: TFLite, ONNX, TensorRT."),
     "import-torch": (
         "uml_tf.cli.import_torch",
         "import_torch",
-        "Bring the authors' PyTorch checkpoint along.",
+        "Import a PyTorch checkpoint of the authors.",
     ),
-    "predict": ("uml_tf.cli.predict", "predict", "Read images with a model."),
+    "predict": ("uml_tf.cli.predict", "predict", "Find class and mask of images with a model."),
     "registry": ("uml_tf.cli.registry", "registry", "Keep, compare and promote named versions."),
 }
 
 
 class _LazyGroup(click.Group):
-    """Imports a command's module when the command is used, so that help answers at once."""
+    """Imports a command's module when the command is used, so that help is fast."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -57,7 +57,7 @@ class _LazyGroup(click.Group):
 @click.version_option(__version__, prog_name="uml-tf")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def main(debug: bool) -> None:
-    """Joint classification and segmentation of medical images that says how far to trust it.
+    """Joint classification and segmentation of medical images, with the uncertainty of both.
 
     MODEL is a .keras file, runs:/ID/model, models:/NAME/VERSION, models:/NAME@ALIAS, or "last" for the
     newest finished training; evaluate and predict also take an exported .tflite.

@@ -1,4 +1,4 @@
-"""Libraries that write past Python's streams, kept quiet while a command runs; not with ``--debug``."""
+"""Hides what libraries write to the process's descriptors while a command runs; not with ``--debug``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _is_debug() -> bool:
 
 @contextmanager
 def quiet(*descriptors: int) -> Iterator[None]:
-    """``silenced`` for the duration of the block, unless the command was given ``--debug``.
+    """``silenced`` inside the block, unless the root command was given ``--debug``.
 
     Args:
         descriptors: file descriptors, 1 standard output and 2 standard error.
@@ -32,8 +32,8 @@ def quiet(*descriptors: int) -> Iterator[None]:
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow without the notices that it prints about itself; with ``--debug`` they stay."""
-    # Otherwise the first process takes the GPU's whole memory.
+    """Imports TensorFlow without the notices that it prints then; with ``--debug`` they are printed."""
+    # Otherwise the first process reserves the whole memory of the GPU.
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     if _is_debug():
         return

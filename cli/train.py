@@ -9,37 +9,42 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from uml_tf.networks.presets import PRESETS
-from uml_tf.training.cluster import VARIABLE, announce_workers
-from uml_tf.training.config import ABLATION_PARTS, load_config
+from uml_tf.training.cluster import VARIABLE, set_tf_config
+from uml_tf.training.config import ABLATION_PARTS, load_config, parse_assignment
 
 if TYPE_CHECKING:
     from uml_tf.training.run import RunResult
 
-_SECTION = {"class_weights": "loss", "annealing_epochs": "loss"}
+_FIELDS = {"class_weights": "loss.class_weights", "annealing_epochs": "loss.annealing_epochs"}
+"""Options whose field is in a section of the config."""
 
 
-def _overrides(options: dict[str, Any]) -> dict[str, Any]:
-    """The options that were given, sections nested."""
-    given = {name: value for name, value in options.items() if value not in (None, ())}
-    nested: dict[str, Any] = {}
-    for name, value in given.items():
-        if name in _SECTION:
-            nested.setdefault(_SECTION[name], {})[name] = value
-        else:
-            nested[name] = value
-    return nested
+def _overrides(options: dict[str, Any], assignments: tuple[str, ...]) -> dict[str, Any]:
+    """Dotted field -> value of the options that were given.
+
+    Raises:
+        click.UsageError: a field was given twice, by its own option and by --set, or by two --set.
+    """
+    given = {_FIELDS.get(name, name): value for name, value in options.items() if value not in (None, ())}
+    for field, value in map(parse_assignment, assignments):
+        for other in given:
+            if f"{field}.".startswith(f"{other}.") or f"{other}.".startswith(f"{field}."):
+                raise click.UsageError(f"--set {field}: found {other} given before, expected each field once")
+        given[field] = value
+    return given
 
 
-def _announce(workers: str | None, index: int | None) -> None:
+def _set_workers(workers: str | None, index: int | None) -> None:
     if (workers is None) != (index is None):
         raise click.UsageError("--workers and --index go together")
     if workers is not None and index is not None:
-        announce_workers(workers.split(","), index)
+        set_tf_config(workers.split(","), index)
 
 
 def _check_resumable(run: str) -> None:
-    """Refuses a run that cannot be gone on with, before the wait for TensorFlow."""
-    from uml_tf.tracking.store import unfinished_run_id, use_store
+    """Refuses a run that cannot be resumed, before the wait for TensorFlow."""
+    from uml_tf.tracking.store import use_store
+    from uml_tf.tracking.unfinished import unfinished_run_id
 
     use_store()
     unfinished_run_id(run)
@@ -56,7 +61,7 @@ def _report(result: RunResult, register: str | None) -> None:
 
         from uml_tf.tracking.registry import add_version
 
-        with quiet(2):  # MLflow reports each registration in its own words
+        with quiet(2):  # MLflow prints a message of its own for each registration
             version, _ = add_version(result.run_id, register)
         click.echo(f"version   {version.uri}")
     served = result.tracking_uri.startswith("http")
@@ -64,17 +69,21 @@ def _report(result: RunResult, register: str | None) -> None:
 
 
 @click.command()
-@click.option("--config", type=click.Path(path_type=Path), help="YAML with any of the fields; options win.")
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    help="YAML with any of the fields; options replace its values.",
+)
 @click.option("--data", type=click.Path(path_type=Path), help="Prepared data set  [default: phantoms]")
 @click.option("--preset", type=click.Choice(list(PRESETS)), help="[default: edge]")
 @click.option(
     "--without",
     multiple=True,
     type=click.Choice(ABLATION_PARTS),
-    help="Switch a part of the method off (ablation); may be repeated.",
+    help="Switch off a part of the method (ablation); may be repeated.",
 )
 @click.option("--class-encoder", help="Another encoder than the preset's, e.g. keras_cv:ResNetV2Backbone.")
-@click.option("--segmentation-encoder", help="Likewise.")
+@click.option("--segmentation-encoder", help="The same for segmentation.")
 @click.option(
     "--encoder-weights",
     help='Start the encoders from "imagenet" (keras-cv presets, over the network) or a local file: the '
@@ -86,40 +95,50 @@ def _report(result: RunResult, register: str | None) -> None:
 @click.option("--learning-rate", type=float, help="[default: 2e-3 for edge, 1e-4 for the published networks]")
 @click.option("--seed", type=int, help="[default: 0]")
 @click.option("--precision", type=click.Choice(["float32", "mixed_bfloat16", "mixed_float16"]))
-@click.option("--patience", type=int, help="Stop after so many epochs without a better joint score.")
+@click.option("--patience", type=int, help="Stop after this many epochs without a better validation score.")
 @click.option("--class-weights", type=click.Choice(["none", "balanced"]), help="[default: none]")
-@click.option("--annealing-epochs", type=float, help="Epochs until the KL term counts in full.")
+@click.option("--annealing-epochs", type=float, help="Epochs until the KL term has its full weight.")
 @click.option("--masked-share", type=float, help="Share of each batch that has a mask, for mixed data sets.")
 @click.option("--jit", is_flag=True, default=None, help="Compile the step with XLA; for GPUs.")
 @click.option(
+    "--set",
+    "assignments",
+    metavar="FIELD=VALUE",
+    multiple=True,
+    help="Set any field of the config by its dotted name, e.g. loss.cls=0.3; the value is YAML. May be "
+    "repeated, but not for a field that another option sets.",
+)
+@click.option(
     "--resume",
     metavar="RUN|last",
-    help="Go on with a training that was stopped or killed; with no other option of the training.",
+    help="Resume a training that was stopped or killed; takes no other option of the training.",
 )
 @click.option(
     "--workers",
     metavar="HOST:PORT,...",
-    help="Train on several machines: every worker's address, the same list on each; the first keeps the run.",
+    help="Train on several machines: the addresses of all workers, the same list on each. The first worker "
+    "saves the run.",
 )
+@click.option("--index", type=int, help="Position of this machine in --workers, from 0.")
 @click.option("--register", metavar="NAME", help="Register the network as the next version of NAME.")
-@click.option("--index", type=int, help="Which of the workers this is, from 0.")
 def train(
     config: Path | None,
     resume: str | None,
     workers: str | None,
     index: int | None,
     register: str | None,
+    assignments: tuple[str, ...],
     **options: Any,
 ) -> None:
-    """Train a joint network, evaluate it on the test split and keep everything in MLflow.
+    """Train a joint network, evaluate it on the test split and save everything in MLflow.
 
     Without arguments: synthetic fundus photographs and the edge network. All GPUs of the machine are used.
     """
-    overrides = _overrides(options)
+    overrides = _overrides(options, assignments)
     if resume and (config or overrides):
-        raise click.UsageError("--resume takes the run's own config, no other option of the training")
-    _announce(workers, index)
-    if resume and VARIABLE not in os.environ:  # of several workers the chief alone knows
+        raise click.UsageError("--resume uses the config of the run: found another option of the training")
+    _set_workers(workers, index)
+    if resume and VARIABLE not in os.environ:  # only the chief of several workers has the checkpoint
         _check_resumable(resume)
     settings = load_config(config, overrides)
     if register:
@@ -137,6 +156,6 @@ def train(
     with TerminalDisplay() as display:
         result = resume_training(resume, display) if resume else run_training(settings, display)
     if result is None:
-        click.echo(f"worker {index}: done; the chief keeps the run")
+        click.echo(f"worker {index}: done; the chief saved the run")
     else:
         _report(result, register)

@@ -116,7 +116,7 @@ def test_a_killed_worker_ends_the_others_with_one_line(one_and_two):
     status, _, errors = one_and_two[2]
     assert status == 1
     assert re.search(
-        r"^uml-tf: training: another worker ended.*go on with: uml-tf train --resume \w{32}$", errors, re.M
+        r"^uml-tf: training: another worker ended.*resume with: uml-tf train --resume \w{32}$", errors, re.M
     )
     assert "Traceback" not in errors
 
@@ -166,4 +166,4 @@ def test_a_taken_port_is_named(uml_tf_command, tmp_path):
         port = taken.getsockname()[1]
         workers = f"127.0.0.1:{port},127.0.0.1:1"
         done = uml_tf_command("train", "--workers", workers, "--index", 0, cwd=tmp_path, expect=1)
-    assert f"port {port} cannot be had here" in done.stderr
+    assert f"port {port} cannot be opened here" in done.stderr

@@ -104,7 +104,7 @@ def _runs(folder):
 def test_ctrl_c_stops_with_a_line_that_says_how_to_go_on(story):
     status, text = story.interrupted
     assert status == 130
-    assert f"all saved; go on with: uml-tf train --resume {story.run_id}" in text
+    assert f"all saved; resume with: uml-tf train --resume {story.run_id}" in text
 
 
 def test_a_full_disk_is_one_line(story):

@@ -106,16 +106,30 @@ def _loop(phantoms, config, step):
     return Loop(config.resolved(), step, KerasPredictor(step.model), *splits, augmentation=None)
 
 
-def test_patience_stops_and_the_best_epoch_is_kept(phantoms):
+def test_patience_stops_a_training_that_does_not_improve(phantoms):
     config = TrainingConfig(epochs=6, patience=2, learning_rate=1e-12)
     step = _step(config)
+    for layer in step.model.training_model._flatten_layers():
+        if hasattr(layer, "momentum"):
+            layer.momentum = 1.0  # so that nothing at all changes
+    reports = _loop(phantoms, config, step).run()
+    assert [report.is_best for report in reports] == [True, False, False]
+
+
+def test_the_epoch_with_the_best_smoothed_score_is_kept(phantoms):
+    config = TrainingConfig(epochs=4)
+    step = _step(config)
     loop = _loop(phantoms, config, step)
+    kept = []
+    loop.listener = Listener(epoch=lambda report: kept.append(step.model.get_weights()))
     reports = loop.run()
-    # Nothing improves at such a rate but for batch statistics, so patience must end it before the epochs.
-    assert len(reports) == loop.progress.best_epoch + 3 <= 6
-    best = [r for r in reports if r.is_best][-1]
-    assert best.epoch == loop.progress.best_epoch
-    assert best.validation.score == max(r.validation.score for r in reports)
+    scores = [report.score for report in reports]
+    raw = [report.validation.score for report in reports]
+    np.testing.assert_allclose(scores, [np.mean(raw[max(0, i - 2) : i + 1]) for i in range(4)])
+    best = int(np.argmax(scores))
+    assert loop.progress.best_epoch == best == [r.epoch for r in reports if r.is_best][-1]
+    for found, expected in zip(step.model.get_weights(), kept[best], strict=True):
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_a_loss_that_is_not_finite_ends_in_one_line(phantoms):

@@ -1,4 +1,4 @@
-"""What a run was made with and on: versions, git commit, machine."""
+"""The environment of a run: versions, git commit, machine."""
 
 from __future__ import annotations
 
@@ -25,14 +25,19 @@ _PACKAGES = (
 
 
 def git_commit() -> str:
-    """The commit of the code, "+changes" added where it was changed since; "unknown" outside a checkout."""
-    folder = Path(uml_tf.__file__).parent
+    """The commit of this package's code, with "+changes" where tracked files were changed since.
+
+    "unknown" where the package is not part of a checkout of its own, e.g. because it is installed in an
+    environment inside another project's repository.
+    """
+    package = Path(uml_tf.__file__)
 
     def git(*arguments: str) -> str:
-        command = ["git", "-C", str(folder), *arguments]
+        command = ["git", "-C", str(package.parent), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
+        git("ls-files", "--error-unmatch", package.name)
         commit = git("rev-parse", "HEAD")
         return commit + ("+changes" if git("status", "--porcelain", "--untracked-files=no") else "")
     except (OSError, subprocess.CalledProcessError):
@@ -50,7 +55,7 @@ def _versions() -> dict[str, str]:
 
 
 def environment() -> dict[str, str]:
-    """Dotted name -> value, as MLflow parameters take them."""
+    """Dotted name -> value, for MLflow's parameters."""
     gpus = [tf.config.experimental.get_device_details(gpu) for gpu in tf.config.list_physical_devices("GPU")]
     return {
         "git.commit": git_commit(),

@@ -1,38 +1,94 @@
-"""The MLflow store: where runs, metrics, artifacts and models are kept."""
+"""The MLflow store: where runs, metrics, artifacts and models are saved."""
 
 from __future__ import annotations
 
 import logging
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import mlflow
 from filelock import FileLock
-from mlflow.exceptions import MlflowException
 
 from uml_tf.runtime.errors import UmlError
 
 EXPERIMENT = "uml-tf"
 FOLDER = "mlruns"
+DATABASE = "mlflow.db"
 FINISHED_TAG = "uml_tf.finished"
 CONFIG_FILE, CHECKPOINT_FILE = "config.yaml", "checkpoint.npz"
 
+_LOG_LEVELS = {
+    "alembic": logging.WARNING,
+    "mlflow.pyfunc": logging.WARNING,
+    "mlflow.store": logging.WARNING,
+    # Logs the traceback of every database error that MLflow raises too.
+    "mlflow.store.db.utils": logging.CRITICAL,
+    "mlflow.utils": logging.WARNING,
+}
+
 
 def local_store() -> Path:
-    """``mlruns/`` in the working folder: a SQLite database and the artifacts, all in it."""
+    """``mlruns/`` in the working folder, which holds a SQLite database and the artifacts."""
     return Path.cwd() / FOLDER
 
 
 def run_folder(run_id: str) -> Path:
-    """Where a run's files lie on this machine's disk."""
+    """The folder of a run's files on this machine."""
     return local_store() / "runs" / run_id
 
 
+def reason_of(error: BaseException) -> str:
+    """The cause of a failed read or write, in one line."""
+    if isinstance(error, shutil.Error):  # one (source, target, text) for each file
+        return str(error.args[0][0][2])
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 @contextmanager
-def _first_use_locked(folder: Path) -> Iterator[None]:
-    # The first use creates the database's schema; two processes doing so at once break each other.
+def saving(what: str) -> Iterator[None]:
+    """Turns any error of MLflow inside the block into one line.
+
+    Args:
+        what: what is being saved, for the message.
+
+    Raises:
+        UmlError: the store cannot be written to, e.g. because the disk is full.
+    """
+    try:
+        yield
+    except UmlError:
+        raise
+    except Exception as error:  # MLflow passes on the errors of any database driver, server or file system
+        uri = mlflow.get_tracking_uri()
+        raise UmlError(
+            f"{what}: cannot be saved in {uri} ({reason_of(error)}); what was saved before stays"
+        ) from error
+
+
+def _create_experiment(folder: Path) -> None:
+    mlflow.create_experiment(EXPERIMENT, artifact_location=(folder / "artifacts").as_uri())
+
+
+def _create_database(folder: Path) -> None:
+    """Creates the database with all its tables, or nothing.
+
+    MLflow creates the tables in many transactions, and cannot continue after the half of them.
+    """
+    with tempfile.TemporaryDirectory(prefix=".creating-", dir=folder) as temporary:
+        database = Path(temporary) / DATABASE
+        mlflow.set_tracking_uri(f"sqlite:///{database}")
+        _create_experiment(folder)
+        database.replace(folder / DATABASE)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".lock"):
         yield
@@ -45,26 +101,25 @@ def use_store() -> str:
         The tracking URI.
 
     Raises:
-        UmlError: the store cannot be used.
+        UmlError: the store cannot be reached, read or created.
     """
-    for name in ("alembic", "mlflow.pyfunc", "mlflow.store", "mlflow.utils"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    for name, level in _LOG_LEVELS.items():
+        logging.getLogger(name).setLevel(level)
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    uri = os.environ.get("MLFLOW_TRACKING_URI")
+    folder = local_store()
+    given = os.environ.get("MLFLOW_TRACKING_URI")
+    uri = given or f"sqlite:///{folder / DATABASE}"
     try:
-        if uri:
-            mlflow.set_tracking_uri(uri)
-            mlflow.set_experiment(EXPERIMENT)
-            return uri
-        folder = local_store()
-        uri = f"sqlite:///{folder / 'mlflow.db'}"
-        with _first_use_locked(folder):
-            mlflow.set_tracking_uri(uri)
-            if mlflow.get_experiment_by_name(EXPERIMENT) is None:
-                mlflow.create_experiment(EXPERIMENT, artifact_location=(folder / "artifacts").as_uri())
-            mlflow.set_experiment(EXPERIMENT)
-    except (MlflowException, OSError) as error:
-        raise UmlError(f"MLflow store {uri}: cannot be used ({str(error).splitlines()[0]})") from error
+        if not given:
+            with _locked(folder):
+                if not (folder / DATABASE).exists():
+                    _create_database(folder)
+        mlflow.set_tracking_uri(uri)
+        if not given and mlflow.get_experiment_by_name(EXPERIMENT) is None:
+            _create_experiment(folder)
+        mlflow.set_experiment(EXPERIMENT)
+    except Exception as error:  # MLflow passes on the errors of any database driver or server
+        raise UmlError(f"MLflow store {uri}: cannot be used ({reason_of(error)})") from error
     return uri
 
 
@@ -87,27 +142,3 @@ def last_run_id() -> str:
             f"model 'last': found no finished training run in {uri}, expected one (`uml-tf train`)"
         )
     return str(runs[0].info.run_id)
-
-
-def unfinished_run_id(reference: str) -> str:
-    """A training that can be gone on with: a run id, or "last" for the newest.
-
-    Raises:
-        UmlError: there is none, it is finished, or its checkpoint is not on this machine.
-    """
-    if reference == "last":
-        folders = sorted(
-            (local_store() / "runs").glob(f"*/{CHECKPOINT_FILE}"), key=lambda p: p.stat().st_mtime
-        )
-        if not folders:
-            raise UmlError(f"--resume last: found no checkpoint in {local_store() / 'runs'}, expected one")
-        return folders[-1].parent.name
-    try:
-        run = mlflow.get_run(reference)
-    except MlflowException as error:
-        raise UmlError(f"--resume {reference}: found no such run in {mlflow.get_tracking_uri()}") from error
-    if FINISHED_TAG in run.data.tags:
-        raise UmlError(f"--resume {reference}: found a finished training, expected one that was stopped")
-    if not (run_folder(reference) / CHECKPOINT_FILE).is_file():
-        raise UmlError(f"--resume {reference}: found no checkpoint of it on this machine")
-    return reference

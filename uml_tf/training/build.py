@@ -1,8 +1,8 @@
-"""From a config to everything that trains: data, network, loss, optimizer, loop."""
+"""Builds the data set, network, loss, optimizer and loop of a config."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -10,8 +10,9 @@ import keras
 import numpy as np
 
 from uml_tf.data.augmentation import Augmentation
-from uml_tf.data.converters.phantom import PhantomOptions, generate_phantoms
+from uml_tf.data.converters.phantom import PhantomOptions
 from uml_tf.data.dataset import PreparedDataset
+from uml_tf.data.phantom_cache import cached_phantoms
 from uml_tf.data.pipeline import Examples, epoch_order
 from uml_tf.data.share import Share
 from uml_tf.evaluation.keras_predictor import KerasPredictor
@@ -31,22 +32,26 @@ from uml_tf.training.step import StepSpec, TrainStep
 
 
 def open_dataset(config: TrainingConfig, display: Display) -> PreparedDataset:
-    """The config's data set; without one, phantoms, drawn once and kept beside the runs."""
+    """The config's data set; without one, phantoms, which are drawn once and kept beside the runs."""
     if config.data is not None:
         return PreparedDataset.open(config.data)
     p = config.phantoms
     folder = local_store() / "phantoms" / f"{p.images}-{p.size}-seed{p.seed}"
-    if not folder.exists():
-        options = PhantomOptions(images=p.images, seed=p.seed, size=p.size)
-        generate_phantoms(folder, options, display.stage("drawing phantoms", p.images))
-    return PreparedDataset.open(folder)
+    stage: list[Callable[[int], None]] = []
+
+    def progress(done: int) -> None:
+        if not stage:  # begun here, since another process may draw the phantoms
+            stage.append(display.stage("drawing phantoms", p.images))
+        stage[0](done)
+
+    return cached_phantoms(folder, PhantomOptions(images=p.images, seed=p.seed, size=p.size), progress)
 
 
 def open_same_dataset(config: TrainingConfig, display: Display, cluster: Cluster) -> PreparedDataset:
-    """``open_dataset`` on every worker, the chief first, which draws what is to be drawn.
+    """``open_dataset`` on every worker: on the chief first, which draws the phantoms where there are none.
 
     Raises:
-        UmlError: a worker's data are not the chief's.
+        UmlError: a worker's data differ from the chief's.
     """
     opened: list[PreparedDataset] = []
 
@@ -65,7 +70,7 @@ def open_same_dataset(config: TrainingConfig, display: Display, cluster: Cluster
 
 
 def network_spec(config: TrainingConfig) -> NetworkSpec:
-    """The config's preset, with its own encoders and its ablated parts off.
+    """The config's preset, with the encoders that the config names and without the parts it switches off.
 
     Names of encoder presets are resolved here, when a training starts, and nowhere else.
     """
@@ -78,7 +83,14 @@ def network_spec(config: TrainingConfig) -> NetworkSpec:
 
 
 def loss_spec(config: TrainingConfig, spec: NetworkSpec, labels: np.ndarray, classes: int) -> LossSpec:
-    """The joint loss of a resolved config; class weights from the training labels."""
+    """The joint loss of a resolved config.
+
+    Args:
+        config: resolved.
+        spec: the network.
+        labels: ``(N,)`` class indices of the training images, -1 without a label, for the class weights.
+        classes: number of image classes.
+    """
     weights = None
     if config.loss.class_weights == "balanced":
         counts = np.bincount(labels[labels >= 0], minlength=classes)
@@ -141,7 +153,14 @@ def build_loop(
     display: Display,
     cluster: Cluster,
 ) -> Loop:
-    """Network, step and loop of a resolved config.
+    """Builds the network, the step and the loop of a resolved config.
+
+    Args:
+        config: resolved.
+        dataset: the data set, for its classes.
+        splits: "train" and "val".
+        display: told the number of epochs and steps.
+        cluster: the devices to train on.
 
     Raises:
         UmlError: the config does not fit the data or the cluster.
@@ -150,7 +169,9 @@ def build_loop(
     if config.batch_size % devices:
         raise UmlError(f"batch_size: found {config.batch_size}, expected a multiple of the {devices} devices")
     if config.jit and devices > 1:
-        raise UmlError(f"jit: found {devices} devices, expected one: XLA cannot compile the sums over them")
+        raise UmlError(
+            f"jit: found {devices} devices, expected one: XLA cannot compile the sums over devices"
+        )
     keras.utils.set_random_seed(config.seed)
     spec = network_spec(config)
     train = splits["train"]

@@ -1,4 +1,4 @@
-"""Everything that a training needs to go on as if it had never stopped, in one file."""
+"""The whole state of a training in one file, from which it resumes exactly."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from uml_tf.training.validation import Validation
 
 Array = NDArray[Any]
 
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass
 class Progress:
-    """How far a training is.
+    """The state of a training, apart from the variables.
 
     Attributes:
-        epoch: the epoch that goes on, from 0.
-        step: its steps that are done.
-        totals: the sums of each loss term over them.
-        reports: the finished epochs.
+        epoch: the current epoch, from 0.
+        step: steps of it that are done.
+        totals: sums of each loss term over these steps.
+        reports: of the finished epochs.
         best_score, best_epoch: of the finished epochs; -inf and -1 before the first.
-        best_weights: the model's weights then.
+        best_weights: the model's weights after the best epoch.
     """
 
     epoch: int = 0
@@ -46,14 +46,14 @@ class Progress:
     best_weights: list[Array] = field(default_factory=list)
 
     def finish_epoch(self, report: EpochReport) -> None:
-        """Goes on to the next epoch."""
+        """Adds the report of the current epoch and begins the next one."""
         self.reports.append(report)
         self.epoch, self.step = self.epoch + 1, 0
         self.totals = dict.fromkeys(TERMS, 0.0)
 
 
 def _variables(step: TrainStep) -> dict[str, list[Any]]:
-    """All state outside ``Progress``: weights, dropout's random streams, moments, moving average."""
+    """All variables: weights, random states of dropout, moments of the optimizer, moving average."""
     average = step.average
     return {
         "model": list(step.model.variables),
@@ -63,10 +63,10 @@ def _variables(step: TrainStep) -> dict[str, list[Any]]:
 
 
 def save_checkpoint(path: Path, step: TrainStep, progress: Progress) -> None:
-    """Writes the training's whole state, atomically.
+    """Writes the whole state of a training, atomically.
 
     Raises:
-        UmlError: the disk is full or cannot be written to; an earlier checkpoint stays.
+        UmlError: the disk is full or cannot be written to; an existing checkpoint is kept.
     """
     values = {**_variables(step), "best": progress.best_weights}
     arrays: dict[str, Any] = {
@@ -90,10 +90,10 @@ def _progress(data: dict[str, Any], best: list[Array]) -> Progress:
 
 
 def read_checkpoint(path: Path) -> bytes:
-    """The file's content.
+    """The content of a checkpoint.
 
     Raises:
-        UmlError: it is not there or cannot be read.
+        UmlError: the file is missing or cannot be read.
     """
     try:
         return path.read_bytes()
@@ -102,15 +102,15 @@ def read_checkpoint(path: Path) -> bytes:
 
 
 def load_checkpoint(content: bytes, path: Path, step: TrainStep) -> Progress:
-    """Puts the saved state into a freshly built step.
+    """Restores the variables of a newly built step; returns the rest of the state.
 
     Args:
         content: of the checkpoint.
-        path: for messages.
-        step: of the same config.
+        path: of the checkpoint, for messages.
+        step: built from the same config.
 
     Raises:
-        UmlError: it is damaged, or of another network.
+        UmlError: the checkpoint is damaged, of another format, or of another network.
     """
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
@@ -119,7 +119,7 @@ def load_checkpoint(content: bytes, path: Path, step: TrainStep) -> Progress:
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise UmlError(f"{path}: cannot be read as a checkpoint ({error})") from error
     if data.pop("format") != FORMAT:
-        raise UmlError(f"{path}: format: expected {FORMAT}: use the uml-tf that wrote it")
+        raise UmlError(f"{path}: format: found another one, expected {FORMAT}: use the uml-tf that wrote it")
     for part, variables in _variables(step).items():
         found = sum(name.startswith(f"{part}/") for name in arrays)
         if found != len(variables):

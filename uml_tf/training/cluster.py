@@ -1,7 +1,7 @@
-"""Which devices and machines train together: one device, a machine's GPUs, or several machines.
+"""The devices that train one network together: one device, the GPUs of a machine, or several machines.
 
-TensorFlow's strategies do the work. Every process makes its own copy of the network and the loop; the
-chief, the first of them, alone writes to MLflow and to disk.
+Built on TensorFlow's distribution strategies. Every process has its own copy of the network and the loop;
+only the first process, the chief, writes to MLflow and to disk.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ _PIECE = 16 * 2**20
 
 
 class WorkerLostError(UmlError):
-    """Another worker ended, so that this one cannot go on."""
+    """Another worker ended, so this one cannot continue."""
 
 
-def announce_workers(workers: Sequence[str], index: int) -> None:
-    """Says who trains together, as TensorFlow wants it said: before it is imported, in ``TF_CONFIG``.
+def set_tf_config(workers: Sequence[str], index: int) -> None:
+    """Sets ``TF_CONFIG``, which TensorFlow reads when it is imported.
 
     Args:
-        workers: "host:port" of every worker, the same everywhere; the first is the chief.
-        index: which of them this process is.
+        workers: "host:port" of every worker, the same list on each; the first is the chief.
+        index: position of this process in the list.
 
     Raises:
-        UmlError: an address or the index is not one.
+        UmlError: an address or the index is not valid.
     """
     for worker in workers:
         if not re.fullmatch(r"[^:\s]+:\d{1,5}", worker):
@@ -48,14 +48,14 @@ def announce_workers(workers: Sequence[str], index: int) -> None:
     os.environ[VARIABLE] = json.dumps({"cluster": {"worker": list(workers)}, "task": task})
 
 
-def _announced() -> tuple[list[str], int]:
-    """(addresses of the workers, the chief's first; which of them this process is) of ``TF_CONFIG``."""
+def _read_tf_config() -> tuple[list[str], int]:
+    """Reads ``TF_CONFIG``: the addresses of the workers, the chief's first, and the index of this process."""
     text = os.environ.get(VARIABLE)
     if not text:
         return [""], 0
     try:
-        said = json.loads(text)
-        cluster, task = said["cluster"], said["task"]
+        configured = json.loads(text)
+        cluster, task = configured["cluster"], configured["task"]
         chiefs, others = cluster.get("chief", []), cluster.get("worker", [])
         index = int(task["index"])
         {"chief": chiefs, "worker": others}[task["type"]][index]
@@ -71,7 +71,7 @@ def _check_address(address: str) -> None:
         try:
             trial.bind(("", int(port)))
         except (OSError, OverflowError, ValueError) as error:
-            raise UmlError(f"--workers: {address}: port {port} cannot be had here ({error})") from error
+            raise UmlError(f"--workers: {address}: port {port} cannot be opened here ({error})") from error
 
 
 class Cluster:
@@ -79,9 +79,10 @@ class Cluster:
 
     Attributes:
         strategy: TensorFlow's.
-        index: which of the workers this process is; 0 is the chief, who writes to MLflow and to disk.
+        index: index of this process among the workers.
+        is_chief: whether it is the first worker, which alone writes to MLflow and to disk.
         workers: number of processes.
-        replicas: number of devices, over all workers.
+        replicas: number of devices of all workers together.
     """
 
     def __init__(self, strategy: tf.distribute.Strategy, index: int = 0, workers: int = 1) -> None:
@@ -94,16 +95,16 @@ class Cluster:
 
     @classmethod
     def join(cls) -> Cluster:
-        """This process's place: in ``TF_CONFIG``'s cluster, on all of the machine's GPUs, or on one device.
+        """The cluster of ``TF_CONFIG``, else all GPUs of the machine, else one device.
 
-        To be called before TensorFlow computes anything. Waits for the other workers.
+        Must be called before TensorFlow computes anything. Waits for the other workers.
 
         Raises:
-            UmlError: ``TF_CONFIG`` cannot be read, or its port here is taken.
+            UmlError: ``TF_CONFIG`` is not valid, or its port on this machine is taken.
         """
         import tensorflow as tf
 
-        workers, index = _announced()
+        workers, index = _read_tf_config()
         if len(workers) > 1:
             _check_address(workers[index])
             return cls(tf.distribute.MultiWorkerMirroredStrategy(), index, len(workers))
@@ -118,19 +119,19 @@ class Cluster:
 
         return cls(tf.distribute.get_strategy())
 
-    def any_worker(self, asks: bool) -> bool:
-        """Whether any worker says yes.
+    def any_worker(self, value: bool) -> bool:
+        """Whether the value is true on any worker.
 
         Raises:
             WorkerLostError: another worker ended.
         """
         if self.workers == 1:
-            return asks
-        with self.watched():
-            return bool(self._add([int(asks)])[0])
+            return value
+        with self.one_line_errors():
+            return bool(self._add([int(value)])[0])
 
     def spread(self, batches: tf.data.Dataset) -> Any:
-        """This worker's share of every batch, divided among its devices."""
+        """Divides this worker's part of every batch among its devices."""
         devices = self.replicas // self.workers
         if devices > 1:
             (size,) = {spec.shape[0] for spec in batches.element_spec.values()}
@@ -138,16 +139,16 @@ class Cluster:
         return self.strategy.distribute_datasets_from_function(lambda context: batches)
 
     def local(self, values: Any) -> Any:
-        """A nested value of ``strategy.run`` that is equal on every replica, as this process has it."""
+        """This process's copy of a nested value of ``strategy.run`` that is equal on every replica."""
         import tensorflow as tf
 
         return tf.nest.map_structure(lambda v: self.strategy.experimental_local_results(v)[0], values)
 
     def from_chief(self, make: Callable[[], bytes]) -> bytes:
-        """What the chief makes, on every worker.
+        """Sends bytes from the chief to every worker, and returns them.
 
         Args:
-            make: called by the chief alone.
+            make: returns the bytes; called on the chief only.
 
         Raises:
             WorkerLostError: another worker ended.
@@ -155,7 +156,7 @@ class Cluster:
         if self.workers == 1:
             return make()
         content = make() if self.is_chief else b""
-        with self.watched():
+        with self.one_line_errors():
             (length,) = self._add([len(content)])
             words = -(-int(length) // 4)
             padded = content.ljust(4 * words, b"\0")
@@ -170,7 +171,7 @@ class Cluster:
         return self._add(own).tobytes()
 
     def _add(self, numbers: Any) -> Any:
-        """The sum of every worker's integers ``(N,)``, int32."""
+        """The sum over the workers of their integers ``(N,)``, int32."""
         import numpy as np
         import tensorflow as tf
 
@@ -180,7 +181,7 @@ class Cluster:
             def add(values: Any, share: Any) -> Any:
                 def one(values: Any) -> Any:
                     context = tf.distribute.get_replica_context()
-                    # A worker's replicas all have its numbers; only one of them may count.
+                    # All replicas of a worker have its numbers; only one of them may add them.
                     counts = context.replica_id_in_sync_group % share == 0
                     own = tf.where(counts, values, tf.zeros_like(values))
                     return context.all_reduce(tf.distribute.ReduceOp.SUM, own)
@@ -192,12 +193,12 @@ class Cluster:
         return self._sum(np.asarray(numbers, np.int32), np.int32(share)).numpy()
 
     @contextmanager
-    def watched(self) -> Iterator[None]:
-        """Turns what can befall a step into one line.
+    def one_line_errors(self) -> Iterator[None]:
+        """Turns the errors of a training step into one line.
 
         Raises:
             WorkerLostError: another worker ended.
-            UmlError: the device has not memory enough.
+            UmlError: the device is out of memory.
         """
         import tensorflow as tf
 

@@ -1,8 +1,8 @@
-"""One object that says a whole training run; what YAML holds and MLflow logs."""
+"""The configuration of a training run: one object, read from YAML and logged to MLflow."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,6 +15,9 @@ from uml_tf.networks.presets import PRESETS, preset
 from uml_tf.networks.spec import Ablation
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import read_text
+
+LARGEST_SEED = 2**32 - 1
+"""NumPy's legacy generator, which Keras seeds too, accepts no larger one."""
 
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 ABLATION_PARTS = tuple(Ablation.__dataclass_fields__)
@@ -40,9 +43,9 @@ class LossConfig(_Section):
 
     Attributes:
         cls, seg, mut: weights of the three terms.
-        annealing_epochs: epochs until the KL term counts in full.
-        segmentation: "dice+ce", "dice", or None for the preset's own.
-        class_weights: "none", or "balanced" for weights inverse to the training counts.
+        annealing_epochs: epochs until the KL term has its full weight.
+        segmentation: "dice+ce", "dice", or None for the preset's default.
+        class_weights: "none", or "balanced" for weights inverse to the class counts of the training split.
         skip_absent: see ``uml_tf.losses.dice.soft_dice_loss``; for data with many empty masks.
     """
 
@@ -56,43 +59,46 @@ class LossConfig(_Section):
 
 
 class PhantomConfig(_Section):
-    """The embedded data set, drawn when no ``data`` is given.
+    """The synthetic data set that is used when no ``data`` is given.
 
     Attributes:
         images, seed, size: see ``uml_tf.data.converters.phantom.PhantomOptions``.
     """
 
     images: int = Field(default=1000, ge=10)
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
     size: int = Field(default=192, ge=64)
 
 
 class TrainingConfig(_Section):
-    """Everything that decides a training run.
+    """Everything that determines a training run.
 
     Attributes:
         data: folder of a prepared data set, or None for phantoms.
-        phantoms: what is drawn then.
+        phantoms: the phantoms that are drawn then.
         preset: "edge", "released" or "paper".
         without: parts of the method that are switched off (ablation).
-        class_encoder, segmentation_encoder: other encoders than the preset's, by name; see
+        class_encoder, segmentation_encoder: names of other encoders than the preset's; see
             ``uml_tf.networks.encoders``.
         encoder_weights: "imagenet" for keras-cv presets with published weights, a local file (see
-            ``uml_tf.networks.encoder_weights``), or None to start from scratch.
+            ``uml_tf.networks.encoder_weights``), or None to start from random weights.
         image_size: side of the square input, pixels.
-        epochs, batch_size: the batch size is the global one.
-        learning_rate: None for the preset's own (edge 2e-3, published networks 1e-4).
+        epochs: number of epochs.
+        batch_size: images per step, over all devices together.
+        learning_rate: None for the preset's default (edge 2e-3, published networks 1e-4).
         weight_decay: L2 decay added to the gradient.
-        hold_epochs: epochs at the full rate, then polynomial decay; None for 3 tenths of the epochs.
-        warmup_epochs: epochs of linear rise before that.
-        averaging: decay of the weights' moving average that is validated and kept; 0 for none.
+        hold_epochs: epochs at the full rate, before the polynomial decay; None for 3 tenths of the epochs.
+        warmup_epochs: epochs of linear rise, counted within the held ones.
+        averaging: decay per step of the moving average of the weights, which is validated and kept; 0 to
+            validate and keep the weights themselves.
         gradient_clip: largest global norm of the gradient; None for no limit.
-        patience: epochs without a better joint score until training stops; None for never.
-        seed: seed of weights, order and augmentation.
+        patience: epochs without a better validation score after which training stops; None for never.
+        seed: seed of weights, order and augmentation, below 2^32.
         precision: "float32", "mixed_bfloat16" or "mixed_float16" (with loss scaling).
         jit: compile the step with XLA.
-        masked_share: share of each batch that has a mask, for data sets where only some have.
-        loss, augmentation: sections of their own.
+        masked_share: share of each batch that has a mask, for data sets where only some images have one.
+        loss: see ``LossConfig``.
+        augmentation: see ``uml_tf.data.augmentation_spec.AugmentationSpec``.
     """
 
     data: Path | None = None
@@ -112,7 +118,7 @@ class TrainingConfig(_Section):
     averaging: float = Field(default=0.99, ge=0, lt=1)
     gradient_clip: float | None = Field(default=None, gt=0)
     patience: int | None = Field(default=None, ge=1)
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
     precision: Precision = "float32"
     jit: bool = False
     masked_share: float | None = Field(default=None, gt=0, lt=1)
@@ -120,11 +126,11 @@ class TrainingConfig(_Section):
     augmentation: AugmentationSpec = AugmentationSpec()
 
     def resolved(self) -> TrainingConfig:
-        """The same run with every preset-dependent default written out."""
+        """A copy in which every default that depends on the preset or the epochs is filled in."""
         defaults = preset(self.preset).training
         update: dict[str, Any] = {}
         if self.data is not None:
-            update["data"] = self.data.resolve()  # the run's config holds from any working folder
+            update["data"] = self.data.resolve()  # so that the config is valid in any working folder
         if self.learning_rate is None:
             update["learning_rate"] = defaults.learning_rate
         if self.hold_epochs is None:
@@ -134,11 +140,11 @@ class TrainingConfig(_Section):
         return self.model_copy(update=update)
 
     def flat(self) -> dict[str, Any]:
-        """Dotted name -> value, as MLflow parameters take them."""
+        """Dotted name -> value, for MLflow's parameters."""
         return _flatten(self.model_dump(mode="json"))
 
     def to_yaml(self) -> str:
-        """The YAML that ``--config`` takes."""
+        """The config as YAML, as ``--config`` reads it."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
 
 
@@ -152,7 +158,17 @@ def _flatten(data: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _merge(base: dict[str, Any], update: dict[str, Any]) -> dict[str, Any]:
+def _nested(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested dicts of dotted names: {"loss.cls": 1} is {"loss": {"cls": 1}}."""
+    nested: dict[str, Any] = {}
+    for name, value in fields.items():
+        for part in reversed(name.split(".")):
+            value = {part: value}
+        nested = _merge(nested, value)
+    return nested
+
+
+def _merge(base: dict[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in update.items():
         if isinstance(value, dict) and isinstance(merged.get(key), dict):
@@ -162,16 +178,82 @@ def _merge(base: dict[str, Any], update: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def parse_config(text: str, name: str, overrides: dict[str, Any]) -> TrainingConfig:
-    """A config from YAML, with overrides on top.
+def _holds(values: Any, location: tuple[Any, ...]) -> bool:
+    """Whether nested dicts have an entry at a location, or at a part of it that is not a dict."""
+    for part in location:
+        if not isinstance(values, dict):
+            return True
+        if part not in values:
+            return False
+        values = values[part]
+    return True
+
+
+def _describe(error: ValidationError) -> str:
+    """The first problem as "field: found ..., expected ..."; an unknown field with the known ones."""
+    first = error.errors()[0]
+    if first["type"] != "extra_forbidden":
+        return describe_validation_error(error)
+    section: Any = TrainingConfig
+    for part in first["loc"][:-1]:
+        section = section.model_fields[part].annotation
+    name, known = ".".join(map(str, first["loc"])), ", ".join(section.model_fields)
+    return f"{name}: found {first['input']!r} for an unknown field, expected one of {known}"
+
+
+def _validated(values: dict[str, Any], name: str, overrides: dict[str, Any]) -> TrainingConfig:
+    try:
+        return TrainingConfig(**_merge(values, overrides))
+    except ValidationError as error:
+        source = "options" if _holds(overrides, error.errors()[0]["loc"]) else name
+        raise UmlError(f"{source}: {_describe(error)}") from error
+
+
+def parse_assignment(text: str) -> tuple[str, Any]:
+    """Field and value of ``FIELD=VALUE``, as ``--set`` takes it; the value is YAML.
+
+    Example:
+        >>> parse_assignment("loss.cls=0.3")
+        ('loss.cls', 0.3)
+
+    Raises:
+        UmlError: there is no "=", or the value is not YAML.
+    """
+    field, equals, value = text.partition("=")
+    if not equals or not field.strip():
+        raise UmlError(f"--set: found '{text}', expected FIELD=VALUE, e.g. loss.cls=0.3")
+    try:
+        return field.strip(), yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise UmlError(f"--set {field}: found '{value}', expected a YAML value") from error
+
+
+def with_fields(config: TrainingConfig, fields: Mapping[str, Any]) -> TrainingConfig:
+    """A copy of a config with some fields replaced.
+
+    Example:
+        >>> with_fields(TrainingConfig(), {"loss.cls": 0.3, "augmentation.noise": 0})
+
+    Args:
+        config: the config.
+        fields: dotted name -> value.
+
+    Raises:
+        UmlError: a field is unknown or its value is out of range; the field is named.
+    """
+    return _validated(config.model_dump(), "config", _nested(fields))
+
+
+def parse_config(text: str, name: str, overrides: Mapping[str, Any]) -> TrainingConfig:
+    """A config from YAML, with some fields replaced.
 
     Args:
         text: the YAML, "" for the defaults.
-        name: where it comes from, for messages.
-        overrides: fields that win over it; nested dicts for sections.
+        name: of the YAML, for messages.
+        overrides: dotted name -> value; they replace the YAML's.
 
     Raises:
-        UmlError: not YAML, or a field is unknown or out of range; source and field named.
+        UmlError: it is not YAML, or a field is unknown or out of range; the source and the field are named.
     """
     try:
         values = yaml.safe_load(text) or {}
@@ -179,14 +261,11 @@ def parse_config(text: str, name: str, overrides: dict[str, Any]) -> TrainingCon
         raise UmlError(f"{name}: not valid YAML ({' '.join(str(error).split())})") from error
     if not isinstance(values, dict):
         raise UmlError(f"{name}: found {type(values).__name__}, expected a mapping of fields")
-    try:
-        return TrainingConfig(**_merge(values, overrides))
-    except ValidationError as error:
-        raise UmlError(f"{name}: {describe_validation_error(error)}") from error
+    return _validated(values, name, _nested(overrides))
 
 
-def load_config(path: Path | None, overrides: dict[str, Any]) -> TrainingConfig:
-    """``parse_config`` of a YAML file; of the options alone without one.
+def load_config(path: Path | None, overrides: Mapping[str, Any]) -> TrainingConfig:
+    """``parse_config`` of a YAML file; without a file, of the defaults.
 
     Raises:
         UmlError: the file cannot be read, or as ``parse_config``.

@@ -1,4 +1,4 @@
-"""The epochs: train, validate, keep the best, stop early, go on after a stop."""
+"""The training loop: train and validate every epoch, keep the best one, stop early, resume after a stop."""
 
 from __future__ import annotations
 
@@ -24,38 +24,45 @@ from uml_tf.training.config import TrainingConfig
 from uml_tf.training.interruption import StoppedError
 from uml_tf.training.report import EpochReport
 from uml_tf.training.step import TrainStep
-from uml_tf.training.validation import Validation, validate
+from uml_tf.training.validation import Validation, smoothed_score, validate
 
 
 @dataclass
 class Listener:
-    """What is told of the progress: ``step(epoch, step, losses)`` and ``epoch(report)``."""
+    """Callbacks of the loop.
+
+    Attributes:
+        step: called after every step with (epoch, step, mean losses of the epoch so far).
+        epoch: called after every epoch with its report.
+        warn: called with a line about something that the user may want to change.
+    """
 
     step: Callable[[int, int, dict[str, float]], None] = lambda epoch, step, losses: None
     epoch: Callable[[EpochReport], None] = lambda report: None
+    warn: Callable[[str], None] = lambda message: None
 
 
 @dataclass
 class Loop:
-    """Trains until the epochs or the patience end; leaves the best epoch's weights in the model.
+    """Trains until the epochs or the patience are used up, then puts the best epoch's weights into the model.
 
     Attributes:
         config: the resolved config.
         step: the compiled step.
-        answerer: the compiled model, for validation.
+        predictor: the compiled model, for validation.
         train, val: the two splits.
-        augmentation: or None; with the cluster's share.
+        augmentation: or None; made with the same ``share``.
         cluster: the devices that share every batch.
-        share: this worker's part of it.
-        listener: told of every step and epoch.
-        checkpoint: where the state is kept after every epoch, or None; of the chief alone.
-        stop: set by whoever wants the training to stop after the step that goes on.
-        progress: how far the training is.
+        share: this worker's part of every batch.
+        listener: called after every step and epoch.
+        checkpoint: file in which the state is saved after every epoch, or None; set on the chief only.
+        stop: setting it stops the training after the current step.
+        progress: the state of the training.
     """
 
     config: TrainingConfig
     step: TrainStep
-    answerer: KerasPredictor
+    predictor: KerasPredictor
     train: Examples
     val: Examples
     augmentation: Augmentation | None
@@ -67,29 +74,29 @@ class Loop:
     progress: Progress = field(default_factory=Progress)
 
     def restore(self, path: Path) -> None:
-        """Goes back to where the chief's checkpoint was written, on however many workers.
+        """Loads the chief's checkpoint on every worker; their number may differ from the one that wrote it.
 
         Raises:
-            UmlError: it cannot be read, or it does not fit.
+            UmlError: it cannot be read, or is of another network.
         """
         content = self.cluster.from_chief(lambda: read_checkpoint(path))
         self.progress = load_checkpoint(content, path, self.step)
 
     def run(self) -> list[EpochReport]:
-        """All epochs' reports, in order.
+        """Trains; returns the reports of all epochs, in order.
 
         Raises:
-            StoppedError: ``stop`` was set, on any worker; the checkpoint holds everything.
+            StoppedError: ``stop`` was set, on any worker; the checkpoint holds the whole state.
             UmlError: the loss is not finite, or another worker ended.
         """
-        self._keep()  # killed in its first epoch, a training can still be gone on with
+        self._save()  # a training that is killed in its first epoch can be resumed
         while self.progress.epoch < self.config.epochs and not self._out_of_patience():
             report = self._run_epoch()
             self.listener.epoch(report)
             self.progress.finish_epoch(report)
-            self._keep()
-            if self._asked_to_stop():
-                self._stop()
+            self._save()
+            if self._stop_requested():
+                self._raise_stopped()
         self.step.model.set_weights(self.progress.best_weights)
         return self.progress.reports
 
@@ -98,14 +105,14 @@ class Loop:
         last = self.progress.epoch - 1
         return patience is not None and last - self.progress.best_epoch >= patience and last >= 0
 
-    def _keep(self) -> None:
+    def _save(self) -> None:
         if self.checkpoint is not None:
             save_checkpoint(self.checkpoint, self.step, self.progress)
 
-    def _asked_to_stop(self) -> bool:
+    def _stop_requested(self) -> bool:
         return self.cluster.any_worker(self.stop.is_set())
 
-    def _stop(self) -> None:
+    def _raise_stopped(self) -> None:
         epoch, step = self.progress.epoch, self.progress.step
         raise StoppedError(f"training: stopped after {epoch} epochs and {step} steps of the next, all saved")
 
@@ -113,55 +120,61 @@ class Loop:
         start, epoch = time.perf_counter(), self.progress.epoch
         losses = self._train_epoch(epoch)
         if self.step.average is None:
-            validation, is_best = self._validate(epoch)
+            validation, score, is_best = self._validate(epoch)
         else:
             with self.step.average.applied():
-                validation, is_best = self._validate(epoch)
+                validation, score, is_best = self._validate(epoch)
         rate = float(np.asarray(self.step.optimizer.learning_rate))
-        return EpochReport(epoch, losses, validation, rate, time.perf_counter() - start, is_best)
+        return EpochReport(epoch, losses, validation, score, rate, time.perf_counter() - start, is_best)
 
     def _batches(self, epoch: int) -> Any:
-        """The epoch's batches that are still to be trained on."""
+        """The batches of the epoch that have not been trained on yet."""
         config = self.config
         order = epoch_order(self.train, config.batch_size, config.seed, epoch, config.masked_share)
         if self.augmentation is not None:
             self.augmentation.start_epoch(epoch)
         stream = training_batches(self.train, order, config.batch_size, self.augmentation, self.share)
-        # Skipped batches are still augmented: the random state must advance as it did.
+        # Skipped batches are augmented too, so that the random state advances as it did before the stop.
         return self.cluster.spread(stream.skip(self.progress.step))
 
     def _train_epoch(self, epoch: int) -> dict[str, float]:
         progress = self.progress
         for batch in self._batches(epoch):
-            with self.cluster.watched():
+            with self.cluster.one_line_errors():
                 terms = {name: float(value) for name, value in self.step(batch, epoch).items()}
             if not math.isfinite(terms["total"]):
                 raise UmlError(
                     f"training: the loss is {terms['total']} at epoch {epoch + 1}, step {progress.step + 1}; "
-                    f"{epoch} epochs are kept; try a lower --learning-rate or --precision float32"
+                    f"{epoch} epochs are saved; try a lower --learning-rate or --precision float32"
                 )
             progress.step += 1
             for name, value in terms.items():
                 progress.totals[name] += value
             means = {name: total / progress.step for name, total in progress.totals.items()}
             self.listener.step(epoch, progress.step, means)
-            if self._asked_to_stop():
-                self._keep()
-                self._stop()
+            if self._stop_requested():
+                self._save()
+                self._raise_stopped()
         return {name: total / progress.step for name, total in progress.totals.items()}
 
-    def _validate(self, epoch: int) -> tuple[Validation, bool]:
-        """Scores the weights that the model has now, and keeps them if they are the best.
+    def _validate(self, epoch: int) -> tuple[Validation, float, bool]:
+        """Validates the model's present weights.
 
-        The chief scores for all workers: what follows from the score must be the same on each.
+        Returns the results, the smoothed score, and whether this is the best epoch so far. The chief
+        validates for all workers, because they must agree on the best epoch and on when to stop.
         """
-        scored = self.cluster.from_chief(
-            lambda: json.dumps(asdict(validate(self.answerer, self.val))).encode()
+        content = self.cluster.from_chief(
+            lambda: json.dumps(asdict(validate(self.predictor, self.val))).encode()
         )
-        validation = Validation.from_dict(json.loads(scored))
+        validation = Validation.from_dict(json.loads(content))
         progress = self.progress
-        is_best = validation.score > progress.best_score or not progress.best_weights
+        score = smoothed_score([*(report.validation for report in progress.reports), validation])
+        if math.isnan(score) and epoch == 0:
+            self.listener.warn(
+                "split 'val' has neither labels nor regions: no epoch can be preferred, the last one is kept"
+            )
+        is_best = math.isnan(score) or score > progress.best_score
         if is_best:
-            progress.best_score, progress.best_epoch = validation.score, epoch
+            progress.best_score, progress.best_epoch = score, epoch
             progress.best_weights = self.step.model.get_weights()
-        return validation, is_best
+        return validation, score, is_best

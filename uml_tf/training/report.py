@@ -1,4 +1,4 @@
-"""What an epoch reports."""
+"""The report of an epoch."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ class EpochReport:
 
     Attributes:
         epoch: number from 0.
-        losses: mean of each loss term over the epoch's steps.
-        validation: what was reached on the validation split.
-        learning_rate: at the epoch's end.
+        losses: mean of each loss term over the steps of the epoch.
+        validation: the results on the validation split.
+        score: the validation score, smoothed over epochs; nan where the split has neither labels nor regions.
+        learning_rate: at the end of the epoch.
         seconds: wall time, validation included.
-        is_best: whether this is the best joint score so far.
+        is_best: whether this is the best epoch so far.
     """
 
     epoch: int
     losses: dict[str, float]
     validation: Validation
+    score: float
     learning_rate: float
     seconds: float
     is_best: bool

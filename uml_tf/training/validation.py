@@ -1,7 +1,13 @@
-"""The joint score of an epoch, on the validation split."""
+"""The validation score, by which the best epoch is chosen.
+
+On few images the balanced accuracy changes by whole images, and the best of many epochs is a matter of
+chance. So the score rates the predicted probability of the true class, and is averaged over a few epochs.
+Measured with ``benchmarks/best_epoch.py``; the figures are in docs/training.md.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,46 +16,56 @@ from numpy.typing import NDArray
 
 from uml_tf.data.pipeline import Examples
 from uml_tf.evaluation.keras_predictor import KerasPredictor
-from uml_tf.metrics.classification import mean_recall
+
+Array = NDArray[Any]
+
+SMOOTHING = 3
+"""Epochs whose scores are averaged."""
+
+_SMALLEST_PROBABILITY = 1e-12
 
 
 @dataclass(frozen=True)
 class Validation:
-    """What one epoch reached on the validation split.
+    """The results of one epoch on the validation split.
 
     Attributes:
         accuracy, balanced_accuracy: of the labelled images, in [0, 1]; nan without any.
-        dice: pooled Dice per foreground class over all masked images, in [0, 1].
-        class_uncertainty, mask_uncertainty: means, in (0, 1].
+        likelihood: geometric mean of the predicted probability of the true class, in (0, 1], every class
+            that occurs having the same weight: exp(-mean negative log likelihood); nan without labels.
+        dice: for every foreground class the mean Dice over the images whose mask shows it, in [0, 1]; nan
+            for a class that no mask shows.
+        class_uncertainty, mask_uncertainty: means over the images, in (0, 1].
     """
 
     accuracy: float
     balanced_accuracy: float
+    likelihood: float
     dice: tuple[float, ...]
     class_uncertainty: float
     mask_uncertainty: float
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Validation:
-        """The inverse of ``asdict``, after a trip through JSON."""
+        """The inverse of ``asdict``, after JSON has made lists of the tuples."""
         return cls(**{**data, "dice": tuple(data["dice"])})
 
     @property
     def score(self) -> float:
-        """The joint score: mean of balanced accuracy and mean foreground Dice, in [0, 1].
+        """Mean of the likelihood and the mean Dice, in [0, 1].
 
-        Where the split has no labels, or no masks, the other one alone.
+        Classes that no mask shows are left out. Only one of the two parts where the split has no labels or no
+        regions, nan where it has neither.
         """
-        parts = [self.balanced_accuracy, float(np.mean(self.dice))]
-        known = [part for part in parts if not np.isnan(part)]
-        return float(np.mean(known)) if known else float("nan")
+        return mean_of_known([self.likelihood, mean_of_known(self.dice)])
 
     def named(self, pixel_classes: tuple[str, ...]) -> dict[str, float]:
-        """Metric name -> value, as MLflow takes them."""
+        """Metric name -> value, for MLflow; values that are nan are left out."""
         named = {
             "val/score": self.score,
             "val/accuracy": self.accuracy,
             "val/balanced_accuracy": self.balanced_accuracy,
+            "val/likelihood": self.likelihood,
             "val/class_uncertainty": self.class_uncertainty,
             "val/mask_uncertainty": self.mask_uncertainty,
         }
@@ -57,37 +73,61 @@ class Validation:
         return {name: value for name, value in named.items() if not np.isnan(value)}
 
 
-def _pooled_counts(truth: NDArray[Any], answer: NDArray[Any], classes: int) -> NDArray[np.int64]:
-    """(overlap, truth + answer) pixels per foreground class."""
-    counts = np.zeros((classes - 1, 2), np.int64)
+def smoothed_score(validations: Sequence[Validation]) -> float:
+    """The score of the last epoch: the mean over it and up to ``SMOOTHING`` - 1 epochs before it."""
+    return float(np.mean([validation.score for validation in validations[-SMOOTHING:]]))
+
+
+def mean_of_known(values: Sequence[float]) -> float:
+    """The mean of the values that are not nan; nan where all are."""
+    known = [value for value in values if not np.isnan(value)]
+    return float(np.mean(known)) if known else float("nan")
+
+
+def _image_dice(truth: Array, predicted: Array, classes: int) -> Array:
+    """Dice ``(N, classes - 1)`` of masks ``(N, H, W)`` by foreground class; nan where the truth is empty."""
+    dice = np.full((len(truth), classes - 1), np.nan)
     for c in range(1, classes):
-        is_truth, is_answer = truth == c, answer == c
-        counts[c - 1] = ((is_truth & is_answer).sum(), is_truth.sum() + is_answer.sum())
-    return counts
+        true, found = truth == c, predicted == c
+        both, total = ((part.sum(axis=(1, 2))) for part in (true & found, true))
+        shown = total > 0
+        dice[shown, c - 1] = 2 * both[shown] / (total + found.sum(axis=(1, 2)))[shown]
+    return dice
 
 
-def validate(answerer: KerasPredictor, examples: Examples) -> Validation:
-    """Runs the model over the split and scores it."""
-    classes = answerer.model.pixel_classes
-    counts = np.zeros((classes - 1, 2), np.int64)
-    answers = np.empty(len(examples), np.int64)
-    class_uncertainty, mask_uncertainty = [], []
-    for place, batch in answerer.over(examples):
-        answers[place] = batch["class_probability"].argmax(axis=-1)
+def class_results(labels: Array, probability: Array) -> tuple[float, float, float]:
+    """Accuracy, balanced accuracy and likelihood (see ``Validation``) of labelled images.
+
+    Args:
+        labels: ``(N,)`` class indices.
+        probability: ``(N, K)``.
+    """
+    if not len(labels):
+        return (float("nan"),) * 3
+    correct = probability.argmax(axis=-1) == labels
+    chosen = probability[np.arange(len(labels)), labels].astype(np.float64)
+    logarithm = np.log(np.maximum(chosen, _SMALLEST_PROBABILITY))
+    recall, mean_logarithm = (
+        np.mean([values[labels == c].mean() for c in np.unique(labels)]) for values in (correct, logarithm)
+    )
+    return float(correct.mean()), float(recall), float(np.exp(mean_logarithm))
+
+
+def validate(predictor: KerasPredictor, examples: Examples) -> Validation:
+    """Runs the model over the split and measures its outputs."""
+    classes = predictor.model.pixel_classes
+    probability, class_uncertainty, mask_uncertainty, dice = [], [], [], []
+    for place, batch in predictor.over(examples):
+        probability.append(batch["class_probability"])
         class_uncertainty.append(batch["class_uncertainty"].ravel())
         mask_uncertainty.append(batch["mask_uncertainty"].mean(axis=(1, 2, 3)))
         masked = examples.has_mask[place] > 0
         predicted = batch["mask_probability"][masked].argmax(axis=-1)
-        counts += _pooled_counts(examples.masks[place][masked], predicted, classes)
+        dice.append(_image_dice(examples.masks[place][masked], predicted, classes))
     labelled = examples.labels >= 0
-    truth = examples.labels[labelled]
-    known = len(truth) > 0
-    with np.errstate(invalid="ignore"):
-        dice = 2 * counts[:, 0] / np.where(counts[:, 1] > 0, counts[:, 1], np.nan)
     return Validation(
-        float((answers[labelled] == truth).mean()) if known else float("nan"),
-        mean_recall(truth, answers[labelled]) if known else float("nan"),
-        tuple(float(d) for d in dice),
+        *class_results(examples.labels[labelled], np.concatenate(probability)[labelled]),
+        tuple(mean_of_known(list(column)) for column in np.concatenate(dice).T),
         float(np.concatenate(class_uncertainty).mean()),
         float(np.concatenate(mask_uncertainty).mean()),
     )

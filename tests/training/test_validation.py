@@ -1,0 +1,122 @@
+"""The validation score, by which the best epoch is chosen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+
+from uml_tf.data.pipeline import Examples, load_examples
+from uml_tf.evaluation.keras_predictor import KerasPredictor
+from uml_tf.networks import UML, preset
+from uml_tf.training.config import TrainingConfig
+from uml_tf.training.display import SILENT
+from uml_tf.training.loop import Listener
+from uml_tf.training.validation import Validation, smoothed_score, validate
+
+SIZE = 16
+
+
+class _Fixed:
+    """Predicts given probabilities; for the rest as ``KerasPredictor``."""
+
+    def __init__(self, probability, mask, pixel_classes):
+        keras.utils.set_random_seed(0)
+        self.model = type("Model", (), {"pixel_classes": pixel_classes})
+        self._outputs = {
+            "class_probability": np.asarray(probability, np.float32),
+            "class_uncertainty": np.full((len(mask), 1), 0.5, np.float32),
+            "mask_probability": np.eye(pixel_classes, dtype=np.float32)[mask],
+            "mask_uncertainty": np.full((*mask.shape, 1), 0.5, np.float32),
+        }
+
+    def over(self, examples):
+        yield slice(0, len(examples)), self._outputs
+
+
+def _examples(labels, masks):
+    labels, masks = np.asarray(labels), np.asarray(masks, np.uint8)
+    has_mask = np.ones(len(labels), np.float32)
+    return Examples(np.zeros((*masks.shape, 3), np.uint8), labels, masks, has_mask, (None,) * len(labels))
+
+
+def _square(side):
+    mask = np.zeros((SIZE, SIZE), int)
+    mask[:side, :side] = 1
+    return mask
+
+
+def test_a_pixel_of_a_class_that_no_mask_shows_does_not_change_the_score():
+    masks = np.stack([_square(8), _square(4)])
+    examples, predicted = _examples([0, 1], masks), masks.copy()
+    before = validate(_Fixed([[0.9, 0.1], [0.2, 0.8]], predicted, 3), examples)
+    predicted[0, -1, -1] = 2
+    after = validate(_Fixed([[0.9, 0.1], [0.2, 0.8]], predicted, 3), examples)
+    assert after.score == before.score == pytest.approx((np.sqrt(0.9 * 0.8) + 1) / 2)
+    assert np.isnan(after.dice[1])
+
+
+def test_the_score_rates_the_probability_and_weights_the_classes_equally():
+    masks = np.stack([_square(8)] * 4)
+    examples = _examples([0, 0, 0, 1], masks)
+    probability = [[0.9, 0.1], [0.6, 0.4], [0.8, 0.2], [0.4, 0.6]]
+    result = validate(_Fixed(probability, masks, 2), examples)
+    assert result.balanced_accuracy == 1
+    assert result.likelihood == pytest.approx(np.sqrt((0.9 * 0.6 * 0.8) ** (1 / 3) * 0.6))
+    surer = validate(_Fixed([[0.95, 0.05], *probability[1:]], masks, 2), examples)
+    assert surer.score > result.score
+
+
+def test_dice_is_the_mean_over_the_images_that_show_the_region():
+    truth = np.stack([_square(8), _square(2), _square(0)])
+    predicted = np.stack([_square(8), _square(4), _square(3)])
+    result = validate(_Fixed([[1, 0]] * 3, predicted, 2), _examples([-1, -1, -1], truth))
+    assert result.dice == (pytest.approx((1 + 2 * 4 / (4 + 16)) / 2),)
+    assert np.isnan(result.likelihood)
+    assert result.score == result.dice[0]
+
+
+def test_the_score_is_averaged_over_three_epochs():
+    epochs = [Validation(0, 0, value, (value,), 0.5, 0.5) for value in (0.2, 0.5, 0.8, 0.2)]
+    smoothed = [smoothed_score(epochs[: count + 1]) for count in range(4)]
+    np.testing.assert_allclose(smoothed, [0.2, 0.35, 0.5, 0.5])
+
+
+def test_without_labels_and_regions_the_last_epoch_is_kept_with_a_warning(phantoms):
+    from uml_tf.training.build import build_loop
+    from uml_tf.training.cluster import Cluster
+
+    config = TrainingConfig(epochs=2, image_size=32).resolved()
+    splits = {name: load_examples(phantoms, name, (32, 32)) for name in ("train", "val")}
+    val = splits["val"]
+    splits["val"] = replace(
+        val, labels=np.full_like(val.labels, -1), masks=np.zeros_like(val.masks), has_mask=val.has_mask * 0
+    )
+    loop = build_loop(config, phantoms, splits, SILENT, Cluster.alone())
+    warnings, weights = [], []
+
+    def epoch(report):
+        with loop.step.average.applied():
+            weights.append(loop.step.model.get_weights())
+
+    loop.listener = Listener(epoch=epoch, warn=warnings.append)
+    reports = loop.run()
+    assert [report.is_best for report in reports] == [True, True]
+    (line,) = warnings
+    assert line.startswith("split 'val' has neither labels nor regions")
+    for found, expected in zip(loop.step.model.get_weights(), weights[-1], strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_likelihood_and_dice_of_a_network_are_those_of_its_outputs(phantoms):
+    model = UML(preset("edge"), 2, 3, (32, 32))
+    val = load_examples(phantoms, "val", (32, 32))
+    predictor = KerasPredictor(model)
+    result = validate(predictor, val)
+    outputs = [outputs for _, outputs in predictor.over(val)]
+    probability = np.concatenate([o["class_probability"] for o in outputs])
+    chosen = probability[np.arange(len(val)), val.labels]
+    mean = np.mean([np.log(chosen[val.labels == c]).mean() for c in (0, 1)])
+    assert result.likelihood == pytest.approx(np.exp(mean), rel=1e-5)

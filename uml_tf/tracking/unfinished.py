@@ -1,0 +1,81 @@
+"""Trainings that are not finished: which can be resumed, and which process runs one now."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import mlflow
+from filelock import FileLock, Timeout
+from mlflow.exceptions import MlflowException
+
+from uml_tf.runtime.errors import UmlError
+from uml_tf.tracking.store import CHECKPOINT_FILE, FINISHED_TAG, local_store, reason_of, run_folder
+
+LOCK_FILE = ".running"
+"""In a run's folder: locked by the process that trains, and its name. The lock ends with the process."""
+
+
+@contextmanager
+def running(run_id: str) -> Iterator[None]:
+    """Holds a training for this process until the block ends, or the process does.
+
+    Raises:
+        UmlError: another process holds it; it is named.
+    """
+    path = run_folder(run_id) / LOCK_FILE
+    lock = FileLock(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+        path.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+    except Timeout:
+        owner = path.read_text(encoding="utf-8") or "another process"
+        raise UmlError(
+            f"run {run_id}: found it running ({owner}), expected a training that was stopped"
+        ) from None
+    except OSError as error:
+        lock.release()
+        raise UmlError(f"{path}: cannot be written ({reason_of(error)})") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _is_finished(run_id: str, option: str) -> bool:
+    try:
+        return FINISHED_TAG in mlflow.get_run(run_id).data.tags
+    except MlflowException as error:
+        raise UmlError(f"{option}: run {run_id}: found no such run in {mlflow.get_tracking_uri()}") from error
+
+
+def _last(option: str) -> str:
+    """The unfinished run with the newest checkpoint."""
+    runs = local_store() / "runs"
+    files = sorted(runs.glob(f"*/{CHECKPOINT_FILE}"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for file in files:
+        if not _is_finished(file.parent.name, option):
+            return file.parent.name
+    raise UmlError(f"{option}: found no checkpoint in {runs}, expected one")
+
+
+def unfinished_run_id(reference: str) -> str:
+    """A training that can be resumed now.
+
+    Args:
+        reference: a run id, or "last" for the run with the newest checkpoint.
+
+    Raises:
+        UmlError: there is none, it is finished, its checkpoint is not on this machine, or it still runs.
+    """
+    option = f"--resume {reference}"
+    run_id = _last(option) if reference == "last" else reference
+    if _is_finished(run_id, option):
+        raise UmlError(f"{option}: found a finished training, expected one that was stopped")
+    if not (run_folder(run_id) / CHECKPOINT_FILE).is_file():
+        raise UmlError(f"{option}: found no checkpoint of it on this machine")
+    with running(run_id):
+        return run_id

@@ -1,0 +1,108 @@
+"""The end of a training: the network that is shipped, its thresholds, and the files of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from uml_tf.data.dataset import PreparedDataset
+from uml_tf.data.pipeline import Examples
+from uml_tf.evaluation.evaluate import Evaluation
+from uml_tf.evaluation.keras_predictor import KerasPredictor
+from uml_tf.evaluation.report import write_evaluation
+from uml_tf.evaluation.samples import draw_samples
+from uml_tf.evaluation.seen_images import TRAINING_IMAGES_FILE, training_image_hashes
+from uml_tf.figures.plots import training_curves
+from uml_tf.figures.save import save_figure
+from uml_tf.networks import UML
+from uml_tf.runtime.files import replacing, write_text
+from uml_tf.runtime.gradability import fit_gradability
+from uml_tf.runtime.model_card import ModelCard
+from uml_tf.runtime.predictor import predict_all
+from uml_tf.training.referral_threshold import RISK_TARGET, fit_refer_above
+from uml_tf.training.report import EpochReport
+
+MODEL_FILE = "model.keras"
+
+
+def shipped(predictor: KerasPredictor) -> KerasPredictor:
+    """The trained network in the form that is shipped: in float32, whatever precision it was trained in."""
+    model = predictor.model
+    if model.dtype_policy.compute_dtype == "float32":
+        return predictor
+    copy = UML.from_config(model.get_config())
+    copy.set_weights(model.get_weights())
+    return KerasPredictor(copy)
+
+
+def fit_card(
+    predictor: KerasPredictor, train: Examples, val: Examples, dataset: PreparedDataset, run_id: str
+) -> ModelCard:
+    """The card of a network, with thresholds that are fitted on its own outputs.
+
+    Args:
+        predictor: the network as it is shipped.
+        train: the training split, for the statistics of gradable images.
+        val: the validation split, on which the thresholds are fitted.
+        dataset: both splits' data set.
+        run_id: MLflow run of the training.
+    """
+    outputs, info = predict_all(predictor, val.images), dataset.info
+    labelled = val.labels >= 0
+    correct = outputs["class_probability"][labelled].argmax(axis=1) == val.labels[labelled]
+    return ModelCard(
+        image_classes=info.image_classes,
+        pixel_classes=info.pixel_classes,
+        unions=info.unions,
+        refer_above=fit_refer_above(outputs["class_uncertainty"][labelled, 0], correct),
+        risk_target=RISK_TARGET,
+        gradability=fit_gradability(train.images, val.images),
+        run_id=run_id,
+        dataset=info.name,
+        source=info.source,
+        licence=info.licence,
+        fingerprint=dataset.fingerprint,
+    )
+
+
+def write_files(
+    folder: Path,
+    predictor: KerasPredictor,
+    reports: Sequence[EpochReport],
+    val: Examples,
+    dataset: PreparedDataset,
+    test: Evaluation,
+) -> None:
+    """Writes network, metrics and figures into the folder of the run.
+
+    Args:
+        folder: of the run.
+        predictor: the network as it is shipped, with its card.
+        reports: of all epochs.
+        val: the validation split, for the sheet of samples.
+        dataset: of the training.
+        test: the results on the test split.
+    """
+    with replacing(folder / MODEL_FILE) as temporary:
+        predictor.model.save(temporary)
+    card = predictor.model.card
+    assert card is not None
+    write_evaluation(folder, test, card)
+    write_text(folder / TRAINING_IMAGES_FILE, "\n".join(training_image_hashes(dataset)) + "\n")
+    figures = folder / "figures"
+    save_figure(_curves(reports, dataset.info.pixel_classes), figures / "training_curves.png")
+    save_figure(draw_samples(predictor, val, dataset.info), figures / "sample_sheet.png")
+
+
+def _curves(reports: Sequence[EpochReport], pixel_classes: Sequence[str]) -> Figure:
+    losses = {term: [r.losses[term] for r in reports] for term in reports[0].losses}
+    scores = {
+        "smoothed score": [r.score for r in reports],
+        "balanced accuracy": [r.validation.balanced_accuracy for r in reports],
+    }
+    for i, name in enumerate(pixel_classes[1:]):
+        scores[f"Dice {name}"] = [r.validation.dice[i] for r in reports]
+    kept = max(r.epoch for r in reports if r.is_best)
+    return training_curves(losses, scores, kept + 1)
