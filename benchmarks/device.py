@@ -1,9 +1,10 @@
 """One edge network in every form side by side, and the released one: latency, cold start, size, memory.
 
 Run: ``python benchmarks/device.py [--size 256]``. The weights are random: no figure here depends on them.
-Latency is the best of many runs of one image, on 1 and on 2 threads. Cold start is a new process until its
-first answer, imports included; memory is that process's peak. The floor is the network's GFLOP
-(a multiply-add is 2) at the rate of a large float32 matrix product, measured in the same run.
+Latency is the shortest of many runs on one image, on 1 and on 2 threads. Cold start is the time that a new
+process takes until its first output, imports included; memory is that process's peak. The floor is the
+network's GFLOP (a multiply-add counts as 2) at the rate of a large float32 matrix product, measured in the
+same run.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import tensorflow as tf
 from presets import best_time, gigaflop, matrix_gigaflops
-from uml_tf.export.onnx import OnnxModel
-from uml_tf.export.targets import OnnxTarget, TFLiteTarget
-from uml_tf.export.tflite import QUANTIZATIONS, TFLiteSpec
 
+from uml_tf.export.convert import convert
+from uml_tf.export.kind import ExportKind
+from uml_tf.export.kinds import KINDS, kinds_of
+from uml_tf.export.onnx import OnnxModel
+from uml_tf.export.targets import ONNX, TFLITE
 from uml_tf.networks import UML, preset
 from uml_tf.runtime.device_model import DeviceModel
 from uml_tf.runtime.model_card import ModelCard
@@ -82,26 +85,26 @@ def latencies(
 
 
 def keras_row(model: UML, image: np.ndarray, folder: Path) -> tuple[Row, float]:
-    """The network itself, compiled, and its GFLOP."""
-    answer = tf.function(lambda x: model(x, training=False))
-    concrete = answer.get_concrete_function(tf.TensorSpec(image.shape, tf.float32))
-    tensor = tf.constant(image)
-    seconds = best_time(lambda: concrete(tensor)["class_belief"].numpy(), 5)
+    """The network in Keras, compiled, and its GFLOP."""
+    function = tf.function(lambda x: model(x, training=False))
+    concrete = function.get_concrete_function(tf.TensorSpec(image.shape, tf.float32))
+    tensor, flop = tf.constant(image), gigaflop(concrete)
+    seconds = best_time(lambda: concrete(tensor)["class_belief"].numpy(), 30 if flop < 10 else 5)
     path = folder / f"{model.spec.preset}.keras"
     model.save(path)
-    return Row(f"{model.spec.preset}, Keras", {2: seconds}, path.stat().st_size, *cold_start(path)), gigaflop(
-        concrete
-    )
+    return Row(f"{model.spec.preset}, Keras", {2: seconds}, path.stat().st_size, *cold_start(path)), flop
 
 
-def exported_row(name: str, target: TFLiteTarget | OnnxTarget, image: np.ndarray, folder: Path) -> Row:
+def exported_row(name: str, model: UML, kind: ExportKind, images: np.ndarray, folder: Path) -> Row:
     """One exported file."""
-    path = folder / f"{name}{Path(target.file_name).suffix}"
-    path.write_bytes(target.packed(kept_by_force=False))
-    if isinstance(target, TFLiteTarget):
-        found = latencies(lambda threads: DeviceModel(path, threads), image)
+    metadata, converted = convert(model, kind, images)
+    (file,) = converted.files
+    path = folder / f"{name}{Path(file.name).suffix}"
+    path.write_bytes(file.pack(metadata))
+    if kind.target == TFLITE:
+        found = latencies(lambda threads: DeviceModel(path, threads), images[:1])
     else:
-        found = latencies(lambda threads: OnnxModel(path.read_bytes(), threads), image)
+        found = latencies(lambda threads: OnnxModel(path.read_bytes(), threads), images[:1])
     return Row(name, found, path.stat().st_size, *cold_start(path))
 
 
@@ -120,19 +123,15 @@ def rows(size: int, folder: Path) -> tuple[list[Row], float]:
     edge, released = network("edge", size), network("released", size)
     released_row, _ = keras_row(released, image, folder)
     edge_row, flop = keras_row(edge, image, folder)
-    found = [released_row]
-    found.append(
-        exported_row(
-            "released, TFLite float16", TFLiteTarget(released, TFLiteSpec("float16"), None), image, folder
-        )
-    )
-    found.append(edge_row)
-    for quantize in QUANTIZATIONS:
-        target = TFLiteTarget(edge, TFLiteSpec(quantize), images)
-        found.append(exported_row(f"edge, TFLite {quantize}", target, image, folder))
-    for quantize in ("none", "int8"):
-        target = OnnxTarget(edge, quantize, 1, images)
-        found.append(exported_row(f"edge, ONNX Runtime {quantize}", target, image, folder))
+    float16 = KINDS["tflite-float16"]
+    found = [
+        released_row,
+        exported_row("released, TFLite float16", released, float16, images, folder),
+        edge_row,
+    ]
+    for label, target in (("TFLite", TFLITE), ("ONNX Runtime", ONNX)):
+        for kind in kinds_of(target):
+            found.append(exported_row(f"edge, {label} {kind.value}", edge, kind, images, folder))
     return found, flop
 
 

@@ -1,6 +1,6 @@
-"""What a naive int8 conversion does to the uncertainty, beside what ``uml-tf export`` writes.
+"""How much of the uncertainty a naive int8 conversion keeps, compared with ``uml-tf export``.
 
-Run: ``python benchmarks/naive_int8.py MODEL [--split val]``, after ``uml-tf train``. Naive is the usual
+Run: ``python benchmarks/naive_int8.py MODEL [--split val]``, after ``uml-tf train``. Naive means the usual
 recipe: the converter's full int8 quantization of the whole network, with evidence as Keras's softplus,
 log(1 + exp(z)), and the opinion by division. All files are calibrated on the same training images and
 compared with the float network on the same held-out images.
@@ -21,23 +21,27 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 import tensorflow as tf
-from uml_tf.export.calibration import calibration_files, read_calibration
-from uml_tf.export.fidelity import Fidelity, Tolerance, compare
-from uml_tf.export.targets import TFLiteTarget
-from uml_tf.export.tflite import IMAGE, TFLiteSpec
 
 import uml_tf.networks.heads
 import uml_tf.runtime.contract
 from uml_tf.evaluation.keras_predictor import KerasPredictor
+from uml_tf.export.calibration import calibration_files, read_calibration
+from uml_tf.export.convert import convert
+from uml_tf.export.fidelity import Fidelity, compare
+from uml_tf.export.kind import IMAGE
+from uml_tf.export.kinds import KINDS
+from uml_tf.export.tolerance import Tolerance
 from uml_tf.networks import UML
 from uml_tf.runtime.device_model import SIGNATURE, DeviceModel
 from uml_tf.runtime.evidence import Opinion
+from uml_tf.runtime.predictor import Predictor
 from uml_tf.runtime.silence import silenced
 from uml_tf.tracking.exports import dataset_of
 from uml_tf.tracking.models import load_trained
 
 SHOWN = (
     "class_agreement",
+    "decision_agreement",
     "class_uncertainty_rho",
     "class_uncertainty_mean_difference",
     "change_class_failure_auroc",
@@ -60,7 +64,7 @@ def _naive_opinion(evidence: Any, xp: Any = np) -> Opinion:
 
 @contextmanager
 def naive_arithmetic() -> Iterator[None]:
-    """The evidential arithmetic as it is usually written, while the context lasts."""
+    """The evidential arithmetic as it is usually written, inside the ``with`` block."""
     places = [
         (module, name, replacement)
         for module in (uml_tf.runtime.contract, uml_tf.networks.heads, uml_tf.networks.navigator)
@@ -81,7 +85,7 @@ def naive_arithmetic() -> Iterator[None]:
 
 
 class Naive:
-    """A fully quantized file, as a source of answers."""
+    """A fully quantized file, as a predictor."""
 
     def __init__(self, model: UML, images: np.ndarray) -> None:
         self.image_size, self.batch_size = model.image_size, 1
@@ -103,7 +107,7 @@ class Naive:
         self._run = Interpreter(model_content=self.data, num_threads=2).get_signature_runner(SIGNATURE)
 
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        """The contract's answers."""
+        """The contract's outputs."""
         return dict(self._run(**{IMAGE: images.astype(np.float32)}))
 
 
@@ -116,19 +120,20 @@ def main() -> None:
     model, card = load_trained(options.model)
     dataset = dataset_of(card)
     images = read_calibration(calibration_files(dataset, 200), model.image_size)
-    answerer = KerasPredictor(model)
     found: dict[str, tuple[Fidelity, int]] = {}
+
+    def add(name: str, predictor: Predictor, size: int) -> None:
+        compared = compare(KerasPredictor(model), predictor, card, dataset, options.split, Tolerance())
+        found[name] = (compared, size)
+
     naive = Naive(model, images)
-    found["naive full int8"] = (
-        compare(answerer, naive, dataset, options.split, Tolerance()),
-        len(naive.data),
-    )
+    add("naive full int8", naive, len(naive.data))
     with tempfile.TemporaryDirectory() as folder:
-        for quantize in ("int8", "int8-logits"):
-            path = Path(folder) / f"{quantize}.tflite"
-            path.write_bytes(TFLiteTarget(model, TFLiteSpec(quantize), images).packed(kept_by_force=False))
-            fidelity = compare(answerer, DeviceModel(path), dataset, options.split, Tolerance())
-            found[f"--quantize {quantize}"] = (fidelity, path.stat().st_size)
+        for kind in (KINDS["tflite-int8"], KINDS["tflite-int8-logits"]):
+            metadata, converted = convert(model, kind, images)
+            path = Path(folder) / f"{kind.name}.tflite"
+            path.write_bytes(converted.files[0].pack(metadata))
+            add(f"--quantize {kind.value}", DeviceModel(path), path.stat().st_size)
     print(f"\n{card.dataset}, {options.split}: {len(dataset.split(options.split))} images\n")
     print("| | " + " | ".join(found) + " |\n| --- |" + " --- |" * len(found))
     for name in SHOWN:

@@ -1,53 +1,92 @@
-"""``uml-tf export``."""
+"""``uml-tf export``. Its targets, kinds and their options come from ``uml_tf.export.kinds``."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
+from uml_tf.export.kind import ExportKind, Target
+from uml_tf.export.kinds import KINDS, check_packages, input_type_of, kinds_of, targets
+from uml_tf.export.tolerance import Tolerance, tolerance_help
 from uml_tf.runtime.errors import UmlError
 
 _SHOWN = (
     "class_agreement",
     "mask_agreement",
+    "decision_agreement",
     "class_uncertainty_rho",
     "mask_uncertainty_rho",
     "class_uncertainty_mean_difference",
     "mask_uncertainty_mean_difference",
-    "change_class_failure_auroc",
 )
+_METRICS = ("accuracy", "class_failure_auroc")
 
 
-def _target(tflite: bool, onnx: bool, tensorrt: bool) -> str:
-    given = [name for name, on in (("tflite", tflite), ("onnx", onnx), ("tensorrt", tensorrt)) if on]
+class _ExportCommand(click.Command):
+    """Lists the kinds below the options."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Kinds"):
+            formatter.write_dl([(kind.options, kind.help) for _, kind in KINDS.items()])
+
+
+def _settings() -> dict[str, list[Target]]:
+    """Every option that chooses among kinds, e.g. "quantize" -> the targets that have it."""
+    found: dict[str, list[Target]] = {}
+    for target in targets():
+        found.setdefault(target.setting, []).append(target)
+    return found
+
+
+def _kind_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds one flag per target and one option per setting."""
+    for setting, owners in reversed(_settings().items()):
+        lines = [f"Kind of --{t.name}: {_values(t)}.  [default: {t.default}]" for t in owners]
+        choice = click.Choice(list(dict.fromkeys(k.value for t in owners for k in kinds_of(t))))
+        command = click.option(f"--{setting}", type=choice, help=" ".join(lines))(command)
+    for target in reversed(targets()):
+        command = click.option(f"--{target.name}", is_flag=True, help=target.help)(command)
+    return command
+
+
+def _values(target: Target) -> str:
+    return ", ".join(kind.value for kind in kinds_of(target))
+
+
+def _key(option: str) -> str:
+    return option.replace("-", "_")
+
+
+def _target(options: dict[str, Any]) -> Target:
+    given = [target for target in targets() if options[_key(target.name)]]
     if len(given) != 1:
-        found = " and ".join(f"--{name}" for name in given) or "none of them"
-        raise click.UsageError(f"found {found}, expected one of --tflite, --onnx, --tensorrt")
+        found = " and ".join(f"--{target.name}" for target in given) or "none of them"
+        expected = ", ".join(f"--{target.name}" for target in targets())
+        raise click.UsageError(f"found {found}, expected one of {expected}")
     return given[0]
 
 
-def _check_options(target: str, options: dict[str, Any]) -> None:
-    """Refuses an option that the target would ignore."""
-    ignored = {
-        "tflite": ("precision", "allow_deferred_build"),
-        "onnx": ("precision", "allow_deferred_build", "input_type", "example", "web"),
-        "tensorrt": ("quantize", "input_type", "example", "web"),
-    }
-    for name in ignored[target]:
-        if options[name] not in (None, False):
-            given = name.removesuffix("_type").replace("_", "-")
-            raise click.UsageError(f"--{given}: not an option of --{target}")
-    if target == "onnx" and options["quantize"] not in (None, "none", "int8"):
-        raise click.UsageError(f"found {options['quantize']}, --onnx takes --quantize none or int8")
+def _kind(options: dict[str, Any]) -> ExportKind:
+    """The kind that the options select, after refusing options that its target would ignore."""
+    target = _target(options)
+    special = dict.fromkeys([*_settings(), *(name for t in targets() for name in t.options)])
+    for name in special:
+        if options[_key(name)] not in (None, False) and name not in (target.setting, *target.options):
+            raise click.UsageError(f"--{name}: not an option of --{target.name}")
+    value = options[_key(target.setting)] or target.default
+    for kind in kinds_of(target):
+        if kind.value == value:
+            return kind
+    raise click.UsageError(f"--{target.setting}: found {value}, --{target.name} takes {_values(target)}")
 
 
 def _check_data(options: dict[str, Any]) -> None:
-    """Refuses data that are not there, before the wait for TensorFlow."""
-    from uml_tf.export.calibration import calibration_files
-
+    """Refuses data that do not exist, before the wait for TensorFlow."""
     from uml_tf.data.dataset import PreparedDataset
+    from uml_tf.export.calibration import calibration_files
 
     if options["verify"]:
         PreparedDataset.open(options["verify"])
@@ -55,43 +94,35 @@ def _check_data(options: dict[str, Any]) -> None:
         calibration_files(options["calibration"], options["calibration_images"], click.echo)
 
 
-@click.command()
+@click.command(cls=_ExportCommand)
 @click.argument("model")
-@click.option("--tflite", is_flag=True, help="A device bundle: model.tflite and what runs it.")
-@click.option("--onnx", is_flag=True, help="model.onnx, checked by onnxruntime.")
-@click.option("--tensorrt", is_flag=True, help="model.engine, for the GPU that it is built on.")
+@_kind_options
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="A new folder.")
-@click.option(
-    "--quantize",
-    type=click.Choice(["none", "float16", "dynamic", "int8", "int8-logits"]),
-    help="int8: integer body, float evidential heads. int8-logits: integers throughout, for NPUs; the host "
-    "finishes the answer. ONNX takes none and int8.  [default: none]",
-)
-@click.option("--precision", type=click.Choice(["fp16", "int8"]), help="Of the engine.  [default: fp16]")
 @click.option(
     "--calibration",
     type=click.Path(path_type=Path),
     help="Training images for int8: a data set or a folder.  [default: the model's training split]",
 )
 @click.option("--calibration-images", type=click.IntRange(1), default=200, show_default=True)
-@click.option("--input", "input_type", type=click.Choice(["float32", "uint8"]), help="[default: float32]")
 @click.option(
-    "--batch", type=click.IntRange(1), default=1, show_default=True, help="Images at a time, fixed."
+    "--input",
+    type=click.Choice(list(dict.fromkeys(t for _, kind in KINDS.items() for t in kind.input_types))),
+    help="Type of the file's input.  [default: the kind's own, mostly float32]",
 )
+@click.option("--batch", type=click.IntRange(1), default=1, show_default=True, help="Fixed batch size.")
 @click.option(
     "--verify",
     type=click.Path(path_type=Path),
-    help="Data set to compare the written file with the network on.  [default: the model's own]",
+    help="Data set on which the written file is compared with the network.  [default: the model's own]",
 )
 @click.option("--verify-split", type=click.Choice(["train", "val", "test"]), default="val", show_default=True)
 @click.option(
     "--tolerance",
     multiple=True,
-    metavar="NAME=VALUE",
-    help="What must be kept: class_agreement=0.99, mask_agreement=0.995, class_rho=0.99, mask_rho=0.98, "
-    "class_difference=0.01, mask_difference=0.01, failure_auroc_drop=0.01. May be repeated.",
+    metavar="NAME=NUMBER",
+    help=f"What must be kept; may be repeated.  [default: {tolerance_help()}]",
 )
-@click.option("--force", is_flag=True, help="Keep a file past the tolerance; it is marked as such.")
+@click.option("--force", is_flag=True, help="Keep a file past the tolerance; its metadata say so.")
 @click.option(
     "--example",
     type=click.Path(path_type=Path),
@@ -100,63 +131,64 @@ def _check_data(options: dict[str, Any]) -> None:
 @click.option(
     "--web/--no-web",
     default=None,
-    help="The bundle's page for the browser, which npm fetches LiteRT.js for.  [default: where possible]",
+    help="The bundle's page for the browser; npm fetches LiteRT.js for it.  [default: where possible]",
 )
 @click.option(
     "--allow-deferred-build",
     is_flag=True,
     help="Exit 0 where no engine can be built and the ONNX file with the build command is written instead.",
 )
-def export(
-    model: str, tflite: bool, onnx: bool, tensorrt: bool, tolerance: tuple[str, ...], **options: Any
-) -> None:
-    """Write MODEL for the device, and prove on held-out images that it still answers the same.
+def export(model: str, tolerance: tuple[str, ...], **options: Any) -> None:
+    """Write MODEL for a device and compare the written file with the network on held-out images.
 
-    Past the tolerance only the fidelity report is written, and the exit code is 1.
+    Past the tolerance, only the fidelity report is written, and the exit code is 1.
     """
-    target = _target(tflite, onnx, tensorrt)
-    _check_options(target, options)
+    kind = _kind(options)
+    check_packages(kind)
+    input_type = input_type_of(kind, options["input"])
+    bounds = Tolerance.parse(tolerance)
     from uml_tf.cli.display import TerminalDisplay
     from uml_tf.cli.quiet import import_tensorflow, quiet
-    from uml_tf.export.fidelity import Tolerance
 
-    bars = Tolerance.parse(tolerance)
     _check_data(options)
     import_tensorflow()
     from uml_tf.export.run import ExportJob
     from uml_tf.export.run import export as run_export
-    from uml_tf.export.tflite import TFLiteSpec
-
     from uml_tf.tracking.models import load_trained
 
     job = ExportJob(
         out=options["out"],
-        target=target,
-        tflite=TFLiteSpec(
-            options["quantize"] or "none", options["input_type"] or "float32", options["batch"]
-        ),
-        precision=options["precision"] or "fp16",
+        kind=kind.name,
+        input_type=input_type,
+        batch=options["batch"],
         calibration=options["calibration"],
         calibration_images=options["calibration_images"],
         verify=options["verify"],
         split=options["verify_split"],
-        tolerance=bars,
+        tolerance=bounds,
         force=options["force"],
         example=options["example"],
         web=options["web"],
     )
     network, _ = load_trained(model)
-    # The display has a descriptor of its own: the converters write to these two.
+    # The display writes to a descriptor of its own; the converters write to these two.
     with TerminalDisplay() as display, quiet(1, 2):
         result = run_export(network, job, display.stage)
-    _report(result, options)
+    _report(result, kind, options)
 
 
-def _report(result: Any, options: dict[str, Any]) -> None:
+def _number(value: float | None) -> str:
+    return "not defined here" if value is None else f"{value:.4f}"
+
+
+def _report(result: Any, kind: ExportKind, options: dict[str, Any]) -> None:
+    numbers = result.numbers
     for name in _SHOWN:
-        value = result.numbers.get(name)
-        click.echo(f"{name:36s} {'not defined here' if value is None else f'{value:.4f}'}")
-    for name, value in result.numbers.items():
+        click.echo(f"{name:36s} {_number(numbers.get(name))}")
+    for name in [*_METRICS, *(n.removeprefix("file_") for n in numbers if n.startswith("file_dice_"))]:
+        of_file, of_network = (_number(numbers.get(f"{part}_{name}")) for part in ("file", "network"))
+        click.echo(f"{name:36s} {of_file} (network {of_network})")
+    for name, value in numbers.items():
         if name.startswith("bytes_"):
             click.echo(f"{name:36s} {value:.0f}")
     for line in result.left_out:
@@ -167,7 +199,16 @@ def _report(result: Any, options: dict[str, Any]) -> None:
     for line in result.broken:
         click.echo(f"tolerance not kept: {line}", err=True)
     if result.broken and not options["force"]:
-        click.echo("--quantize dynamic and float16 keep more", err=True)
-        raise UmlError(f"export: refused, {result.folder} has the fidelity report alone")
-    if result.deferred and not options["allow_deferred_build"]:
-        raise UmlError("export --tensorrt: the build is deferred (--allow-deferred-build accepts that)")
+        _suggest(kind)
+        raise UmlError(f"export: refused, only the fidelity report is in {result.folder}")
+    if result.deferred and not options.get("allow_deferred_build"):
+        raise UmlError(
+            f"export --{kind.target.name}: the build is deferred (--allow-deferred-build accepts that)"
+        )
+
+
+def _suggest(kind: ExportKind) -> None:
+    """Names the kinds of the same target that quantize less."""
+    others = [k.value for k in kinds_of(kind.target) if not k.calibrated and k != kind]
+    if kind.calibrated and others:
+        click.echo(f"closer to the network: --{kind.target.setting} {' or '.join(others)}", err=True)

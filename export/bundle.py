@@ -2,40 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import zipfile
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 
-from uml_tf.export.litert_js import litert_js
-
 import uml_tf.runtime
+from uml_tf.export.litert_js import litert_js
+from uml_tf.runtime.files import write_json
 from uml_tf.runtime.images import read_image, write_png
 from uml_tf.runtime.metadata import FileMetadata
 
 RUNTIME = "uml_tf_runtime.zip"
 EXAMPLE = "example.png"
 WEB = "web"
+MANIFEST = "manifest.json"
+"""SHA-256 of every other file of the bundle, by its path in the bundle."""
 
 _REQUIRED = ("ai-edge-litert", "numpy", "opencv-python-headless")
-# A zip entry must have a time; a fixed one makes equal runtimes equal files.
+# A zip entry must have a time; with a fixed one, the same runtime always gives the same file.
 _TIME = (1980, 1, 1, 0, 0, 0)
 
 _PACKAGE = b'"""uml-tf on a device: only the runtime is here."""\n'
-
-_RUN = '''"""Reads images with the exported network: python run.py IMAGE..."""
-
-import sys
-from pathlib import Path
-
-here = Path(__file__).resolve().parent
-sys.path.insert(0, str(here / "uml_tf_runtime.zip"))
-
-from uml_tf.runtime.main import main  # noqa: E402
-
-sys.exit(main(here / "model.tflite"))
-'''
 
 
 def _readme(metadata: FileMetadata, web: bool) -> str:
@@ -48,18 +38,18 @@ def _readme(metadata: FileMetadata, web: bool) -> str:
     return f"""# {metadata.preset} network, {metadata.quantize}, for {metadata.card.dataset or "unnamed data"}
 
 Set up: `python -m venv env && env/bin/pip install -r requirements.txt`
-Run: `env/bin/python run.py example.png`, or any images.
-The folder answers/ then has JSON, mask, overlay and uncertainty map of each.
+Run: `env/bin/python run.py example.png`, or any images. Every file here is first compared with manifest.json.
+For each image the folder predictions/ gets JSON, mask, overlay and uncertainty map.
 {page}
 The decision is accept, refer (to a specialist) or ungradable (take another image), each with its reason.
-How faithful the file is to the trained network: fidelity.md. It reads images as {width} x {height} RGB.
+How closely the file follows the trained network: fidelity.md. It reads images as {width} x {height} RGB.
 {metadata.intended_use}
 Training run {metadata.card.run_id or "unknown"}; uml-tf {metadata.versions["uml-tf"]}.
 """
 
 
 def _write_runtime(path: Path) -> None:
-    """Packs ``uml_tf.runtime``; the package around it is empty on a device."""
+    """Packs ``uml_tf.runtime``; nothing else of the package ``uml_tf`` is on a device."""
     package = Path(uml_tf.runtime.__file__).parent
     sources = {"__init__.py": _PACKAGE}
     sources |= {f"runtime/{source.name}": source.read_bytes() for source in sorted(package.glob("*.py"))}
@@ -69,7 +59,7 @@ def _write_runtime(path: Path) -> None:
 
 
 def page_possible(metadata: FileMetadata, batch: int) -> bool:
-    """Whether a browser can run the file as it is: one image in, the contract out."""
+    """Whether a browser can run the file: one image at a time, outputs of the contract."""
     return metadata.outputs == "contract" and batch == 1
 
 
@@ -86,17 +76,30 @@ def write_bundle(folder: Path, metadata: FileMetadata, example: Path, web: bool)
     Args:
         folder: where ``model.tflite`` lies.
         metadata: of the model.
-        example: an image; written as PNG under another name, so that nothing else of it is passed on.
+        example: an image; written as PNG under another name, so that no metadata of it are passed on.
         web: with the page for the browser.
 
     Raises:
-        UmlError: the image cannot be read, or LiteRT.js cannot be had.
+        UmlError: the image cannot be read, or LiteRT.js cannot be fetched.
     """
     _write_runtime(folder / RUNTIME)
-    (folder / "run.py").write_text(_RUN, encoding="utf-8")
+    (folder / "run.py").write_bytes(files("uml_tf.export").joinpath("device_run.py").read_bytes())
     requirements = "".join(f"{name}=={version(name)}\n" for name in _REQUIRED)
     (folder / "requirements.txt").write_text(requirements, encoding="utf-8")
     (folder / "README.md").write_text(_readme(metadata, web), encoding="utf-8")
     write_png(folder / EXAMPLE, read_image(example))
     if web:
         _write_page(folder / WEB)
+
+
+def write_manifest(folder: Path) -> None:
+    """Writes ``manifest.json``: the SHA-256 of every file in the folder, which ``run.py`` checks.
+
+    Args:
+        folder: a complete bundle; a file that is added later is not checked.
+    """
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
+    digests = {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths
+    }
+    write_json(folder / MANIFEST, {"sha256": digests})

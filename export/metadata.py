@@ -7,9 +7,10 @@ from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
-from uml_tf.export.flatbuffer import pack_model, read_model
 
 from uml_tf import __version__
+from uml_tf.export.flatbuffer import pack_model, read_model
+from uml_tf.export.kind import ExportKind
 from uml_tf.networks import UML
 from uml_tf.runtime.metadata import METADATA_NAME, FileMetadata, seal
 
@@ -17,7 +18,7 @@ _LIBRARIES = ("tensorflow", "keras", "ai-edge-litert", "ai-edge-quantizer", "onn
 
 
 def weights_sha256(model: UML) -> str:
-    """SHA-256 of all weights, in the model's order, as float32 bytes."""
+    """SHA-256 of all weights as float32 bytes, in the order of ``model.weights``."""
     digest = hashlib.sha256()
     for weight in model.weights:
         digest.update(np.ascontiguousarray(weight.numpy(), np.float32).tobytes())
@@ -34,25 +35,31 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def describe(model: UML, quantize: str, input_type: str) -> FileMetadata:
-    """The metadata of an export of a trained model."""
-    assert model.card is not None
+def describe(network: UML, kind: ExportKind, input_type: str) -> FileMetadata:
+    """The metadata of a trained network exported as a kind."""
+    assert network.card is not None
     return FileMetadata(
-        card=model.card,
-        preset=model.spec.preset,
-        image_size=model.image_size,
-        input_type="int8" if quantize == "int8-logits" else input_type,
-        normalisation=model.normalisation,
-        quantize=quantize,
-        outputs="logits" if quantize == "int8-logits" else "contract",
-        evidential=model.spec.ablation.evidential,
-        weights_sha256=weights_sha256(model),
+        card=network.card,
+        preset=network.spec.preset,
+        image_size=network.image_size,
+        input_type=input_type,
+        normalisation=network.normalisation,
+        quantize=kind.value,
+        outputs=kind.outputs,
+        evidential=network.spec.ablation.evidential,
+        weights_sha256=weights_sha256(network),
         versions=_versions(),
     )
 
 
-def add_metadata(data: bytes, metadata: FileMetadata) -> bytes:
-    """The TFLite file with the metadata in it, sealed with the SHA-256 of the whole."""
+def add_metadata(data: bytes, metadata: FileMetadata, names: bool) -> bytes:
+    """The TFLite file with the metadata in it and, at their start, the SHA-256 of the whole file.
+
+    Args:
+        data: the file without metadata.
+        metadata: what to add.
+        names: keep the tensors' names (see ``flatbuffer.pack_model``).
+    """
     text = metadata.unsealed()
     model = read_model(data)
     model.metadata = [m for m in model.metadata or [] if m.name != METADATA_NAME.encode()]
@@ -62,4 +69,4 @@ def add_metadata(data: bytes, metadata: FileMetadata) -> bytes:
     entry = schema.MetadataT()
     entry.name, entry.buffer = METADATA_NAME, len(model.buffers) - 1
     model.metadata.append(entry)
-    return seal(pack_model(model, names=metadata.quantize == "none"), text)
+    return seal(pack_model(model, names), text)

@@ -1,4 +1,7 @@
-"""From a Keras network to ONNX, in float32 or with explicit Q/DQ for TensorRT, and running it."""
+"""From a Keras network to ONNX, in float32 or with explicit Q/DQ nodes, and running the file.
+
+Needs the packages of the extra ``[onnx]``; only the kinds that write ONNX import this module.
+"""
 
 from __future__ import annotations
 
@@ -14,20 +17,18 @@ import onnxruntime as ort
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from uml_tf.networks import UML
+from uml_tf.export.kind import IMAGE, ExportedFile, Request
 from uml_tf.runtime.contract import CONTRACT
-from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.metadata import METADATA_NAME, FileMetadata
 
 Array = NDArray[Any]
 
-IMAGE = "image"
 OPSET = 18
 _WEIGHTED = ["Conv", "Gemm"]
 
 
 class _Reader:
-    """Feeds the calibration images one batch at a time, as onnxruntime's quantizer asks for them."""
+    """Gives the calibration images to ONNX Runtime's quantizer, one batch at a time."""
 
     def __init__(self, images: Array, batch: int) -> None:
         whole = len(images) // batch * batch or batch
@@ -59,54 +60,47 @@ def _last_weighted_nodes(model: onnx.ModelProto) -> list[str]:
     return sorted(found)
 
 
-def _quantize(source: Path, target: Path, images: Array, batch: int) -> None:
+def convert_network(request: Request) -> bytes:
+    """The ONNX file of a network in float32, without metadata."""
+    shape = (request.batch, *request.network.image_size, 3)
+    signature = [tf.TensorSpec(shape, tf.float32, name=IMAGE)]
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "model.onnx"
+        request.network.export(
+            path, format="onnx", opset_version=OPSET, input_signature=signature, verbose=False
+        )
+        return path.read_bytes()
+
+
+def quantize(data: bytes, request: Request) -> bytes:
+    """The ONNX file with Q/DQ nodes around its convolutions and dense layers, except those of the heads.
+
+    Args:
+        data: a float32 file without metadata.
+        request: has the calibration images.
+    """
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    prepared = source.with_name("prepared.onnx")
-    quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
-    quantize_static(
-        str(prepared),
-        str(target),
-        _Reader(images, batch),
-        quant_format=QuantFormat.QDQ,
-        op_types_to_quantize=_WEIGHTED,
-        per_channel=True,
-        activation_type=QuantType.QInt8,
-        weight_type=QuantType.QInt8,
-        nodes_to_exclude=_last_weighted_nodes(onnx.load(str(prepared))),
-        # TensorRT takes symmetric scales only.
-        extra_options={"ActivationSymmetric": True, "WeightSymmetric": True},
-    )
-
-
-def convert_onnx(model: UML, quantize: str, batch: int, images: Array | None) -> bytes:
-    """The ONNX file, without metadata.
-
-    Args:
-        model: the network.
-        quantize: "none", or "int8" for explicit Q/DQ nodes.
-        batch: the fixed batch size.
-        images: ``(N, H, W, 3)`` in [0, 255] of the training set, for int8.
-
-    Raises:
-        UmlError: the conversion failed.
-    """
-    if quantize not in ("none", "int8"):
-        raise UmlError(f"--onnx --quantize {quantize}: expected none or int8")
-    signature = [tf.TensorSpec((batch, *model.image_size, 3), tf.float32, name=IMAGE)]
+    assert request.images is not None
     with tempfile.TemporaryDirectory() as name:
-        path = Path(name) / "model.onnx"
-        try:
-            model.export(path, format="onnx", opset_version=OPSET, input_signature=signature, verbose=False)
-            if quantize == "int8":
-                assert images is not None
-                _quantize(path, path.with_name("int8.onnx"), images, batch)
-                path = path.with_name("int8.onnx")
-        except (ValueError, RuntimeError, tf.errors.OpError) as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise UmlError(f"export onnx: the conversion failed ({reason[:200]})") from error
-        return path.read_bytes()
+        source, prepared, target = (Path(name) / f"{stage}.onnx" for stage in ("float", "prepared", "int8"))
+        source.write_bytes(data)
+        quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
+        quantize_static(
+            str(prepared),
+            str(target),
+            _Reader(request.images, request.batch),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=_WEIGHTED,
+            per_channel=True,
+            activation_type=QuantType.QInt8,
+            weight_type=QuantType.QInt8,
+            nodes_to_exclude=_last_weighted_nodes(onnx.load(str(prepared))),
+            # TensorRT takes symmetric scales only.
+            extra_options={"ActivationSymmetric": True, "WeightSymmetric": True},
+        )
+        return target.read_bytes()
 
 
 def add_onnx_metadata(data: bytes, metadata: FileMetadata) -> bytes:
@@ -118,7 +112,7 @@ def add_onnx_metadata(data: bytes, metadata: FileMetadata) -> bytes:
 
 
 class OnnxModel:
-    """An ONNX file run by onnxruntime, as a source of answers.
+    """An ONNX file run by ONNX Runtime, as a predictor.
 
     Args:
         data: the file.
@@ -135,8 +129,17 @@ class OnnxModel:
         self.image_size: tuple[int, int] = (height, width)
 
     def __call__(self, images: Array) -> dict[str, Array]:
-        """The contract's answers to ``(N, H, W, 3)`` images in [0, 255], N at most ``batch_size``."""
+        """The contract's outputs for ``(N, H, W, 3)`` images in [0, 255], N at most ``batch_size``."""
         filled = np.zeros((self.batch_size, *images.shape[1:]), np.float32)
         filled[: len(images)] = images
-        answers = self._session.run(list(CONTRACT), {IMAGE: filled})
-        return {name: value[: len(images)] for name, value in zip(CONTRACT, answers, strict=True)}
+        outputs = self._session.run(list(CONTRACT), {IMAGE: filled})
+        return {name: value[: len(images)] for name, value in zip(CONTRACT, outputs, strict=True)}
+
+
+def onnx_file(data: bytes) -> ExportedFile:
+    """``model.onnx`` from a file without metadata, opened by ONNX Runtime."""
+    return ExportedFile(
+        "model.onnx",
+        lambda metadata: add_onnx_metadata(data, metadata),
+        lambda path: OnnxModel(path.read_bytes()),
+    )

@@ -1,33 +1,29 @@
-"""The export: convert, prove on held-out images, write or refuse, log."""
+"""The export: convert, compare on held-out images, write or refuse, log."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
-
-from uml_tf.export.bundle import page_possible, write_bundle
-from uml_tf.export.calibration import calibration_files, read_calibration
-from uml_tf.export.fidelity import Fidelity, Tolerance, as_markdown, compare, scatter
-from uml_tf.export.litert_js import litert_js
-from uml_tf.export.targets import Images, OnnxTarget, Target, TensorRTTarget, TFLiteTarget
-from uml_tf.export.tensorrt import Precision, build_command, missing_for_build
-from uml_tf.export.tflite import CALIBRATED, TFLiteSpec
 
 from uml_tf.data.dataset import PreparedDataset
 from uml_tf.evaluation.evaluate import check_classes
 from uml_tf.evaluation.keras_predictor import KerasPredictor
-from uml_tf.figures.save import save_figure
+from uml_tf.export.bundle import MANIFEST, page_possible, write_bundle, write_manifest
+from uml_tf.export.calibration import calibration_files, read_calibration
+from uml_tf.export.convert import convert
+from uml_tf.export.fidelity import Fidelity, compare
+from uml_tf.export.kind import Converted, ExportKind, Images
+from uml_tf.export.kinds import KINDS, check_packages, input_type_of
+from uml_tf.export.litert_js import litert_js
+from uml_tf.export.report import REPORT, Numbers, write_report
+from uml_tf.export.tolerance import Tolerance
 from uml_tf.networks import UML
 from uml_tf.runtime.errors import UmlError
-from uml_tf.runtime.files import new_folder, write_json, write_text
+from uml_tf.runtime.files import new_folder, write_text
 from uml_tf.runtime.metadata import FileMetadata
 from uml_tf.tracking.exports import dataset_of, log_export
-
-REPORT = ("fidelity.json", "fidelity.md", "fidelity.png")
-BUILD_FILE = "build_engine.txt"
 
 Stage = Callable[[str, int], Callable[[int], None]]
 
@@ -38,23 +34,23 @@ class ExportJob:
 
     Attributes:
         out: a new folder.
-        target: "tflite", "onnx" or "tensorrt".
-        tflite: what a TFLite file is to be; its quantization and batch also hold for ONNX.
-        precision: of a TensorRT engine.
+        kind: name of an export kind, e.g. "tflite-int8" (``uml_tf.export.kinds.KINDS``).
+        input_type: "float32" or "uint8"; None for the kind's default.
+        batch: the fixed batch size.
         calibration: a data set or a folder of images; None for the training split of the model's data.
         calibration_images: at most so many.
         verify: the data set to compare on; None for the model's own.
         split: its split.
         tolerance: what the file must keep of the network.
-        force: keep a file that does not, and mark it.
+        force: keep a file that breaks the tolerance, and mark it in its metadata.
         example: the image of the device bundle; None for the first that was compared on.
-        web: with the page for the browser; None where it can be had.
+        web: with the page for the browser; None where it is possible.
     """
 
     out: Path
-    target: Literal["tflite", "onnx", "tensorrt"] = "tflite"
-    tflite: TFLiteSpec = field(default_factory=TFLiteSpec)
-    precision: Precision = "fp16"
+    kind: str = "tflite-none"
+    input_type: str | None = None
+    batch: int = 1
     calibration: Path | None = None
     calibration_images: int = 200
     verify: Path | None = None
@@ -64,18 +60,6 @@ class ExportJob:
     example: Path | None = None
     web: bool | None = None
 
-    @property
-    def quantize(self) -> str:
-        """Of the file that is converted, from which a TensorRT engine is built."""
-        if self.target == "tensorrt":
-            return "int8" if self.precision == "int8" else "none"
-        return self.tflite.quantize
-
-    @property
-    def name(self) -> str:
-        """What the export is called in MLflow, e.g. "tflite-int8"."""
-        return f"{self.target}-{self.precision if self.target == 'tensorrt' else self.quantize}"
-
 
 @dataclass(frozen=True)
 class ExportResult:
@@ -83,110 +67,115 @@ class ExportResult:
 
     Attributes:
         folder: where.
-        numbers: the fidelity, file sizes in bytes among them.
-        broken: the tolerances that were not kept.
+        numbers: the figures of the comparison, and file sizes in bytes.
+        broken: the tolerances that were not kept, one sentence each.
         left_out: what was not written, and why, as sentences.
-        deferred: whether a TensorRT engine was asked for and could not be built here.
-        deferred: whether an engine was asked for and could not be built here.
-        logged: whether the training run was found and has it now.
+        deferred: whether the file that was asked for must be built elsewhere.
+        logged: whether the export was logged to the training run; False where the store has no such run.
     """
 
     folder: Path
-    numbers: dict[str, float | None]
+    numbers: Numbers
     broken: list[str]
     left_out: list[str]
     deferred: bool
     logged: bool
 
 
-def _datasets(model: UML, job: ExportJob) -> tuple[PreparedDataset, Path | PreparedDataset]:
-    """Where to compare, and where the calibration images are."""
-    assert model.card is not None
+def _datasets(
+    network: UML, job: ExportJob, kind: ExportKind
+) -> tuple[PreparedDataset, Path | PreparedDataset]:
+    """The data set to compare on, and the source of the calibration images."""
+    assert network.card is not None
     own = None
-    if job.verify is None or (job.calibration is None and job.quantize in CALIBRATED):
+    if job.verify is None or (job.calibration is None and kind.calibrated):
         try:
-            own = dataset_of(model.card)
+            own = dataset_of(network.card)
         except UmlError as error:
             if job.verify is None:
                 raise UmlError(f"{error}; give one with --verify") from error
             raise UmlError(f"{error}; give training images with --calibration") from error
     verify = PreparedDataset.open(job.verify) if job.verify else own
     assert verify is not None
-    check_classes(model.card, verify)
+    check_classes(network.card, verify)
     return verify, job.calibration or own or verify
 
 
-def _calibration(model: UML, job: ExportJob, source: Path | PreparedDataset, stage: Stage) -> Images:
-    if job.quantize not in CALIBRATED:
+def _calibration(
+    network: UML, job: ExportJob, kind: ExportKind, source: Path | PreparedDataset, stage: Stage
+) -> Images:
+    if not kind.calibrated:
         return None
     files = calibration_files(source, job.calibration_images)
-    return read_calibration(files, model.image_size, stage("reading calibration images", len(files)))
-
-
-def _targets(model: UML, job: ExportJob, images: Images) -> list[Target]:
-    """What is written, the files that others are built from first."""
-    if job.target == "tflite":
-        return [TFLiteTarget(model, job.tflite, images)]
-    source = OnnxTarget(model, job.quantize, job.tflite.batch, images)
-    if job.target == "onnx" or missing_for_build():
-        return [source]
-    return [source, TensorRTTarget(source, job.precision, job.tflite.batch)]
-
-
-def _write_report(folder: Path, name: str, fidelity: Fidelity, numbers: dict[str, Any]) -> None:
-    write_json(
-        folder / REPORT[0],
-        {"export": name, "kept": not fidelity.broken, "broken": fidelity.broken, **numbers},
-    )
-    failures = "".join(f"\n**Not kept:** {line}\n" for line in fidelity.broken)
-    write_text(folder / REPORT[1], as_markdown(f"Fidelity of {name} to the network", numbers) + failures)
-    save_figure(scatter(fidelity, name), folder / REPORT[2])
+    return read_calibration(files, network.image_size, stage("reading calibration images", len(files)))
 
 
 def _remove_refused(out: Path) -> None:
-    """Makes way for another try: an earlier refusal left its report and nothing else."""
+    """Removes what an earlier refusal left: a report and nothing else."""
     if out.is_dir() and {p.name for p in out.iterdir()} == set(REPORT):
         shutil.rmtree(out)
 
 
-def _prove(
-    model: UML, job: ExportJob, targets: list[Target], folder: Path, verify: PreparedDataset, stage: Stage
-) -> tuple[Fidelity, dict[str, float | None]]:
-    """Writes the files, runs the last of them against the network, and reports."""
-    for target in targets:
-        (folder / target.file_name).write_bytes(target.packed(kept_by_force=False))
-    file = targets[-1].open(folder / targets[-1].file_name)
-    done = stage(f"comparing on {job.split}", len(verify.split(job.split)))
-    fidelity = compare(KerasPredictor(model), file, verify, job.split, job.tolerance, done)
-    sizes = {f"bytes_{t.file_name}": float((folder / t.file_name).stat().st_size) for t in targets}
-    numbers = {**fidelity.numbers, **sizes, "bytes_float32_weights": 4.0 * model.count_params()}
-    _write_report(folder, job.name, fidelity, numbers)
-    return fidelity, numbers
+@dataclass(frozen=True)
+class _Written:
+    """The files in the new folder, and how they compare with the network."""
+
+    folder: Path
+    metadata: FileMetadata
+    converted: Converted
+    fidelity: Fidelity
+    numbers: Numbers
+
+    def mark(self) -> None:
+        """Writes the files again, with metadata that say that they were kept by force."""
+        for file in self.converted.files:
+            content = file.pack(replace(self.metadata, kept_by_force=True))
+            (self.folder / file.name).write_bytes(content)
+
+    def remove(self) -> None:
+        """Removes the files; the report stays."""
+        for file in self.converted.files:
+            (self.folder / file.name).unlink()
 
 
-def _settle(job: ExportJob, targets: list[Target], folder: Path, example: Path) -> list[str]:
-    """Adds what goes with the kept files; says what was left out."""
-    left_out = []
-    missing = missing_for_build() if job.target == "tensorrt" else None
-    if missing:
-        command = build_command(job.precision)
-        write_text(folder / BUILD_FILE, command + "\n")
-        left_out.append(f"no engine was built: {missing}; on the target device run: {command}")
-    if job.target == "tflite":
-        metadata = targets[0].metadata
-        web, reason = _with_page(job, metadata)
-        if reason:
-            left_out.append(reason)
-        write_bundle(folder, metadata, example, web)
-    return left_out
+def _write_and_compare(
+    network: UML,
+    job: ExportJob,
+    folder: Path,
+    made: tuple[FileMetadata, Converted],
+    verify: PreparedDataset,
+    stage: Stage,
+) -> _Written:
+    """Writes the files, compares the last of them with the network, and reports."""
+    metadata, converted = made
+    assert network.card is not None
+    for one in converted.files:
+        (folder / one.name).write_bytes(one.pack(metadata))
+    last = converted.files[-1]
+    fidelity = compare(
+        KerasPredictor(network),
+        last.open(folder / last.name),
+        network.card,
+        verify,
+        job.split,
+        job.tolerance,
+        stage(f"comparing on {job.split}", len(verify.split(job.split))),
+    )
+    sizes = {f"bytes_{f.name}": float((folder / f.name).stat().st_size) for f in converted.files}
+    numbers: Numbers = {**fidelity.numbers, **sizes, "bytes_float32_weights": 4.0 * network.count_params()}
+    compared_on = (
+        f"the {len(verify.split(job.split))} images of the split '{job.split}' of {verify.info.name}"
+    )
+    write_report(folder, job.kind, compared_on, fidelity, numbers)
+    return _Written(folder, metadata, converted, fidelity, numbers)
 
 
 def _with_page(job: ExportJob, metadata: FileMetadata) -> tuple[bool, str | None]:
-    """Whether the bundle gets the page for the browser, and why not where it might have."""
+    """Whether the bundle gets the page for the browser, and why not where one could be expected."""
     if job.web is False:
         return False, None
-    if not page_possible(metadata, job.tflite.batch):
-        reason = "no page for the browser: it runs files of batch 1 that answer the contract themselves"
+    if not page_possible(metadata, job.batch):
+        reason = "no page for the browser: it needs a file with batch 1 that outputs the contract itself"
         if job.web:
             raise UmlError(f"--web: {reason}")
         return False, reason
@@ -199,36 +188,56 @@ def _with_page(job: ExportJob, metadata: FileMetadata) -> tuple[bool, str | None
     return True, None
 
 
-def export(model: UML, job: ExportJob, stage: Stage) -> ExportResult:
-    """Writes the exported network into a new folder, or, past the tolerance, the report alone.
+def _complete(job: ExportJob, kind: ExportKind, written: _Written, example: Path) -> list[str]:
+    """Adds everything that belongs beside the kept files; returns what was left out, as sentences."""
+    converted, left_out = written.converted, []
+    for name, content in converted.notes.items():
+        write_text(written.folder / name, content)
+    if converted.deferred:
+        left_out.append(converted.deferred)
+    if kind.target.bundle:
+        web, reason = _with_page(job, written.metadata)
+        if reason:
+            left_out.append(reason)
+        write_bundle(written.folder, written.metadata, example, web)
+        write_manifest(written.folder)
+    return left_out
+
+
+def export(network: UML, job: ExportJob, stage: Stage) -> ExportResult:
+    """Writes the exported network into a new folder; past the tolerance, only the report.
 
     Args:
-        model: a trained network, with its card.
+        network: a trained network, with its card.
         job: what to write.
-        stage: begins a stage of work; its answer takes the number done.
+        stage: begins a stage of work, given its name and size; returns a callable that takes the number done.
 
     Raises:
         UmlError: options that do not fit, no data to compare on, or a conversion that failed.
     """
-    assert model.card is not None
-    verify, source = _datasets(model, job)
+    assert network.card is not None
+    kind = KINDS[job.kind]
+    check_packages(kind)
+    input_type = input_type_of(kind, job.input_type)
+    verify, source = _datasets(network, job, kind)
     example = job.example or verify.root / verify.split(job.split)[0].image
     _remove_refused(job.out)
     left_out: list[str] = []
     with new_folder(job.out) as folder:
-        images = _calibration(model, job, source, stage)
-        done = stage(f"converting to {job.name}", 1)
-        targets = _targets(model, job, images)
+        images = _calibration(network, job, kind, source, stage)
+        done = stage(f"converting to {kind.name}", 1)
+        made = convert(network, kind, images, input_type, job.batch)
         done(1)
-        fidelity, numbers = _prove(model, job, targets, folder, verify, stage)
-        for target in targets if fidelity.broken else ():
-            (folder / target.file_name).unlink()
-            if job.force:
-                (folder / target.file_name).write_bytes(target.packed(kept_by_force=True))
-        if job.force or not fidelity.broken:
-            left_out = _settle(job, targets, folder, example)
-    files = [*REPORT, *(target.file_name for target in targets)]
-    deferred = job.target == "tensorrt" and not isinstance(targets[-1], TensorRTTarget)
-    kept = job.force or not fidelity.broken
-    logged = log_export(model.card.run_id, job.out, job.name, files, numbers, kept)
-    return ExportResult(job.out, numbers, fidelity.broken, left_out, deferred, logged)
+        written = _write_and_compare(network, job, folder, made, verify, stage)
+        broken = written.fidelity.broken
+        if broken and job.force:
+            written.mark()
+        elif broken:
+            written.remove()
+        if job.force or not broken:
+            left_out = _complete(job, kind, written, example)
+    files = [*REPORT, MANIFEST, *(file.name for file in written.converted.files)]
+    kept = job.force or not broken
+    logged = log_export(network.card.run_id, job.out, kind.name, files, written.numbers, kept)
+    deferred = written.converted.deferred is not None
+    return ExportResult(job.out, written.numbers, broken, left_out, deferred, logged)

@@ -7,30 +7,30 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from uml_tf.export.onnx import IMAGE
 
+from uml_tf.export.kind import IMAGE, Converted, ExportedFile, Request
 from uml_tf.runtime.contract import CONTRACT
 from uml_tf.runtime.errors import UmlError
 
 Array = NDArray[Any]
 Precision = Literal["fp16", "int8"]
 
-ENGINE, ONNX = "model.engine", "model.onnx"
+ENGINE, ONNX, BUILD_FILE = "model.engine", "model.onnx", "build_engine.txt"
 
 
 def missing_for_build() -> str | None:
-    """What keeps this machine from building an engine, or None."""
+    """The reason why this machine cannot build an engine, or None."""
     if find_spec("tensorrt") is None or find_spec("cuda") is None:
-        return "the packages of the extra [tensorrt] are not installed here"
+        return "the packages of the extra [tensorrt] are not installed"
     from cuda.bindings import runtime
 
     error, count = runtime.cudaGetDeviceCount()
-    return None if int(error) == 0 and count else "there is no GPU here"
+    return None if int(error) == 0 and count else "this machine has no GPU"
 
 
 def build_command(precision: Precision) -> str:
     """The command that builds the engine on the target device, with TensorRT's own tool."""
-    # Int8 comes from the Q/DQ nodes in the file: the network is typed, and the flag would ask for ranges.
+    # With Q/DQ nodes the file itself says what is int8; the flag --int8 would ask for ranges as well.
     flag = "--fp16" if precision == "fp16" else "--stronglyTyped"
     return f"trtexec --onnx={ONNX} --saveEngine={ENGINE} {flag}"
 
@@ -62,7 +62,7 @@ def build_engine(onnx_file: bytes, precision: Precision) -> bytes:
 
 
 class TensorRTModel:
-    """An engine run on the GPU, as a source of answers.
+    """An engine run on the GPU, as a predictor.
 
     Args:
         engine: the serialized engine.
@@ -78,7 +78,7 @@ class TensorRTModel:
         self._context = self._engine.create_execution_context()
 
     def __call__(self, images: Array) -> dict[str, Array]:
-        """The contract's answers to ``(N, H, W, 3)`` images in [0, 255], N at most ``batch_size``."""
+        """The contract's outputs for ``(N, H, W, 3)`` images in [0, 255], N at most ``batch_size``."""
         from cuda.bindings import runtime
 
         filled = np.zeros((self.batch_size, *self.image_size, 3), np.float32)
@@ -102,3 +102,27 @@ class TensorRTModel:
             for place in places.values():
                 runtime.cudaFree(place)
         return {name: host[name][: len(images)] for name in CONTRACT}
+
+
+def engine_or_command(source: bytes, precision: Precision, request: Request) -> Converted:
+    """The ONNX file and the engine built from it; where none can be built, the file and the build command.
+
+    Args:
+        source: the ONNX file without metadata.
+        precision: of the engine.
+        request: says image size and batch.
+    """
+    from uml_tf.export.onnx import onnx_file
+
+    missing = missing_for_build()
+    if missing:
+        command = build_command(precision)
+        deferred = f"no engine was built: {missing}; on the target device run: {command}"
+        return Converted((onnx_file(source),), deferred, {BUILD_FILE: command + "\n"})
+    engine = build_engine(source, precision)
+    size, batch = request.network.image_size, request.batch
+    # An engine has no room for metadata; they are in the ONNX file beside it.
+    file = ExportedFile(
+        ENGINE, lambda metadata: engine, lambda path: TensorRTModel(path.read_bytes(), size, batch)
+    )
+    return Converted((onnx_file(source), file))

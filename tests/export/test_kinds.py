@@ -1,17 +1,20 @@
-"""Every kind of file, from random networks, answers opinions: beliefs and uncertainty sum to 1."""
+"""Every export kind, from random networks: outputs are opinions, that is beliefs and uncertainty sum to 1."""
 
 from __future__ import annotations
+
+import subprocess
+import sys
 
 import numpy as np
 import onnx
 import pytest
 from ai_edge_litert.schema_py_generated import TensorType
 from small_networks import SIZE, random_images, random_network
-from uml_tf.export.flatbuffer import operator_name, read_model, tensor_types
-from uml_tf.export.targets import OnnxTarget, TFLiteTarget
-from uml_tf.export.tflite import TFLiteSpec, convert
 
 from uml_tf.evaluation.keras_predictor import KerasPredictor
+from uml_tf.export.convert import convert
+from uml_tf.export.flatbuffer import operator_name, read_model, tensor_types
+from uml_tf.export.kinds import KINDS
 from uml_tf.runtime.contract import CONTRACT
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.metadata import METADATA_NAME, read_metadata
@@ -19,83 +22,84 @@ from uml_tf.runtime.predictor import predict_all
 
 WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 
-# kind, image classes, pixel classes, mean difference of the class uncertainty allowed
-KINDS = [
-    (TFLiteSpec(), 2, 3, 1e-5),
-    (TFLiteSpec("float16", batch=2), 3, 2, 1e-3),
-    (TFLiteSpec("dynamic"), 2, 2, 0.05),
-    (TFLiteSpec("int8", "uint8"), 4, 3, 0.05),
-    (TFLiteSpec("int8-logits", batch=2), 3, 4, 0.05),
-    ("none", 2, 3, 1e-5),
-    ("int8", 3, 3, 0.05),
+# kind, input type, batch, image classes, pixel classes, mean difference of the class uncertainty allowed
+CASES = [
+    ("tflite-none", "float32", 1, 2, 3, 1e-5),
+    ("tflite-float16", "float32", 2, 3, 2, 1e-3),
+    ("tflite-dynamic", "float32", 1, 2, 2, 0.05),
+    ("tflite-int8", "uint8", 1, 4, 3, 0.05),
+    ("tflite-int8-logits", "int8", 2, 3, 4, 0.05),
+    ("onnx-none", "float32", 2, 2, 3, 1e-5),
+    ("onnx-int8", "float32", 2, 3, 3, 0.05),
 ]
 
 
-def _name(case):
-    spec = case[0]
-    kind = f"onnx {spec}" if isinstance(spec, str) else f"tflite {spec.quantize} {spec.input_type}"
-    return f"{kind} {case[1]} {case[2]}"
+def _write(network, name, folder, **options):
+    """Converts, writes and opens a file: (path, predictor)."""
+    metadata, converted = convert(network, KINDS[name], **options)
+    (file,) = converted.files
+    path = folder / file.name
+    path.write_bytes(file.pack(metadata))
+    return path, file.open(path)
 
 
-@pytest.fixture(scope="module", params=KINDS, ids=_name)
+@pytest.fixture(scope="module", params=CASES, ids=lambda case: " ".join(map(str, case[:5])))
 def exported(request, tmp_path_factory):
-    spec, image_classes, pixel_classes, allowed = request.param
-    seed = KINDS.index(request.param)
-    model = random_network(seed, image_classes, pixel_classes)
-    images = random_images(30, seed)
-    if isinstance(spec, str):
-        target = OnnxTarget(model, spec, 2, images)
-    else:
-        target = TFLiteTarget(model, spec, images)
-    path = tmp_path_factory.mktemp("kinds") / target.file_name
-    path.write_bytes(target.packed(kept_by_force=False))
-    return model, spec, path, target.open(path), allowed
+    name, input_type, batch, image_classes, pixel_classes, allowed = request.param
+    seed = CASES.index(request.param)
+    network = random_network(seed, image_classes, pixel_classes)
+    options = {"images": random_images(30, seed), "input_type": input_type, "batch": batch}
+    path, predictor = _write(network, name, tmp_path_factory.mktemp("kinds"), **options)
+    return network, KINDS[name], path, predictor, allowed
 
 
-def test_answers_are_opinions_and_near_the_network(exported):
-    model, _, _, source, allowed = exported
-    images = random_images(25, 99)
-    images = np.rint(images)  # an 8-bit input takes no others
-    answers, expected = predict_all(source, images), predict_all(KerasPredictor(model), images)
-    assert tuple(answers) == CONTRACT
-    for name, value in answers.items():
+def test_every_kind_that_runs_here_is_tested():
+    assert {case[0] for case in CASES} == {n for n, k in KINDS.items() if k.target.name != "tensorrt"}
+
+
+def test_outputs_are_opinions_close_to_the_network(exported):
+    network, _, _, predictor, allowed = exported
+    images = np.rint(random_images(25, 99))  # whole numbers: an 8-bit input takes no others
+    outputs, expected = predict_all(predictor, images), predict_all(KerasPredictor(network), images)
+    assert tuple(outputs) == CONTRACT
+    for name, value in outputs.items():
         assert value.shape == expected[name].shape, name
         assert value.dtype == np.float32
         assert np.isfinite(value).all()
         assert value.min() >= 0
         assert value.max() <= 1 + 1e-6
     for part in ("class", "mask"):
-        total = answers[f"{part}_belief"].sum(-1, keepdims=True) + answers[f"{part}_uncertainty"]
+        total = outputs[f"{part}_belief"].sum(-1, keepdims=True) + outputs[f"{part}_uncertainty"]
         np.testing.assert_allclose(total, 1, atol=1e-5)
-        np.testing.assert_allclose(answers[f"{part}_probability"].sum(-1), 1, atol=1e-5)
-        assert (answers[f"{part}_uncertainty"] > 0).all()
-        difference = np.abs(answers[f"{part}_uncertainty"] - expected[f"{part}_uncertainty"]).mean()
+        np.testing.assert_allclose(outputs[f"{part}_probability"].sum(-1), 1, atol=1e-5)
+        assert (outputs[f"{part}_uncertainty"] > 0).all()
+        difference = np.abs(outputs[f"{part}_uncertainty"] - expected[f"{part}_uncertainty"]).mean()
         assert difference <= allowed
 
 
-def test_file_says_what_it_is(exported):
-    model, spec, path, _, _ = exported
-    if isinstance(spec, str):
+def test_metadata_are_in_the_file(exported):
+    network, kind, path, _, _ = exported
+    if kind.target.name == "onnx":
         properties = {p.key: p.value for p in onnx.load(path).metadata_props}
-        assert '"run_id": "' + model.card.run_id in properties[METADATA_NAME]
+        assert '"run_id": "' + network.card.run_id in properties[METADATA_NAME]
         return
     found = read_metadata(path.read_bytes(), path)
-    assert found.card == model.card
+    assert found.card == network.card
     assert found.image_size == SIZE
-    assert found.quantize == spec.quantize
+    assert (found.quantize, found.outputs) == (kind.value, kind.outputs)
     assert found.colour_order == "RGB"
     assert len(found.weights_sha256) == 64
     assert {"tensorflow", "keras", "ai-edge-litert"} <= set(found.versions)
     assert "not a probability of error" in found.intended_use
 
 
-def test_arithmetic_is_of_the_kind_asked_for(exported):
-    _, spec, path, _, _ = exported
-    if isinstance(spec, str):
+def test_tensor_types_are_those_of_the_kind(exported):
+    _, kind, path, _, _ = exported
+    if kind.target.name == "onnx":
         operators = [node.op_type for node in onnx.load(path).graph.node]
-        assert ("QuantizeLinear" in operators) == (spec == "int8")
+        assert ("QuantizeLinear" in operators) == (kind.value == "int8")
         return
-    types = tensor_types(read_model(path.read_bytes()))
+    model = read_model(path.read_bytes())
     expected = {
         "none": {"FLOAT32", "INT32"},
         "float16": {"FLOAT32", "FLOAT16", "INT32"},
@@ -103,10 +107,10 @@ def test_arithmetic_is_of_the_kind_asked_for(exported):
         "int8": {"FLOAT32", "INT8", "INT32"},
         "int8-logits": {"INT8", "INT32"},
     }
-    extra = {"UINT8"} if spec.input_type == "uint8" else set()
-    assert types == expected[spec.quantize] | extra
-    if spec.quantize == "int8":
-        _check_heads(read_model(path.read_bytes()))
+    extra = {"UINT8"} if read_metadata(path.read_bytes(), path).input_type == "uint8" else set()
+    assert tensor_types(model) == expected[kind.value] | extra
+    if kind.value == "int8":
+        _check_heads(model)
 
 
 def _check_heads(model):
@@ -122,23 +126,51 @@ def _check_heads(model):
     assert sum(kind == TensorType.INT8 for _, kind in kinds) > 100
 
 
-def test_ablated_network_exports_too(tmp_path):
-    model = random_network(7, 2, 3, "evidential", "instructor")
-    target = TFLiteTarget(model, TFLiteSpec("int8-logits"), random_images(10))
-    path = tmp_path / target.file_name
-    path.write_bytes(target.packed(kept_by_force=False))
+def test_ablated_network_is_exported(tmp_path):
+    network = random_network(7, 2, 3, "evidential", "instructor")
+    _, predictor = _write(network, "tflite-int8-logits", tmp_path, images=random_images(10))
     images = random_images(8, 3)
-    answers, expected = predict_all(target.open(path), images), predict_all(KerasPredictor(model), images)
-    total = answers["class_belief"].sum(-1, keepdims=True) + answers["class_uncertainty"]
+    outputs, expected = predict_all(predictor, images), predict_all(KerasPredictor(network), images)
+    total = outputs["class_belief"].sum(-1, keepdims=True) + outputs["class_uncertainty"]
     np.testing.assert_allclose(total, 1, atol=1e-5)
-    assert np.abs(answers["class_uncertainty"] - expected["class_uncertainty"]).mean() < 0.05
+    assert np.abs(outputs["class_uncertainty"] - expected["class_uncertainty"]).mean() < 0.05
 
 
 def test_int8_without_images_is_refused():
-    with pytest.raises(UmlError, match="--quantize int8: found no calibration image"):
-        convert(random_network(0), TFLiteSpec("int8"), None)
+    with pytest.raises(UmlError, match="--tflite --quantize int8: found no calibration image"):
+        convert(random_network(0), KINDS["tflite-int8"])
 
 
 def test_int8_logits_takes_no_uint8():
-    with pytest.raises(UmlError, match="not for int8-logits"):
-        TFLiteSpec("int8-logits", "uint8")
+    with pytest.raises(UmlError, match="--input: found uint8, --tflite --quantize int8-logits takes int8"):
+        convert(random_network(0), KINDS["tflite-int8-logits"], random_images(3), "uint8")
+
+
+def test_unknown_kind_is_refused():
+    with pytest.raises(UmlError, match="export kind: found 'tflite-int4', expected one of onnx-int8"):
+        KINDS["tflite-int4"]
+
+
+def _python(code):
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def test_help_lists_the_kinds_without_tensorflow():
+    _python(
+        "import sys; from click.testing import CliRunner; from uml_tf.cli.main import main;"
+        "from uml_tf.export.kinds import KINDS;"
+        "shown = CliRunner().invoke(main, ['export', '--help']).output;"
+        "assert all(kind.options in shown for _, kind in KINDS.items()), shown;"
+        "heavy = {'tensorflow', 'keras', 'onnx', 'onnxruntime', 'scipy', 'mlflow'} & set(sys.modules);"
+        "assert not heavy, heavy"
+    )
+
+
+def test_tflite_export_imports_no_onnx():
+    _python(
+        "import sys; import uml_tf.export.run, uml_tf.export.tflite;"
+        "from uml_tf.export.kinds import KINDS; len(KINDS);"
+        "found = {'onnx', 'onnxruntime', 'tf2onnx'} & set(sys.modules); assert not found, found"
+    )

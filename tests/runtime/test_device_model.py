@@ -1,4 +1,4 @@
-"""The device runtime: what it answers, and what it makes of damage."""
+"""The device runtime: its predictions, and how it refuses damaged files."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 import pytest
 from small_networks import SIZE, random_network
-from uml_tf.export.flatbuffer import read_model
-from uml_tf.export.targets import TFLiteTarget
-from uml_tf.export.tflite import TFLiteSpec
 
+from uml_tf.export.convert import convert
+from uml_tf.export.flatbuffer import read_model
+from uml_tf.export.kinds import KINDS
 from uml_tf.runtime.device_model import DeviceModel
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.metadata import METADATA_NAME, read_metadata, seal
@@ -22,7 +22,8 @@ from uml_tf.runtime.metadata import METADATA_NAME, read_metadata, seal
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     path = tmp_path_factory.mktemp("device") / "model.tflite"
-    path.write_bytes(TFLiteTarget(random_network(1), TFLiteSpec(), None).packed(kept_by_force=False))
+    metadata, converted = convert(random_network(1), KINDS["tflite-none"])
+    path.write_bytes(converted.files[0].pack(metadata))
     return path
 
 
@@ -38,13 +39,13 @@ def _photograph(height, width, seed=0):
 
 
 @pytest.mark.parametrize(("height", "width"), [SIZE, (8, 8), (300, 41), (33, 500)])
-def test_any_size_answers_at_that_size(model, height, width):
-    answer = model.predict(_photograph(height, width))
-    assert answer.mask.shape == answer.mask_uncertainty.shape == (height, width)
-    assert sum(answer.class_belief.values()) + answer.class_uncertainty == pytest.approx(1, abs=1e-5)
-    assert answer.decision.action in ("accept", "refer", "ungradable")
-    foreground = sum(answer.regions[f"region {i}"].area for i in (1, 2))
-    assert foreground == (answer.mask > 0).sum()
+def test_prediction_has_the_size_of_the_image(model, height, width):
+    found = model.predict(_photograph(height, width))
+    assert found.mask.shape == found.mask_uncertainty.shape == (height, width)
+    assert sum(found.class_belief.values()) + found.class_uncertainty == pytest.approx(1, abs=1e-5)
+    assert found.decision.action in ("accept", "refer", "ungradable")
+    foreground = sum(found.regions[f"region {i}"].area for i in (1, 2))
+    assert foreground == (found.mask > 0).sum()
 
 
 def test_grey_is_three_equal_channels(model, tmp_path):
@@ -78,16 +79,16 @@ def test_runtime_imports_no_tensorflow(exported, tmp_path):
         "assert not heavy, heavy; sys.exit(status)"
     )
     cv2.imwrite(str(tmp_path / "photo.png"), _photograph(50, 80))
-    arguments = [sys.executable, "-c", code, exported, tmp_path / "photo.png", tmp_path / "answers"]
+    arguments = [sys.executable, "-c", code, exported, tmp_path / "photo.png", tmp_path / "predictions"]
     done = subprocess.run(list(map(str, arguments)), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    written = {path.name for path in (tmp_path / "answers").iterdir()}
+    written = {path.name for path in (tmp_path / "predictions").iterdir()}
     assert written == {"photo.json", "photo_mask.png", "photo_overlay.png", "photo_uncertainty.png"}
 
 
 def _resealed(data, change):
-    """The file with its metadata changed and sealed again, as a newer or careless writer would."""
+    """The file with changed metadata and a SHA-256 that fits them."""
     model = read_model(data)
     (entry,) = (e for e in model.metadata if e.name == METADATA_NAME.encode())
     text = bytes(model.buffers[entry.buffer].data)
@@ -115,7 +116,7 @@ def test_missing_metadata_field_is_named(exported, name):
         read_metadata(_resealed(exported.read_bytes(), lambda values: values.pop(name)), exported)
 
 
-def test_file_that_is_not_what_it_says_is_refused(exported, tmp_path):
+def test_metadata_that_do_not_fit_the_file_are_refused(exported, tmp_path):
     data = _resealed(exported.read_bytes(), lambda values: values.update(image_size=[32, 64]))
     (tmp_path / "other.tflite").write_bytes(data)
     with pytest.raises(UmlError, match=r"input: found shape \(64, 64, 3\), expected \(32, 64, 3\)"):
@@ -123,7 +124,7 @@ def test_file_that_is_not_what_it_says_is_refused(exported, tmp_path):
 
 
 def _damaged(data, rng):
-    """One of the ways in which a file suffers."""
+    """The file cut off, with a flipped bit, with random bytes inside, behind or at its start."""
     kind, changed = rng.integers(5), bytearray(data)
     if kind == 0:
         return bytes(changed[: rng.integers(len(changed))])
@@ -150,21 +151,21 @@ def test_every_damaged_model_is_refused_in_one_line(exported, tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".tif", ".webp"])
-def test_damaged_image_is_refused_or_answered_whole(model, tmp_path, suffix):
+def test_damaged_image_is_refused_or_read_whole(model, tmp_path, suffix):
     rng, path = np.random.default_rng(len(suffix)), tmp_path / f"damaged{suffix}"
     data = cv2.imencode(suffix, _photograph(40, 56))[1].tobytes()
     refused = []
     for _ in range(80):
         path.write_bytes(_damaged(data, rng))
         try:
-            answer = model.predict(path)
+            found = model.predict(path)
         except UmlError as error:
             refused.append(str(error))
             continue
-        assert answer.mask.ndim == 2
-        assert answer.mask.shape == answer.mask_uncertainty.shape
-        assert np.isfinite(answer.mask_uncertainty).all()
-        assert sum(answer.class_belief.values()) + answer.class_uncertainty == pytest.approx(1, abs=1e-5)
+        assert found.mask.ndim == 2
+        assert found.mask.shape == found.mask_uncertainty.shape
+        assert np.isfinite(found.mask_uncertainty).all()
+        assert sum(found.class_belief.values()) + found.class_uncertainty == pytest.approx(1, abs=1e-5)
     assert refused
     assert not any("\n" in line for line in refused)
 

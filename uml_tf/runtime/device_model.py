@@ -1,4 +1,4 @@
-"""An exported network on the device: load, read an image, answer."""
+"""An exported network on a device: LiteRT runs the file, NumPy and OpenCV do the rest."""
 
 from __future__ import annotations
 
@@ -20,23 +20,33 @@ from uml_tf.runtime.prediction import Prediction, predict_image
 Array = NDArray[Any]
 
 SIGNATURE = "serving_default"
+"""Name of the file's signature; input and outputs have their names in it."""
 _MOST_THREADS = 4
 
 
 class DeviceModel:
-    """A ``.tflite`` that ``uml-tf export`` wrote, ready to answer.
+    """A ``.tflite`` file that ``uml-tf export`` wrote, loaded and ready to run.
+
+    LiteRT prints one line about its delegate to standard error when a file is loaded.
 
     Example:
         >>> model = DeviceModel(Path("model.tflite"))
-        >>> answer = model.predict(Path("eye.jpg"))
-        >>> answer.decision.action, answer.class_name, answer.class_uncertainty
+        >>> prediction = model.predict(Path("eye.jpg"))
+        >>> prediction.decision.action, prediction.class_name, prediction.class_uncertainty
 
     Args:
-        path: the file; every byte is checked against the hash in it before anything runs.
-        threads: threads of the interpreter; by default up to four.
+        path: the file. It is compared with the SHA-256 in its metadata before anything runs.
+        threads: threads of the interpreter; by default one per CPU core, at most four.
+
+    Attributes:
+        metadata: what the file says about itself.
+        card: the model's names, origin and thresholds.
+        image_size: (height, width) of the input, pixels.
+        batch_size: the fixed number of images that the file takes.
 
     Raises:
-        UmlError: the file is missing, damaged, foreign, of a newer format, or cannot run here.
+        UmlError: the file is missing, damaged, not an export of uml-tf, of a newer format, or LiteRT
+            cannot run it.
     """
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
@@ -61,7 +71,7 @@ class DeviceModel:
         self.batch_size = int(self._input["shape"][0])
 
     def _check(self, path: Path) -> None:
-        """The file must be what its metadata says."""
+        """Compares the shapes and names in the file with its metadata."""
         names = CONTRACT if self.metadata.outputs == "contract" else LOGITS
         expected = (*self.image_size, 3)
         found = tuple(int(n) for n in self._input["shape"][1:])
@@ -79,22 +89,22 @@ class DeviceModel:
         return quantize(images, self._input)
 
     def __call__(self, images: Array) -> dict[str, Array]:
-        """The contract's answers to ``(N, H, W, 3)`` images in [0, 255], N at most ``batch_size``."""
+        """The contract's outputs for ``(N, H, W, 3)`` images in [0, 255], N at most ``batch_size``."""
         count = len(images)
         filled = np.zeros((self.batch_size, *self.image_size, 3), np.float32)
         filled[:count] = images
-        answers = self._run(**{self._input_name: self._input_values(filled)})
+        outputs = self._run(**{self._input_name: self._input_values(filled)})
         if self.metadata.outputs == "logits":
-            logits = {name: dequantize(value, self._outputs[name]) for name, value in answers.items()}
-            answers = finish(logits, self.image_size, self.metadata.evidential)
-        return {name: answers[name][:count] for name in CONTRACT}
+            logits = {name: dequantize(value, self._outputs[name]) for name, value in outputs.items()}
+            outputs = finish(logits, self.image_size, self.metadata.evidential)
+        return {name: outputs[name][:count] for name in CONTRACT}
 
     def predict(self, image: Path | Array) -> Prediction:
-        """Reads one image.
+        """Class, mask, uncertainty and decision of one image, at its original size.
 
         Args:
-            image: a file (any usual format, grey or colour, EXIF orientation applied), or RGB
-                ``(H, W, 3)`` uint8.
+            image: a file (PNG, JPEG, TIFF, BMP or WebP, grey or colour; its EXIF orientation is applied), or
+                an RGB array ``(H, W, 3)`` uint8.
 
         Raises:
             UmlError: the image cannot be read.

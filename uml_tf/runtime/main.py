@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from uml_tf.runtime.device_model import DeviceModel
@@ -12,36 +13,36 @@ from uml_tf.runtime.prediction_files import predict_files
 from uml_tf.runtime.silence import silenced
 
 
-def _arguments(arguments: list[str] | None) -> argparse.Namespace:
+def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="run.py",
         description="Read images with the exported network: class, mask, uncertainty and a decision.",
     )
     parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="PNG, JPEG, TIFF, BMP or WebP")
     parser.add_argument(
-        "--out", type=Path, default=Path("answers"), help="folder for the answers  [default: answers]"
+        "--out", type=Path, default=Path("predictions"), help="output folder  [default: predictions]"
     )
     parser.add_argument("--threads", type=int, help="threads of the interpreter  [default: up to 4]")
-    return parser.parse_args(arguments)
+    return parser.parse_args(list(arguments))
 
 
 def _complain(line: str) -> None:
     print(f"run.py: {line}", file=sys.stderr)
 
 
-def main(model: Path, arguments: list[str] | None = None) -> int:
-    """Reads each image with the model; JSON, mask, overlay and uncertainty map go to a folder.
+def main(model: Path, arguments: Sequence[str]) -> int:
+    """Reads each image with the model and writes JSON, mask, overlay and uncertainty map to a folder.
 
     Args:
         model: the ``.tflite`` file.
-        arguments: of the command line; by default the process's own.
+        arguments: of the command line, without the program's name.
 
     Returns:
-        The exit status: 1 when anything could not be read.
+        The exit status: 1 when the model or an image could not be read.
     """
     options = _arguments(arguments)
     try:
-        with silenced(2):  # LiteRT reports its delegate there
+        with silenced(2):  # LiteRT prints a line about its delegate
             network = DeviceModel(model, options.threads)
         predict_files(network, network.card, options.images, options.out, print, _complain)
     except UmlError as error:

@@ -1,4 +1,4 @@
-"""What a ``.tflite`` file says of itself, and whether it is still the file that was exported."""
+"""Metadata of an exported ``.tflite`` file, and the check that the file is unchanged since its export."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.model_card import ModelCard
 
 METADATA_NAME = "uml_tf"
+"""Name of the metadata buffer in the file."""
+
 FORMAT = 1
-"""Raised when a runtime of an earlier number would misread the file."""
+"""Number of the metadata format; it is increased when an older runtime would misread a file."""
 
 _UNSEALED = b'{"sha256": "' + b"0" * 64
 _SEAL = slice(len(b'{"sha256": "'), len(_UNSEALED))
@@ -32,19 +34,20 @@ class FileMetadata:
 
     Attributes:
         card: the model's names, origin and thresholds.
-        preset: network preset.
+        preset: name of the network preset, e.g. "edge".
         image_size: (height, width) of the input, pixels.
-        input_type: "float32", "uint8" or "int8"; the values are RGB 0 to 255, an int8 input has them
-            quantized by the input tensor's own scale and zero point.
-        normalisation: (scale, offset) that the graph itself applies.
-        quantize: kind of quantization.
-        outputs: "contract", or "logits" to be finished by the host.
+        input_type: "float32", "uint8" or "int8". The values are RGB 0 to 255; for an int8 input the host
+            quantizes them by the input tensor's scale and zero point.
+        normalisation: (scale, offset) that the graph applies to the input.
+        quantize: kind of quantization, e.g. "int8".
+        outputs: "contract", or "logits" from which the host computes the contract.
         evidential: whether the heads are Dirichlet heads.
         weights_sha256: of the Keras weights that were exported.
         versions: package -> version at export.
-        intended_use: what it is for.
-        kept_by_force: it failed its fidelity check and was kept with ``--force``.
-        format: number of this format.
+        intended_use: a statement for the user.
+        kept_by_force: whether it broke the fidelity tolerance and was kept with ``--force``.
+        colour_order: "RGB".
+        format: number of the metadata format.
     """
 
     card: ModelCard
@@ -64,7 +67,7 @@ class FileMetadata:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> FileMetadata:
-        """From the buffer's JSON, tuples restored."""
+        """From the buffer's JSON; lists become tuples."""
         values = {name: value for name, value in data.items() if name != "sha256"}
         for key in ("image_size", "normalisation"):
             values[key] = tuple(values[key])
@@ -72,13 +75,21 @@ class FileMetadata:
         return cls(**values)
 
     def unsealed(self) -> bytes:
-        """The buffer's content, with zeros in the seal's place."""
+        """The buffer's content, with zeros in place of the SHA-256."""
         text = json.dumps({"sha256": "0" * 64, **asdict(self)}, sort_keys=False)
         return text.encode()
 
 
 def seal(data: bytes, unsealed: bytes) -> bytes:
-    """Puts the SHA-256 of the file, taken with zeros in its place, into the metadata in it."""
+    """Writes the file's SHA-256 into the metadata in it.
+
+    Args:
+        data: the file, with ``unsealed`` in it.
+        unsealed: the metadata with zeros in place of the SHA-256.
+
+    Returns:
+        The file with the SHA-256 of ``data`` in place of the zeros.
+    """
     start = data.index(unsealed)
     digest = hashlib.sha256(data).hexdigest().encode()
     return data[: start + _SEAL.start] + digest + data[start + _SEAL.stop :]
@@ -92,7 +103,7 @@ def _metadata_text(data: bytes, path: Path) -> bytes:
         entries = [model.Metadata(i) for i in range(model.MetadataLength())]
         buffers = [e.Buffer() for e in entries if e.Name() == METADATA_NAME.encode()]
         text = bytes(model.Buffers(buffers[0]).DataAsNumpy()) if buffers else None
-    except Exception as error:  # flatbuffers meets damage with whatever struct or NumPy raises
+    except Exception as error:  # in a damaged file, flatbuffers raises whatever struct or NumPy raises
         raise UmlError(f"{path}: damaged or cut off, cannot be read as a TFLite file") from error
     if text is None:
         raise UmlError(f"{path}: found a TFLite file without uml-tf metadata, expected an exported network")
@@ -112,14 +123,14 @@ def _check_seal(data: bytes, text: bytes, path: Path) -> None:
 
 
 def read_metadata(data: bytes, path: Path) -> FileMetadata:
-    """The metadata of a TFLite file, after checking every byte of the file against its seal.
+    """The metadata of a TFLite file, after comparing the whole file with its SHA-256.
 
     Args:
         data: the whole file.
         path: for messages.
 
     Raises:
-        UmlError: it is damaged, cut off, foreign, or of a newer format.
+        UmlError: it is damaged, cut off, not an export of uml-tf, or of a newer format.
     """
     text = _metadata_text(data, path)
     _check_seal(data, text, path)

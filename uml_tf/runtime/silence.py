@@ -1,4 +1,4 @@
-"""Keeping libraries quiet that write past Python's streams; for commands alone."""
+"""Silencing libraries that write to the process's file descriptors; for commands only."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from contextlib import contextmanager
 
 @contextmanager
 def silenced(*descriptors: int) -> Iterator[None]:
-    """Redirects file descriptors of the process (1 standard output, 2 standard error) to nowhere.
+    """Redirects file descriptors of the process to the null device inside the ``with`` block.
 
-    C++ code writes to them before any log level is read, so nothing milder helps. The redirection holds
-    for the whole process: only a command, which owns the process, may ask for it.
+    C++ libraries write to them before they read any log level. The redirection holds for the whole process,
+    so only a command, which owns the process, may use it.
+
+    Args:
+        descriptors: 1 for standard output, 2 for standard error.
     """
     sys.stdout.flush()
     sys.stderr.flush()

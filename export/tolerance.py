@@ -1,0 +1,150 @@
+"""What an exported file must keep of its network: the bounds, and whether they hold."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Literal
+
+from uml_tf.runtime.errors import UmlError
+
+Side = Literal["least", "most"]
+
+
+def _bound(figure: str, side: Side, default: float, meaning: str) -> float:
+    metadata = {"figure": figure, "side": side, "meaning": meaning}
+    value: float = field(default=default, metadata=metadata)
+    return value
+
+
+@dataclass(frozen=True)
+class Check:
+    """One bound, and what was found.
+
+    Attributes:
+        name: of the tolerance, e.g. "class_rho".
+        figure: name of the measured figure, e.g. "class_uncertainty_rho".
+        meaning: what is measured, in words.
+        found: the measured figure, None where it is not defined on these images.
+        side: whether the bound is the least or the most that is allowed.
+        bound: in the figure's own unit.
+        kept: whether the bound holds.
+        note: why the figure is not defined, or "".
+    """
+
+    name: str
+    figure: str
+    meaning: str
+    found: float | None
+    side: Side
+    bound: float
+    kept: bool
+    note: str = ""
+
+    def sentence(self) -> str:
+        """The check in one line, for a message."""
+        found = f"found {self.found:.4f}" if self.found is not None else f"not defined, {self.note}"
+        return f"{self.name}: {found}, expected at {self.side} {self.bound:g}"
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """What an exported file must keep of its network, all finite numbers.
+
+    Attributes:
+        class_agreement, mask_agreement: least share of equal classes, of images and of pixels, in [0, 1].
+        decision_agreement: least share of images with the same decision (accept, refer, ungradable).
+        class_rho, mask_rho: least Spearman correlation of the uncertainties, in [-1, 1].
+        class_difference, mask_difference: largest mean absolute difference of the uncertainties, in [0, 1].
+        failure_auroc_drop: largest loss of the AUROC with which the class uncertainty detects wrong classes.
+
+    Raises:
+        UmlError: a bound is not a finite number.
+    """
+
+    class_agreement: float = _bound("class_agreement", "least", 0.99, "share of images with the same class")
+    mask_agreement: float = _bound("mask_agreement", "least", 0.995, "share of pixels with the same class")
+    decision_agreement: float = _bound(
+        "decision_agreement", "least", 0.98, "share of images with the same decision"
+    )
+    class_rho: float = _bound(
+        "class_uncertainty_rho", "least", 0.99, "Spearman correlation of the class uncertainties"
+    )
+    mask_rho: float = _bound(
+        "mask_uncertainty_rho", "least", 0.98, "Spearman correlation of the pixel uncertainties"
+    )
+    class_difference: float = _bound(
+        "class_uncertainty_mean_difference",
+        "most",
+        0.01,
+        "mean absolute difference of the class uncertainties",
+    )
+    mask_difference: float = _bound(
+        "mask_uncertainty_mean_difference",
+        "most",
+        0.01,
+        "mean absolute difference of the pixel uncertainties",
+    )
+    failure_auroc_drop: float = _bound(
+        "drop_class_failure_auroc",
+        "most",
+        0.01,
+        "loss of the failure-detection AUROC of the class uncertainty",
+    )
+
+    def __post_init__(self) -> None:
+        for bound in fields(self):
+            value = getattr(self, bound.name)
+            if not math.isfinite(value):
+                raise UmlError(f"--tolerance: found '{bound.name}={value}', expected a finite number")
+
+    @classmethod
+    def parse(cls, entries: Sequence[str]) -> Tolerance:
+        """The defaults, changed by "name=value" entries.
+
+        Raises:
+            UmlError: an unknown name, or a value that is not a finite number.
+        """
+        known = [bound.name for bound in fields(cls)]
+        values = {}
+        for entry in entries:
+            name, _, value = entry.partition("=")
+            try:
+                values[name] = float(value)
+            except ValueError:
+                raise UmlError(f"--tolerance: found '{entry}', expected NAME=NUMBER") from None
+            if name not in known:
+                raise UmlError(f"--tolerance: found '{name}', expected one of {', '.join(known)}")
+        return replace(cls(), **values)
+
+    def checks(self, numbers: Mapping[str, float | None], undefined: Mapping[str, str]) -> list[Check]:
+        """Compares measured figures with the bounds.
+
+        Args:
+            numbers: figure -> value, None where it is not defined.
+            undefined: figure -> why it is not defined although it must be. A figure that is None and not
+                named here has nothing to measure on these images, and its bound holds.
+        """
+        return [self._check(bound.name, bound.metadata, numbers, undefined) for bound in fields(self)]
+
+    def _check(
+        self,
+        name: str,
+        bound: Mapping[str, str],
+        numbers: Mapping[str, float | None],
+        undefined: Mapping[str, str],
+    ) -> Check:
+        figure, limit = bound["figure"], getattr(self, name)
+        side: Side = "least" if bound["side"] == "least" else "most"
+        found, note = numbers[figure], undefined.get(figure, "")
+        if found is None:
+            return Check(name, figure, bound["meaning"], None, side, limit, not note, note)
+        # Both comparisons are false for not-a-number: it breaks every bound.
+        kept = found >= limit if side == "least" else found <= limit
+        return Check(name, figure, bound["meaning"], found, side, limit, kept)
+
+
+def tolerance_help() -> str:
+    """Name and default of every bound, for ``--help``."""
+    return ", ".join(f"{bound.name}={bound.default}" for bound in fields(Tolerance))
