@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from uml_tf.cli.model_options import options_of, parse_options
 
+from uml_tf.cli.model_options import options_of, parse_options
 from uml_tf.data.converter import CONVERTERS, Converter
 from uml_tf.data.dataset import SPLITS, PreparedDataset
 from uml_tf.data.near_duplicates import DEFAULT_DISTANCE, HASH_BITS
@@ -39,7 +39,6 @@ def _converter_command(name: str, converter: Converter) -> click.Command:
 
     def run(out: Path, raw: Path | None = None, **values: Any) -> None:
         from uml_tf.cli.display import TerminalDisplay
-
         from uml_tf.data.conversion import convert
 
         options = parse_options(converter.options, values)
@@ -137,7 +136,6 @@ def check(folder: Path, strict: bool, distance: int, picture: Path | None) -> No
     Near-duplicates on different splits are a warning, with a picture of the pairs.
     """
     from uml_tf.cli.display import TerminalDisplay
-
     from uml_tf.data.check import check_dataset
 
     dataset = PreparedDataset.open(folder)
@@ -165,7 +163,6 @@ def check(folder: Path, strict: bool, distance: int, picture: Path | None) -> No
 def preview(folder: Path, out: Path | None, config: Path | None, count: int, seed: int) -> None:
     """Write a contact sheet of FOLDER: images with mask outlines, as they are and augmented."""
     from uml_tf.cli.quiet import import_tensorflow
-
     from uml_tf.training.config import load_config
 
     settings = load_config(config, {})

@@ -32,7 +32,6 @@ def evaluate(model: str, data: Path, split: str, out: Path) -> None:
     """Measure MODEL on a split: metrics.json, metrics.md and figures, with 95 % intervals."""
     from uml_tf.cli.display import TerminalDisplay
     from uml_tf.cli.models import open_predictor
-
     from uml_tf.data.dataset import PreparedDataset
 
     dataset = PreparedDataset.open(data)

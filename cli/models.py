@@ -35,7 +35,6 @@ def open_predictor(reference: str, batch_size: int) -> tuple[Predictor, ModelCar
     """
     if is_exported(reference):
         from uml_tf.cli.quiet import quiet
-
         from uml_tf.runtime.device_model import DeviceModel
 
         with quiet(2):  # LiteRT reports its delegate there

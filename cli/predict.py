@@ -18,7 +18,6 @@ def predict(model: str, images: tuple[Path, ...], out: Path) -> None:
     are still predicted, and the exit code is 1. Where --out holds input images, no existing file is replaced.
     """
     from uml_tf.cli.models import open_predictor
-
     from uml_tf.runtime.prediction_files import plan_predictions, predict_files
 
     plan_predictions(images, out)  # before the wait for the model

@@ -56,7 +56,6 @@ def _name_of(version: Version) -> str:
 def add(run: str, name: str) -> None:
     """Register the network of RUN (a run id, or last) as the next version of a name."""
     from uml_tf.cli.quiet import quiet
-
     from uml_tf.tracking.registry import add_version
 
     with quiet(2):  # MLflow reports each registration in its own words
@@ -165,7 +164,6 @@ def promote(
     """
     from uml_tf.cli.display import TerminalDisplay
     from uml_tf.cli.quiet import import_tensorflow
-
     from uml_tf.evaluation.non_inferiority import parse_margins
     from uml_tf.tracking.registry import find_version
 

@@ -58,7 +58,6 @@ def _report(result: RunResult, register: str | None) -> None:
     click.echo(f"MLflow    run {result.run_id}")
     if register:
         from uml_tf.cli.quiet import quiet
-
         from uml_tf.tracking.registry import add_version
 
         with quiet(2):  # MLflow prints a message of its own for each registration

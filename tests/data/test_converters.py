@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from pydantic import BaseModel, Field
+
 from uml_tf.cli.data import data
 from uml_tf.cli.model_options import options_of, parse_options
-
 from uml_tf.data.check import check_dataset
 from uml_tf.data.conversion import convert
 from uml_tf.data.converter import CONVERTERS, Case, Converter, ConvertOptions, RawDataset, RawOptions

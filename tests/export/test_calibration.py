@@ -3,8 +3,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from uml_tf.export.calibration import calibration_files, read_calibration
 
+from uml_tf.export.calibration import calibration_files, read_calibration
 from uml_tf.runtime.errors import UmlError
 
 IMAGES = (

@@ -10,6 +10,7 @@ import keras
 
 from uml_tf.networks.encoders import ENCODERS, load_published_weights
 from uml_tf.networks.files import NETWORK, read_network, reason_of, stated_class
+from uml_tf.networks.spec import EncoderSpec
 from uml_tf.networks.torch.names import StateReport, load_encoder_state
 from uml_tf.networks.torch.reader import State, read_state
 from uml_tf.networks.uml import UML
@@ -62,6 +63,19 @@ def _load_state(model: UML, encoder: str, state: State) -> StateReport:
     return load_encoder_state(model, encoder, {torch_name(name): array for name, array in state.items()})
 
 
+def _load_weight_file(encoder: keras.Model, spec: EncoderSpec, path: Path) -> None:
+    """A Keras weight file, of the encoder itself or of the whole network that it was cut out of."""
+    whole = ENCODERS[spec.name].load_file
+    if whole is not None:
+        # First: Keras would also load the first layers of such a file into the encoder, by their order alone.
+        try:
+            whole(path, encoder, **spec.arguments)
+        except Exception:  # Keras raises many kinds for a file of another network
+            encoder.load_weights(path)
+        return
+    encoder.load_weights(path)
+
+
 def _load_keras(model: UML, encoders: list[keras.Model], path: Path) -> list[str]:
     source = read_network(path).training_model if _is_network(path) else None
     loaded, reasons = [], []
@@ -71,7 +85,7 @@ def _load_keras(model: UML, encoders: list[keras.Model], path: Path) -> list[str
             if source is None:
                 with warnings.catch_warnings(action="ignore"):  # Keras lists every layer that does not fit
                     # The weights alone: a model that the file describes is not built.
-                    encoder.load_weights(path)
+                    _load_weight_file(encoder, getattr(model.spec, encoder.name), path)
             else:
                 encoder.set_weights(source.get_layer(encoder.name).get_weights())
             loaded.append(encoder.name)

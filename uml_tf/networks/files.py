@@ -11,7 +11,6 @@ import keras
 from uml_tf.networks.uml import UML
 from uml_tf.runtime.errors import UmlError
 
-
 NETWORK = "uml_tf>UML"
 """The class that a ``.keras`` file of a uml-tf network names."""
 

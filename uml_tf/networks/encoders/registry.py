@@ -30,6 +30,9 @@ class Encoder:
         defaults: constructor arguments that hold where the spec gives none; a saved network keeps them.
         published_weights: ``(model, **arguments)``: loads the published weights into a built model, and
             raises ``UmlError`` where they cannot be had. None: ``--encoder-weights imagenet`` is refused.
+        load_file: ``(path, model, **arguments)``: loads a Keras weight file of the whole network that the
+            encoder is the first part of, and raises ``ValueError`` where it is of another one. None: a weight
+            file is one of the encoder itself.
         torch_name: the name, in our spelling, of a parameter of the public PyTorch checkpoint.
     """
 
@@ -37,6 +40,7 @@ class Encoder:
     input_range: tuple[float, float] = (0.0, 255.0)
     defaults: Mapping[str, Any] = field(default_factory=dict)
     published_weights: Callable[..., None] | None = None
+    load_file: Callable[..., None] | None = None
     torch_name: Callable[[str], str] = _same_name
 
 
