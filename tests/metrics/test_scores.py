@@ -7,7 +7,7 @@ import pytest
 
 from uml_tf.metrics.dirichlet import dirichlet_doubt
 from uml_tf.metrics.scores import SCORES, concentration, doubt_scores, reported_name
-from uml_tf.runtime.evidence import opinion_from_evidence, opinion_from_probability
+from uml_tf.runtime.evidence import opinion_from_concentration, opinion_from_probability
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def evidence():
 
 
 def test_the_concentration_is_recovered_from_what_every_model_returns(evidence):
-    opinion = opinion_from_evidence(evidence.astype(np.float32))
+    opinion = opinion_from_concentration(evidence.astype(np.float32) + 1)
     found = concentration(opinion.belief.astype(float), opinion.uncertainty[:, 0].astype(float))
     np.testing.assert_allclose(found, evidence + 1, rtol=1e-5)
     by_probability = opinion.probability * 4 / opinion.uncertainty
@@ -24,7 +24,7 @@ def test_the_concentration_is_recovered_from_what_every_model_returns(evidence):
 
 
 def test_scores_are_those_of_the_dirichlet_distribution(evidence):
-    opinion = opinion_from_evidence(evidence)
+    opinion = opinion_from_concentration(evidence + 1)
     scores = doubt_scores(opinion.probability, opinion.belief, opinion.uncertainty[:, 0])
     assert list(scores) == list(SCORES)
     expected = dirichlet_doubt(evidence + 1)
