@@ -14,7 +14,13 @@ from PIL import Image, ImageOps
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import new_folder, replacing
 from uml_tf.runtime.image_header import read_header
-from uml_tf.runtime.images import decode_image, read_image, resize_antialiased, resize_nearest
+from uml_tf.runtime.images import (
+    decode_image,
+    read_image,
+    read_image_size,
+    resize_antialiased,
+    resize_nearest,
+)
 
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP")
 
@@ -171,9 +177,13 @@ def test_a_file_that_would_decode_to_169_megapixels_is_refused_by_its_header(pho
 
 
 @pytest.mark.parametrize("kind", [*FORMATS, "BMP"])
-def test_header_states_the_size(photo, kind):
-    header = read_header(_encode(photo, kind))
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+def test_header_states_the_size(photo, tmp_path, kind, orientation):
+    path = tmp_path / "x"
+    path.write_bytes(_encode(photo, kind, orientation))
+    header = read_header(path.read_bytes())
     assert (header.width, header.height, header.complete) == (120, 90, True)
+    assert read_image_size(path) == read_image(path).shape[:2]
 
 
 @given(

@@ -111,18 +111,18 @@ def epoch_order(
     rng = np.random.default_rng([seed, epoch])
     everything = rng.permutation(len(examples))
     masked = everything[examples.has_mask[everything] > 0]
-    bare = everything[examples.has_mask[everything] == 0]
-    if masked_share is None or not len(masked) or not len(bare):
+    unmasked = everything[examples.has_mask[everything] == 0]
+    if masked_share is None or not len(masked) or not len(unmasked):
         whole = max(len(everything) // batch_size, 1) * batch_size
         return np.resize(everything, whole)
     per_batch = min(max(round(batch_size * masked_share), 1), batch_size - 1)
-    steps = max(len(bare) // (batch_size - per_batch), 1)
+    steps = max(len(unmasked) // (batch_size - per_batch), 1)
     passes = -(-steps * per_batch // len(masked))
     repeated = np.concatenate([rng.permutation(masked) for _ in range(passes)])
     order = np.concatenate(
         [
             np.resize(repeated, (steps, per_batch)),
-            np.resize(bare, (steps, batch_size - per_batch)),
+            np.resize(unmasked, (steps, batch_size - per_batch)),
         ],
         axis=1,
     )

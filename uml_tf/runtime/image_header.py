@@ -43,6 +43,12 @@ class ImageHeader:
     orientation: int = 1
     complete: bool = True
 
+    @property
+    def upright_size(self) -> tuple[int, int]:
+        """(H, W) after the orientation is applied."""
+        is_turned = self.orientation >= 5
+        return (self.width, self.height) if is_turned else (self.height, self.width)
+
 
 def read_header(data: bytes) -> ImageHeader | None:
     """The header of a PNG, JPEG, TIFF, BMP or WebP file.
@@ -110,8 +116,8 @@ def _jpeg(data: bytes) -> ImageHeader:
 
 def _tiff(data: bytes) -> ImageHeader:
     tags = _tiff_tags(data)
-    # OpenCV turns a TIFF upright whatever it is asked for: nothing is left to do.
-    return ImageHeader("TIFF", tags.get(_TAG_WIDTH, 0), tags.get(_TAG_HEIGHT, 0))
+    width, height = tags.get(_TAG_WIDTH, 0), tags.get(_TAG_HEIGHT, 0)
+    return ImageHeader("TIFF", width, height, _orientation(tags))
 
 
 def _bmp(data: bytes) -> ImageHeader:
@@ -148,9 +154,13 @@ def _exif_orientation(exif: bytes) -> int:
     if not exif.startswith(_TIFF_STARTS):
         return 1
     try:
-        orientation = _tiff_tags(exif).get(_TAG_ORIENTATION, 1)
+        return _orientation(_tiff_tags(exif))
     except (struct.error, OverflowError):
         return 1
+
+
+def _orientation(tags: dict[int, int]) -> int:
+    orientation = tags.get(_TAG_ORIENTATION, 1)
     return orientation if 1 <= orientation <= 8 else 1
 
 

@@ -23,6 +23,7 @@ SMALLEST_SIDE = 8
 LARGEST_PIXELS = 100_000_000
 """Decoded, an RGB image of this size takes 300 MB."""
 
+_SILENT = 0
 _TO_RGB = {1: cv2.COLOR_GRAY2RGB, 3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGB}
 _NOT_AN_IMAGE = "not an image that can be decoded, expected PNG, JPEG, TIFF, BMP or WebP"
 
@@ -41,12 +42,13 @@ _TURNS: dict[int, Callable[[Array], Array]] = {
 @contextmanager
 def _without_opencv_log() -> Iterator[None]:
     """A damaged file is reported once, by the error that is raised, and not by OpenCV's log as well."""
-    level = cv2.utils.logging.getLogLevel()
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    log = getattr(cv2.utils, "logging", cv2)  # OpenCV 4 has the two functions at its top
+    level = log.getLogLevel()
+    log.setLogLevel(_SILENT)
     try:
         yield
     finally:
-        cv2.utils.logging.setLogLevel(level)
+        log.setLogLevel(level)
 
 
 def _checked_header(data: bytes, name: str) -> ImageHeader:
@@ -91,7 +93,10 @@ def decode_pixels(data: bytes, name: str) -> Array:
             image = None
     if image is None:
         raise UmlError(f"{name}: {_NOT_AN_IMAGE}")
-    return np.ascontiguousarray(_TURNS.get(header.orientation, lambda upright: upright)(image))
+    # OpenCV turns a TIFF upright in any case, and with this flag no other format.
+    if header.format != "TIFF" and header.orientation in _TURNS:
+        image = _TURNS[header.orientation](image)
+    return np.ascontiguousarray(image)
 
 
 def decode_image(data: bytes, name: str) -> Array:
@@ -134,6 +139,15 @@ def read_image(path: Path) -> Array:
 
 def _as_opencv(image: Array) -> Array:
     return image if image.ndim == 2 else cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2BGR)
+
+
+def read_image_size(path: Path) -> tuple[int, int]:
+    """(H, W) of an image file as ``read_image`` returns it, from the header alone.
+
+    Raises:
+        UmlError: the file is missing, truncated, too large or no image.
+    """
+    return _checked_header(read_bytes(path), str(path)).upright_size
 
 
 def encode_png(image: Array) -> bytes:

@@ -17,7 +17,7 @@ from uml_tf.data.dataset import DatasetInfo
 from uml_tf.data.masks import read_union
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import read_text
-from uml_tf.runtime.images import read_image
+from uml_tf.runtime.images import read_image_size
 
 CLASSES = ("normal", "benign", "malignant")
 GROUPS_NAME = "groups.csv"
@@ -70,14 +70,14 @@ def _masks_of(image: Path) -> list[Path]:
 
 def _read(path: Path, options: BusiOptions, group: str) -> Case:
     label, masks = path.parent.name.lower(), _masks_of(path)
-    height, width = read_image(path).shape[:2]
-    lesion, problems = read_union(masks, (height, width), path.name)
+    size = read_image_size(path)
+    lesion, problems = read_union(masks, size, path.name)
     if lesion is not None and (label == "normal") == bool(lesion.any()):
         found = "a lesion" if lesion.any() else "an empty mask"
         problems.append(f"{masks[0]}: mask: found {found} on a '{label}' image")
         lesion = None
     if not masks and label == "normal" and options.empty_normal_masks:
-        lesion = np.zeros((height, width), bool)
+        lesion = np.zeros(size, bool)
     mask = None if lesion is None else lesion.astype(np.uint8)
     return Case(path.stem, path, label, mask, group=group, problems=tuple(problems))
 
