@@ -26,7 +26,7 @@ def test_fields_of_a_config_are_replaced_from_python():
     config = with_fields(TrainingConfig(epochs=7), {"loss.cls": 0.3, "augmentation": {"noise": 0.1}})
     assert (config.epochs, config.loss.cls, config.loss.seg) == (7, 0.3, 0.4)
     assert config.augmentation == TrainingConfig().augmentation.model_copy(update={"noise": 0.1})
-    with pytest.raises(UmlError, match=r"loss\.cls: found -1, input should be greater than or equal to 0"):
+    with pytest.raises(UmlError, match=r"loss\.cls: found -1, expected at least 0"):
         with_fields(config, {"loss.cls": -1})
 
 
@@ -56,7 +56,7 @@ def test_presets_set_the_defaults_that_are_left_open():
         ("loss: {clss: 3}", "loss.clss: found 3 for an unknown field, expected one of cls, seg"),
         ("epochs: -1", "epochs: found -1"),
         ("loss: {cls: x}", "loss.cls: found 'x'"),
-        ("seed: 4294967296", "seed: found 4294967296, input should be less than or equal to 4294967295"),
+        ("seed: 4294967296", "seed: found 4294967296, expected at most 4294967295"),
         ("seed: -1", "seed: found -1"),
         ("phantoms: {seed: 4294967296}", "phantoms.seed: found 4294967296"),
         ("[1, 2]", "found list, expected a mapping"),
