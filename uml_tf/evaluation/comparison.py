@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from uml_tf.data.dataset import PreparedDataset
 from uml_tf.evaluation.evaluate import read_chunks
 from uml_tf.evaluation.measure import ImageMeasure
-from uml_tf.evaluation.statistics import Statistic, statistics
+from uml_tf.evaluation.repeats import commonly_defined, mean_statistics
+from uml_tf.evaluation.statistics import Statistic
 from uml_tf.evaluation.summary import estimates
 from uml_tf.metrics.bootstrap import Estimate
 from uml_tf.metrics.metric import decisive_margins, metric_of
@@ -73,12 +74,6 @@ def measure_both(
     return measures
 
 
-def _comparable(one: ImageMeasure, other: ImageMeasure) -> ImageMeasure:
-    """The measure with only those values that are defined for both models."""
-    values = {name: np.nan if np.isnan(other.values[name]) else value for name, value in one.values.items()}
-    return replace(one, values=values)
-
-
 def _paired(first: Statistic, second: Statistic) -> Statistic:
     """Statistics of both models and of the change, in this order."""
 
@@ -99,17 +94,29 @@ def differences(first: Sequence[ImageMeasure], second: Sequence[ImageMeasure]) -
     Returns:
         The differences, those of the decisive metrics first.
     """
-    common = [
-        [_comparable(*pair) for pair in zip(*order, strict=True)]
-        for order in ((first, second), (second, first))
-    ]
-    pairs = zip(*(statistics(measures) for measures in common), strict=True)
-    found = estimates([_paired(*pair) for pair in pairs], first)
-    names = [name.removeprefix("change ") for name in found if name.startswith("change ")]
+    return differences_of_means([first], [second])
+
+
+def differences_of_means(
+    first: Sequence[Sequence[ImageMeasure]],
+    second: Sequence[Sequence[ImageMeasure]],
+    names: Collection[str] | None = None,
+) -> list[Difference]:
+    """``differences`` of two ways to train, each measured several times: of the means over the repeats.
+
+    Args:
+        first: for every repeat (seed) the measures of the images.
+        second: the same of the other; the same images in the same order, the number of repeats may differ.
+        names: the reported metrics that are wanted; None for all.
+    """
+    common = commonly_defined([*first, *second])
+    means = (mean_statistics(part, names) for part in (common[: len(first)], common[len(first) :]))
+    found = estimates([_paired(*pair) for pair in zip(*means, strict=True)], first[0])
+    reported = [name.removeprefix("change ") for name in found if name.startswith("change ")]
     decisive = decisive_margins()
     return [
         Difference(name, *_defined(found, name), found[f"change {name}"])
-        for name in sorted(names, key=lambda name: name not in decisive)
+        for name in sorted(reported, key=lambda name: name not in decisive)
     ]
 
 

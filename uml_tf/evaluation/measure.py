@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import nan
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,11 @@ class ImageMeasure:
         values: metric of a region or of the mask, e.g. "dice_disc" -> number, nan where it is undefined;
             empty without a mask.
         counts: metric of the pixels -> counts, which add up over images; empty without a mask.
+        source: the data set that the image came from; "" where the manifest does not say.
+        decision: "accept", "refer" or "ungradable"; "" where no thresholds were given.
+        mask_uncertainty: mean over the pixels, in (0, 1].
+        foreground: share of the pixels whose most probable class is not the background, in [0, 1].
+        shares: the same of every region.
     """
 
     image: str
@@ -39,11 +45,26 @@ class ImageMeasure:
     class_uncertainty: float
     values: dict[str, float] = field(default_factory=dict)
     counts: dict[str, NDArray[Any]] = field(default_factory=dict)
+    source: str = ""
+    decision: str = ""
+    mask_uncertainty: float = nan
+    foreground: float = nan
+    shares: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def masked(self) -> bool:
+        """Whether the image has a mask."""
+        return bool(self.values or self.counts)
 
     @property
     def resampled_with(self) -> tuple[str, str]:
         """Equal for the images of one subject, and for no others."""
         return (self.subject, "") if self.subject else ("", self.image)
+
+
+def source_of(row: Any) -> str:
+    """The source that a row of the manifest names in its column ``dataset``; "" where there is none."""
+    return str(getattr(row, "dataset", "") or "")
 
 
 def _mask_pair(truth: NDArray[Any], predicted: NDArray[Any], info: DatasetInfo) -> MaskPair:
@@ -67,8 +88,23 @@ def _values(masks: MaskPair) -> dict[str, float]:
     return values
 
 
+def _predicted_shares(outputs: Mapping[str, NDArray[Any]], info: DatasetInfo) -> dict[str, Any]:
+    """Predicted shares of the picture, at the network's resolution: the same with and without a mask."""
+    predicted = outputs["mask_probability"].argmax(axis=-1)
+    members = region_members(info.pixel_classes, info.unions)
+    return {
+        "foreground": float((predicted > 0).mean()),
+        "shares": {name: float(np.isin(predicted, indices).mean()) for name, indices in members.items()},
+    }
+
+
 def measure_image(
-    row: Row, label: int, outputs: Mapping[str, NDArray[Any]], mask: NDArray[Any] | None, info: DatasetInfo
+    row: Row,
+    label: int,
+    outputs: Mapping[str, NDArray[Any]],
+    mask: NDArray[Any] | None,
+    info: DatasetInfo,
+    decision: str = "",
 ) -> ImageMeasure:
     """Measures one image.
 
@@ -78,6 +114,7 @@ def measure_image(
         outputs: the contract's arrays of this image, without the batch axis.
         mask: ``(H, W)`` true class indices at original size, or None.
         info: the data set's classes, unions and spacing.
+        decision: what is decided on the prediction, "" where no thresholds were given.
     """
     measure: dict[str, Any] = {
         "image": row.image,
@@ -86,6 +123,10 @@ def measure_image(
         "probability": outputs["class_probability"].astype(np.float64),
         "belief": outputs["class_belief"].astype(np.float64),
         "class_uncertainty": float(outputs["class_uncertainty"][0]),
+        "source": source_of(row),
+        "decision": decision,
+        "mask_uncertainty": float(outputs["mask_uncertainty"].mean()),
+        **_predicted_shares(outputs, info),
     }
     if mask is None:
         return ImageMeasure(**measure)

@@ -13,6 +13,7 @@ import mlflow
 from uml_tf.data.dataset import PreparedDataset
 from uml_tf.data.pipeline import load_examples
 from uml_tf.evaluation.evaluate import Evaluation, evaluate
+from uml_tf.evaluation.sources import foreground_warnings
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import read_text, write_text
 from uml_tf.tracking.environment import environment
@@ -203,7 +204,9 @@ def _finish(loop: Loop, dataset: PreparedDataset, run_id: str, display: Display)
     predictor, val = shipped(loop.predictor), loop.val
     predictor.model.card = fit_card(predictor, loop.train, val, dataset, run_id)
     progress = display.stage("evaluating test", len(dataset.split("test")))
-    test = evaluate(predictor, dataset, "test", progress)
+    test = evaluate(predictor, dataset, "test", progress, predictor.model.card)
+    for line in foreground_warnings(test.measures):
+        display.warn(line)
     write_files(folder, predictor, reports, val, dataset, test)
     with saving(f"run {run_id}"):
         mlflow.log_metrics({f"test/{n}": e.value for n, e in test.metrics.items() if e.value is not None})

@@ -7,8 +7,9 @@ Measured with ``benchmarks/best_epoch.py``; the figures are in docs/training.md.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 
 from uml_tf.data.pipeline import Examples
 from uml_tf.evaluation.keras_predictor import KerasPredictor
+from uml_tf.evaluation.measure import source_of
+from uml_tf.evaluation.sources import places_by_source
 
 Array = NDArray[Any]
 
@@ -36,6 +39,8 @@ class Validation:
         dice: for every foreground class the mean Dice over the images whose mask shows it, in [0, 1]; nan
             for a class that no mask shows.
         class_uncertainty, mask_uncertainty: means over the images, in (0, 1].
+        source_dice: source -> ``dice`` of its images alone, where the split has several sources; a source
+            without masks is left out.
     """
 
     accuracy: float
@@ -44,11 +49,13 @@ class Validation:
     dice: tuple[float, ...]
     class_uncertainty: float
     mask_uncertainty: float
+    source_dice: dict[str, tuple[float, ...]] = field(default_factory=dict)
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Validation:
         """The inverse of ``asdict``, after JSON has made lists of the tuples."""
-        return cls(**{**data, "dice": tuple(data["dice"])})
+        sources = {name: tuple(dice) for name, dice in data.get("source_dice", {}).items()}
+        return cls(**{**data, "dice": tuple(data["dice"]), "source_dice": sources})
 
     @property
     def score(self) -> float:
@@ -69,7 +76,11 @@ class Validation:
             "val/class_uncertainty": self.class_uncertainty,
             "val/mask_uncertainty": self.mask_uncertainty,
         }
-        named |= {f"val/dice_{n}": d for n, d in zip(pixel_classes[1:], self.dice, strict=True)}
+        regions = pixel_classes[1:]
+        named |= {f"val/dice_{n}": d for n, d in zip(regions, self.dice, strict=True)}
+        for source, dice in self.source_dice.items():
+            plain = re.sub(r"[^\w.-]", "_", source)  # MLflow allows few characters
+            named |= {f"val/dice_{n}/{plain}": d for n, d in zip(regions, dice, strict=True)}
         return {name: value for name, value in named.items() if not np.isnan(value)}
 
 
@@ -113,6 +124,21 @@ def class_results(labels: Array, probability: Array) -> tuple[float, float, floa
     return float(correct.mean()), float(recall), float(np.exp(mean_logarithm))
 
 
+def _mean_dice(by_image: Array) -> tuple[float, ...]:
+    """The mean of each foreground class over the images ``(N, classes - 1)`` that show it."""
+    return tuple(mean_of_known(list(column)) for column in by_image.T)
+
+
+def _source_dice(examples: Examples, by_image: Array) -> dict[str, tuple[float, ...]]:
+    """Mean Dice of each source; ``by_image`` has a row for each image with a mask."""
+    found = {}
+    for source, places in places_by_source([source_of(row) for row in examples.rows]).items():
+        chosen = np.isin(np.flatnonzero(examples.has_mask > 0), places)
+        if chosen.any():
+            found[source] = _mean_dice(by_image[chosen])
+    return found
+
+
 def validate(predictor: KerasPredictor, examples: Examples) -> Validation:
     """Runs the model over the split and measures its outputs."""
     classes = predictor.model.pixel_classes
@@ -125,9 +151,11 @@ def validate(predictor: KerasPredictor, examples: Examples) -> Validation:
         predicted = batch["mask_probability"][masked].argmax(axis=-1)
         dice.append(_image_dice(examples.masks[place][masked], predicted, classes))
     labelled = examples.labels >= 0
+    by_image = np.concatenate(dice)
     return Validation(
         *class_results(examples.labels[labelled], np.concatenate(probability)[labelled]),
-        tuple(mean_of_known(list(column)) for column in np.concatenate(dice).T),
+        _mean_dice(by_image),
         float(np.concatenate(class_uncertainty).mean()),
         float(np.concatenate(mask_uncertainty).mean()),
+        _source_dice(examples, by_image),
     )
