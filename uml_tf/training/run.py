@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +53,12 @@ class RunResult:
         return self.folder / MODEL_FILE
 
 
-def train(config: TrainingConfig, display: Display = SILENT) -> RunResult | None:
+def train(
+    config: TrainingConfig,
+    display: Display = SILENT,
+    name: str | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> RunResult | None:
     """Trains, evaluates on the test split, and saves everything in MLflow and in a folder.
 
     Several workers (see ``Cluster.join``) train one network with the chief's config; only the path of the
@@ -62,6 +67,8 @@ def train(config: TrainingConfig, display: Display = SILENT) -> RunResult | None
     Args:
         config: the run; defaults that depend on the preset are filled in here.
         display: shows the progress.
+        name: of the run; None for preset and data set.
+        tags: of the run.
 
     Returns:
         The run; None on a worker that is not the chief, which saves nothing.
@@ -82,7 +89,8 @@ def train(config: TrainingConfig, display: Display = SILENT) -> RunResult | None
         _work(loop)
         return None
     with saving("new run"):
-        run_id = mlflow.start_run(run_name=f"{config.preset} {dataset.info.name}").info.run_id
+        title = name or f"{config.preset} {dataset.info.name}"
+        run_id = mlflow.start_run(run_name=title, tags=dict(tags or {})).info.run_id
     with _recorded(run_id), running(run_id):
         _log_start(run_id, dataset, loop)
         return _finish(loop, dataset, run_id, display)
