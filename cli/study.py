@@ -35,7 +35,8 @@ def study(study: Path, out: Path | None, jobs: int, plan: bool) -> None:
         if plan:
             from uml_tf.study.plan import plan_markdown, plan_study
 
-            text = plan_markdown(*plan_study(opened, jobs, display), jobs)
+            costs, states = plan_study(opened, jobs, display)
+            text = plan_markdown(costs, states, jobs)
         else:
             from uml_tf.cli.quiet import import_tensorflow
             from uml_tf.study.run import run_study
@@ -45,6 +46,9 @@ def study(study: Path, out: Path | None, jobs: int, plan: bool) -> None:
             text = result.files[0].read_text(encoding="utf-8") if result.files else ""
     click.echo(text, nl=False)
     if plan:
+        failures = [f"arm '{cost.arm}': {cost.basis}" for cost in costs if cost.minutes is None]
+        if failures:
+            raise UmlError(f"study: {'; '.join(failures)}")
         return
     if result.files:
         click.echo(f"\nwritten to {result.files[0].parent}, MLflow run {result.run_id}")

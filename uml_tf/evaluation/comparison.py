@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,15 +74,14 @@ def measure_both(
     return measures
 
 
-def _paired(first: Statistic, second: Statistic) -> Statistic:
-    """Statistics of both models and of the change, in this order."""
+def _change(first: Statistic, second: Statistic) -> Statistic:
+    """The change of every metric from the first model to the second."""
 
     def values(index: NDArray[np.intp]) -> list[float]:
-        both = np.array([first.values(index), second.values(index)])
-        return [*both[0], *both[1], *(both[1] - both[0])]
+        pairs = zip(first.values(index), second.values(index), strict=True)
+        return [after - before for before, after in pairs]
 
-    names = tuple(f"{part} {name}" for part in ("first", "second", "change") for name in first.names)
-    return Statistic(names, first.images, values)
+    return Statistic(first.names, first.images, values)
 
 
 def differences(first: Sequence[ImageMeasure], second: Sequence[ImageMeasure]) -> list[Difference]:
@@ -110,20 +109,16 @@ def differences_of_means(
         names: the reported metrics that are wanted; None for all.
     """
     common = commonly_defined([*first, *second])
-    means = (mean_statistics(part, names) for part in (common[: len(first)], common[len(first) :]))
-    found = estimates([_paired(*pair) for pair in zip(*means, strict=True)], first[0])
-    reported = [name.removeprefix("change ") for name in found if name.startswith("change ")]
+    before, after = (mean_statistics(part, names) for part in (common[: len(first)], common[len(first) :]))
+    changes = estimates([_change(*pair) for pair in zip(before, after, strict=True)], first[0])
+    values = [{n: v for one in side for n, v in one.of_all_images.items()} for side in (before, after)]
     decisive = decisive_margins()
     return [
-        Difference(name, *_defined(found, name), found[f"change {name}"])
-        for name in sorted(reported, key=lambda name: name not in decisive)
+        Difference(name, None, None, changes[name])
+        if changes[name].value is None
+        else Difference(name, values[0][name], values[1][name], changes[name])
+        for name in sorted(changes, key=lambda name: name not in decisive)
     ]
-
-
-def _defined(found: Mapping[str, Estimate], name: str) -> tuple[float | None, float | None]:
-    if found[f"change {name}"].value is None:
-        return None, None
-    return found[f"first {name}"].value, found[f"second {name}"].value
 
 
 def as_markdown(found: Sequence[Difference], names: tuple[str, str]) -> str:

@@ -29,6 +29,13 @@ class Statistic(NamedTuple):
     images: tuple[int, ...]
     values: Callable[[NDArray[np.intp]], Sequence[float]]
 
+    @property
+    def of_all_images(self) -> dict[str, float]:
+        """Metric -> its value over all of these images; empty without an image."""
+        if not self.images:
+            return {}
+        return dict(zip(self.names, self.values(np.arange(len(self.images))), strict=True))
+
 
 class ClassArrays(NamedTuple):
     """The class of the labelled images.

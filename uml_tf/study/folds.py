@@ -1,6 +1,6 @@
 """Cross-validation: a prepared data set divided anew, as a prepared data set for each fold.
 
-A fold is a folder with its own ``manifest.csv`` and links to the images and masks of the data set. So
+A fold is a folder with its own ``manifest.csv`` and links to the folders of the data set's images. So
 everything that opens a data set opens a fold, with its own fingerprint, and no image is copied.
 """
 
@@ -111,10 +111,10 @@ def _manifest(text: str, splits: Sequence[str]) -> str:
     return buffer.getvalue()
 
 
-def _linked(dataset: PreparedDataset) -> list[str]:
-    """The entries of the data set's folder that lead to its images and masks."""
-    paths = [Path(path) for row in dataset.rows for path in (row.image, row.mask) if path]
-    return list(dict.fromkeys(path.parts[0] for path in paths))
+def _linked(dataset: PreparedDataset) -> list[Path]:
+    """Everything in the data set's folder but its two text files and what is hidden."""
+    own = (YAML_NAME, MANIFEST_NAME)
+    return [path for path in sorted(dataset.root.iterdir()) if path.name not in own and path.name[0] != "."]
 
 
 def _write(folder: Path, dataset: PreparedDataset, info: str, manifest: str) -> None:
@@ -125,8 +125,8 @@ def _write(folder: Path, dataset: PreparedDataset, info: str, manifest: str) -> 
         with new_folder(folder) as temporary:
             (temporary / YAML_NAME).write_text(info, encoding="utf-8")
             (temporary / MANIFEST_NAME).write_text(manifest, encoding="utf-8")
-            for name in _linked(dataset):
-                (temporary / name).symlink_to((dataset.root / name).resolve())
+            for path in _linked(dataset):
+                (temporary / path.name).symlink_to(path.resolve())
 
 
 def fold_datasets(dataset: PreparedDataset, division: Division, parent: Path) -> list[PreparedDataset]:

@@ -9,7 +9,7 @@ arm is called better or worse only where a difference stands out from both.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +25,9 @@ from uml_tf.runtime.errors import UmlError
 
 Pooled = dict[str, ImageMeasure]
 """Image -> its measure, by the network of one seed that had not seen it."""
+
+
+_UNDEFINED = Estimate(None, None, None, 0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -50,14 +53,16 @@ class ArmMetric:
 
     @property
     def verdict(self) -> str:
-        """Compared with the first arm: "better", "worse" or "not different"; "" where there is no difference.
+        """That of the difference (better, worse, or neither); "" for the first arm.
 
         The interval over subjects says whether a difference is more than chance among images. It says
         nothing of the chance in training, so the seeds have to agree too, wherever there are several.
         """
         if self.difference is None:
             return ""
-        return self.difference.verdict if exceeds_seeds(self.first_by_seed, self.by_seed) else "not different"
+        if exceeds_seeds(self.first_by_seed, self.by_seed):
+            return self.difference.verdict
+        return replace(self.difference, change=_UNDEFINED).verdict  # that of a difference without interval
 
     @property
     def deviation(self) -> float | None:
@@ -116,7 +121,7 @@ class _Means(NamedTuple):
     each: dict[str, list[float]]
 
     def mean_of(self, metric: str) -> Estimate:
-        return self.mean.get(metric, Estimate(None, None, None, 0, 0, 0))
+        return self.mean.get(metric, _UNDEFINED)
 
     def each_of(self, metric: str) -> tuple[float, ...]:
         return tuple(self.each.get(metric, [np.nan] * self.seeds))
@@ -127,8 +132,7 @@ def _means(seeds: Sequence[Pooled], metrics: Sequence[str]) -> _Means:
     found = _Means(len(seeds), estimates(mean_statistics(common, metrics), common[0]), {})
     for measures in common:
         for one in statistics(measures, metrics):
-            values = one.values(np.arange(len(one.images))) if one.images else [np.nan] * len(one.names)
-            for name, value in zip(one.names, values, strict=True):
+            for name, value in one.of_all_images.items():
                 found.each.setdefault(name, []).append(float(value))
     return found
 
