@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from uml_tf.study.pool import Pool, Task, threads_of_each
-from uml_tf.training.interruption import StoppedError
 
 HERE = Path(__file__).parent
 
@@ -66,37 +65,40 @@ def test_tasks_that_fail_are_a_line_each_and_the_others_run(tmp_path):
     assert found["last"].failure == ""
 
 
-def test_a_request_to_stop_is_passed_on_and_waited_for(tmp_path):
-    pool = Pool(jobs=1, ended=lambda task, outcome: pytest.fail("it was stopped, it did not fail"))
+CODE = """
+import sys
+from pathlib import Path
+from uml_tf.study.pool import Pool, Task
+from uml_tf.training.interruption import StoppedError
 
-    def started(task):
-        subprocess.Popen(  # asks this process to stop as soon as the task is ready
-            [
-                sys.executable,
-                "-c",
-                "import os, pathlib, sys, time\n"
-                "while not pathlib.Path(sys.argv[1]).exists(): time.sleep(0.02)\n"
-                "os.kill(int(sys.argv[2]), 15)",
-                str(tmp_path / "ready"),
-                str(os.getpid()),
-            ]
-        )
+folder = Path(sys.argv[1])
+order = {"folder": str(folder), "do": "wait"}
+tasks = [Task(name, "pool_task", order, folder / f"{name}.log") for name in ("first", "never")]
+try:
+    Pool(ended=lambda task, outcome: print("it failed")).run(tasks)
+except StoppedError as error:
+    print(error)
+"""
 
-    pool.started = started
-    with pytest.raises(StoppedError, match="stopped, all saved; the same command resumes it"):
-        pool.run([_task(tmp_path, "wait", do="wait"), _task(tmp_path, "never", do="fail")])
+
+def _signalled(folder, number):
+    """What a process prints that runs a task, and gets a signal when the task is ready."""
+    command = [sys.executable, "-c", CODE, str(folder)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    _wait_for(folder / "ready")
+    process.send_signal(number)
+    printed, _ = process.communicate(timeout=60)
+    return printed
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_request_to_stop_is_passed_on_and_waited_for(tmp_path, number):
+    printed = _signalled(tmp_path, number)
     assert (tmp_path / "stopped").exists()
+    assert printed == "study: stopped, all saved; the same command resumes it\n"
     assert not (tmp_path / "never.log").exists()
 
 
 def test_when_the_study_is_killed_its_tasks_are_stopped(tmp_path):
-    code = (
-        "import sys; from pathlib import Path; from uml_tf.study.pool import Pool, Task\n"
-        "folder = Path(sys.argv[1])\n"
-        "Pool().run([Task('wait', 'pool_task', {'folder': str(folder), 'do': 'wait'}, folder / 'log')])"
-    )
-    parent = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)])
-    _wait_for(tmp_path / "ready")
-    parent.send_signal(signal.SIGKILL)
-    parent.wait()
+    assert _signalled(tmp_path, signal.SIGKILL) == ""
     _wait_for(tmp_path / "stopped")

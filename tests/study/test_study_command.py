@@ -135,7 +135,7 @@ def test_the_table_holds_what_the_cells_measured(story):
             row = table[metric, arm]
             assert float(row["mean"]) == pytest.approx(np.mean(found))
             assert float(row["deviation"]) == pytest.approx(np.std(found, ddof=1))
-            assert float(row["low"]) <= float(row["mean"]) <= float(row["high"])
+            assert float(row["low"]) - 1e-9 <= float(row["mean"]) <= float(row["high"]) + 1e-9
         change = float(table[metric, "no mixer"]["difference"])
         assert change == pytest.approx(np.mean(values["no mixer"]) - np.mean(values["joint"]))
 

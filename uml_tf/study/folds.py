@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import re
 import warnings
 from collections import Counter
 from collections.abc import Sequence
@@ -153,7 +154,8 @@ def fold_datasets(dataset: PreparedDataset, division: Division, parent: Path) ->
         manifest = _manifest(text, splits)
         content = "\n".join((str(dataset.root.resolve()), info, manifest))
         digest = hashlib.sha256(content.encode()).hexdigest()[:12]
-        folder = parent / f"{dataset.info.name}-fold{number}of{division.folds}-{digest}".replace("/", "-")
+        name = re.sub(r"[^\w.-]+", "-", dataset.info.name)
+        folder = parent / f"{name}-fold{number}of{division.folds}-{digest}"
         try:
             _write(folder, dataset, info, manifest)
         except OSError as error:
