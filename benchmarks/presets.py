@@ -1,8 +1,7 @@
-"""The three presets side by side: parameters, GFLOP and CPU latency.
+"""The three presets side by side: parameters and GFLOP.
 
-Run: ``python benchmarks/presets.py [--size 256]``. GFLOP is TensorFlow's profiler's count on the frozen
-inference graph (a multiply-add is 2). Latency is the best of several runs of one image; the floor is the
-GFLOP at the rate of a large float32 matrix product, measured in the same run.
+Run: ``python benchmarks/presets.py [--size 256]``. GFLOP is the count of TensorFlow's profiler on the frozen
+inference graph (a multiply-add counts as 2). ``benchmarks/device.py`` measures latencies.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ from collections.abc import Callable
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
@@ -48,29 +46,16 @@ def gigaflop(concrete: object) -> float:
 
 
 def main() -> None:
-    """Measures and prints the table."""
+    """Counts and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", type=int, default=256)
     size = parser.parse_args().size
-    rate = matrix_gigaflops()
-    image = tf.constant(np.random.default_rng(0).uniform(0, 255, (1, size, size, 3)), tf.float32)
-    rows = []
+    print(f"{size} x {size}, one image\n\n| preset | parameters | GFLOP |\n| --- | --- | --- |")
     for name, spec in PRESETS.items():
         model = UML(spec, 2, 3, (size, size))
-        answer = tf.function(lambda x, model=model: model(x, training=False))
-        concrete = answer.get_concrete_function(tf.TensorSpec(image.shape, tf.float32))
-        seconds = best_time(lambda c=concrete: c(image)["class_belief"].numpy(), 5)
-        rows.append((name, model.count_params(), gigaflop(concrete), seconds))
-    slowest = max(row[3] for row in rows)
-    print(f"{size} x {size}, one image, {os.cpu_count()} CPU cores, matrix product {rate:.0f} GFLOP/s\n")
-    print("| preset | parameters | GFLOP | latency | of the floor | to the slowest |")
-    print("| --- | --- | --- | --- | --- | --- |")
-    for name, parameters, flop, seconds in rows:
-        floor = flop / rate
-        print(
-            f"| {name} | {parameters / 1e6:.2f} M | {flop:.2f} | {seconds * 1e3:.0f} ms "
-            f"| {seconds / floor:.1f} x | {slowest / seconds:.0f} x as fast |"
-        )
+        inference = tf.function(lambda x, model=model: model(x, training=False))
+        concrete = inference.get_concrete_function(tf.TensorSpec((1, size, size, 3), tf.float32))
+        print(f"| `{name}` | {model.count_params() / 1e6:.2f} M | {gigaflop(concrete):.2f} |")
 
 
 if __name__ == "__main__":

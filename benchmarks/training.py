@@ -1,8 +1,8 @@
-"""Images a second of training: precisions, XLA and two workers side by side, each in processes of its own.
+"""Training speed in images per second: precisions, XLA and two workers, each in processes of its own.
 
 Run: ``python benchmarks/training.py [--preset edge] [--size 128] [--batch 16]``. The data are random and
-in memory; the step is the trainer's own. Two workers share this machine's processor, so that what their
-sums cost shows, and nothing that a second machine would add. With a GPU the first form is the CPU.
+in memory; the step is that of the training. Two workers share the processor of this machine: the table shows
+what their sums cost, without the gain of a second machine. With a GPU the first form is the CPU.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _batch(options: argparse.Namespace, count: int) -> dict[str, Any]:
 
 
 def measure(options: argparse.Namespace) -> None:
-    """Prints the seconds until the first step is done, and images a second after it."""
+    """Prints the seconds until the end of the first step, and the images per second of later steps."""
     from uml_tf.training.cluster import Cluster, set_tf_config
 
     if options.workers:

@@ -1,4 +1,4 @@
-"""``uml-tf data``: a command for each registered converter, check and preview."""
+"""``uml-tf data``: a command for each registered converter, check, merge and preview."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from uml_tf.cli.model_options import options_of, parse_options
-from uml_tf.data.converter import CONVERTERS, Converter
+from uml_tf.data.converter import CONVERTERS, Converter, ConvertOptions
 from uml_tf.data.dataset import SPLITS, PreparedDataset
 from uml_tf.data.near_duplicates import DEFAULT_DISTANCE, HASH_BITS
 from uml_tf.runtime.errors import UmlError
 
 if TYPE_CHECKING:
-    from uml_tf.data.check import CheckReport, NearDuplicate
+    from uml_tf.data.check import NearDuplicate
+    from uml_tf.data.counts import DatasetCounts
 
 _FOLDER = click.Path(path_type=Path)
 _PAIRS_SHOWN = 10
+_PROBLEMS_SHOWN = 20
 
 
 @click.group()
@@ -34,24 +36,73 @@ def _print_rows(dataset: PreparedDataset) -> None:
     click.echo(f"written to {dataset.root}")
 
 
+def _print_problems(problems: list[str]) -> None:
+    for problem in problems[:_PROBLEMS_SHOWN]:
+        click.echo(f"uml-tf: {problem}", err=True)
+    if len(problems) > _PROBLEMS_SHOWN:
+        click.echo(f"uml-tf: and {len(problems) - _PROBLEMS_SHOWN} more left out", err=True)
+
+
+_DRY_RUN_OPTIONS = (
+    click.Option(
+        ["--dry-run", "dry"],
+        is_flag=True,
+        help="Write no data set: print what it would hold, and write a contact sheet.",
+    ),
+    click.Option(
+        ["--sheet"],
+        type=_FOLDER,
+        help="The PNG of the contact sheet  [default: OUT-sheet.png, beside OUT]",
+    ),
+)
+
+
+def _dry_run(
+    converter: Converter, raw: Path | None, out: Path, options: ConvertOptions, sheet: Path | None
+) -> None:
+    """Prints what a conversion would write, and writes its contact sheet."""
+    from uml_tf.cli.display import TerminalDisplay
+    from uml_tf.data.conversion import dry_run
+    from uml_tf.data.counts import count
+    from uml_tf.data.dry_run_sheet import write_dry_run_sheet
+
+    with TerminalDisplay() as display:
+        result = dry_run(converter, raw, options, display.stage)
+    _print_problems(result.problems)
+    masks = [pixels for pixels in result.pixels if pixels]
+    _print_counts(count(result.rows, masks, result.info))
+    for note in result.found.notes:
+        click.echo(f"note: {note}")
+    path = sheet or out.resolve().parent / f"{out.resolve().name}-sheet.png"
+    write_dry_run_sheet(result, path)
+    click.echo(f"contact sheet: {path}; no data set was written (--dry-run)")
+
+
 def _converter_command(name: str, converter: Converter) -> click.Command:
     """The command of a registered converter: its folders, and the fields of its options."""
 
-    def run(out: Path, raw: Path | None = None, **values: Any) -> None:
+    def run(
+        out: Path, raw: Path | None = None, dry: bool = False, sheet: Path | None = None, **values: Any
+    ) -> None:
         from uml_tf.cli.display import TerminalDisplay
         from uml_tf.data.conversion import convert
 
         options = parse_options(converter.options, values)
+        if dry:
+            _dry_run(converter, raw, out, options, sheet)
+            return
+        if sheet is not None:
+            raise click.UsageError("--sheet needs --dry-run")
         with TerminalDisplay() as display:
             dataset, problems = convert(converter, raw, out, options, display.stage)
-        for problem in problems:
-            click.echo(f"uml-tf: {problem}", err=True)
+        _print_problems(problems)
         _print_rows(dataset)
 
-    folders = ["raw", "out"] if converter.takes_raw else ["out"]
-    arguments: list[click.Parameter] = [click.Argument([folder], type=_FOLDER) for folder in folders]
+    parameters: list[click.Parameter] = [click.Argument(["out"], type=_FOLDER)]
+    if converter.takes_raw:
+        parameters = [click.Argument(["raw"], type=_FOLDER), *parameters, *_DRY_RUN_OPTIONS]
     return click.Command(
-        name, params=[*arguments, *options_of(converter.options)], callback=run, help=converter.help
+        name, params=[*parameters, *options_of(converter.options)], callback=run, help=converter.help
     )
 
 
@@ -59,7 +110,7 @@ for _name, _converter in CONVERTERS.items():
     data.add_command(_converter_command(_name, _converter))
 
 
-def _print_report(report: CheckReport) -> None:
+def _print_counts(report: DatasetCounts) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -73,12 +124,13 @@ def _print_report(report: CheckReport) -> None:
         table.add_row(split, str(report.subjects[split]), *cells)
     console = Console(soft_wrap=True)
     console.print(table)
-    shares = ", ".join(f"{name} {100 * share:.1f} %" for name, share in report.pixel_share.items())
+    shares = ", ".join(
+        f"{name} {100 * share:.1f} % (on {report.pixel_images[name]} masks)"
+        for name, share in report.pixel_share.items()
+    )
     console.print(f"masked pixels: {shares}")
     for note in report.notes:
         click.echo(f"note: {note}")
-    for problem in report.problems:
-        click.echo(problem)
 
 
 def _report_near_duplicates(
@@ -120,9 +172,8 @@ def _report_near_duplicates(
     type=click.IntRange(0, HASH_BITS),
     default=DEFAULT_DISTANCE,
     show_default=True,
-    help="Images are near-duplicates when their 256-bit hashes differ in at most this many bits. The default "
-    "suits ultrasound, where copies differ by cursors and crops; photographs that are all framed alike, such "
-    "as those of the fundus, need less.",
+    help="Images are near-duplicates when their 256-bit hashes differ in at most this many bits, and their "
+    "detail agrees.",
 )
 @click.option(
     "--pairs",
@@ -141,7 +192,9 @@ def check(folder: Path, strict: bool, distance: int, picture: Path | None) -> No
     dataset = PreparedDataset.open(folder)
     with TerminalDisplay() as display:
         report = check_dataset(dataset, distance, display.stage("checking", len(dataset.rows)))
-    _print_report(report)
+    _print_counts(report)
+    for problem in report.problems:
+        click.echo(problem)
     if report.near_duplicates:
         _report_near_duplicates(dataset, report.near_duplicates, distance, picture)
     found = [f"{len(report.problems)} problems"] if report.problems else []
@@ -150,6 +203,35 @@ def check(folder: Path, strict: bool, distance: int, picture: Path | None) -> No
     if found:
         raise UmlError(f"{folder}: found {' and '.join(found)}")
     click.echo("no problems found")
+
+
+@data.command()
+@click.argument("folders", type=_FOLDER, nargs=-1, required=True, metavar="FOLDER FOLDER...")
+@click.argument("out", type=_FOLDER)
+@click.option("--name", help="Name of the merged data set  [default: the names of the sources]")
+def merge(folders: tuple[Path, ...], out: Path, name: str | None) -> None:
+    """Merge prepared data sets of the same classes into OUT.
+
+    Splits and patients are kept; a column "dataset" names the source of each image. A source whose masks
+    know only a part of the pixel classes gets 255, "not known", where they do not tell.
+    """
+    if len(folders) < 2:
+        raise click.UsageError("expected at least two data sets before OUT")
+    from uml_tf.cli.display import TerminalDisplay
+    from uml_tf.data.merge import merge as merge_datasets
+
+    datasets = [PreparedDataset.open(folder) for folder in folders]
+    with TerminalDisplay() as display:
+        progress = display.stage("merging", sum(len(dataset.rows) for dataset in datasets))
+        merged, notes = merge_datasets(datasets, out, name, progress)
+    for note in notes[:_PROBLEMS_SHOWN]:
+        click.echo(f"note: {note}")
+    if len(notes) > _PROBLEMS_SHOWN:
+        click.echo(f"note: and {len(notes) - _PROBLEMS_SHOWN} more")
+    for source in dict.fromkeys(row.dataset for row in merged.rows):
+        rows = [row for row in merged.rows if row.dataset == source]
+        click.echo(f"{source}: {len(rows)} images, {sum(bool(row.mask) for row in rows)} with a mask")
+    _print_rows(merged)
 
 
 @data.command()

@@ -193,8 +193,6 @@ def _report(result: Any, kind: ExportKind, options: dict[str, Any]) -> None:
             click.echo(f"{name:36s} {value:.0f}")
     for line in result.left_out:
         click.echo(line)
-    if not result.logged:
-        click.echo("not logged: the training run is not in this MLflow store")
     click.echo(f"written to {result.folder}")
     for line in result.broken:
         click.echo(f"tolerance not kept: {line}", err=True)

@@ -14,7 +14,7 @@ def _names(text: str | None, count: int, what: str, option: str) -> tuple[str, .
         return tuple(f"{what}_{i}" for i in range(count))
     names = tuple(name.strip() for name in text.split(","))
     if len(names) != count or len(set(names)) != count or not all(names):
-        raise UmlError(f"{option}: found '{text}', expected {count} different names with commas between")
+        raise UmlError(f"{option}: found '{text}', expected {count} different names, separated by commas")
     return names
 
 
@@ -24,8 +24,8 @@ def _names(text: str | None, count: int, what: str, option: str) -> tuple[str, .
 @click.option("--classes", required=True, type=click.IntRange(min=2), help="Image classes, K.")
 @click.option("--seg-classes", required=True, type=click.IntRange(min=2), help="Pixel classes, C.")
 @click.option("--image-size", default=256, show_default=True, help="Input side, divisible by 8.")
-@click.option("--class-names", help="K names with commas between  [default: class_0, class_1...]")
-@click.option("--pixel-names", help="C names with commas between  [default: region_0, region_1...]")
+@click.option("--class-names", help="K names, separated by commas  [default: class_0, class_1...]")
+@click.option("--pixel-names", help="C names, separated by commas  [default: region_0, region_1...]")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The .keras file to write.")
 def import_torch(
     checkpoint: Path,
@@ -37,7 +37,7 @@ def import_torch(
     pixel_names: str | None,
     out: Path,
 ) -> None:
-    """Bring a PyTorch CHECKPOINT (.pth or .npz) of the authors' network along to Keras.
+    """Convert a PyTorch CHECKPOINT (.pth or .npz) of the authors' network to Keras.
 
     The checkpoint is read without PyTorch, and no code in it is executed. Division of the image by 255 is
     inside the imported model. It carries no referral threshold.
@@ -65,5 +65,5 @@ def import_torch(
         raise UmlError(f"{checkpoint}: is not a '{preset}' network: {report.describe()}")
     with replacing(out) as temporary:
         model.save(temporary)
-    click.echo(f"{report.loaded} arrays taken over, {len(report.unused)} of unused parts passed over")
+    click.echo(f"{report.loaded} arrays loaded, {len(report.unused)} of unused parts ignored")
     click.echo(f"written to {out}")

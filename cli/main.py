@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from uml_tf import __version__
 from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.version import VERSION
 
 COMMANDS = {
     "data": ("uml_tf.cli.data", "data", "Prepare, check and show data sets."),
@@ -55,7 +55,7 @@ class _LazyGroup(click.Group):
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="uml-tf")
+@click.version_option(VERSION, prog_name="uml-tf")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def main(debug: bool) -> None:
     """Joint classification and segmentation of medical images, with the uncertainty of both.

@@ -1,8 +1,7 @@
-"""Opening a MODEL as a predictor: a network that was trained, or a file that was exported."""
+"""Opening a MODEL from a command."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,21 +9,8 @@ if TYPE_CHECKING:
     from uml_tf.runtime.predictor import Predictor
 
 
-def is_exported(reference: str) -> bool:
-    """Whether a MODEL is a file that `uml-tf export --tflite` wrote."""
-    return reference.endswith(".tflite")
-
-
-def _on_disk(reference: str) -> Path:
-    if not reference.startswith("runs:/"):
-        return Path(reference)  # without the wait for MLflow
-    from uml_tf.tracking.models import fetch
-
-    return fetch(reference)
-
-
 def open_predictor(reference: str, batch_size: int) -> tuple[Predictor, ModelCard]:
-    """A predictor and the model's card; TensorFlow is imported only for a network.
+    """``open_model`` without the notices that TensorFlow and LiteRT print; the model and its card.
 
     Args:
         reference: a MODEL.
@@ -33,18 +19,13 @@ def open_predictor(reference: str, batch_size: int) -> tuple[Predictor, ModelCar
     Raises:
         UmlError: the model does not exist or cannot be read.
     """
+    from uml_tf.cli.quiet import import_tensorflow, quiet
+    from uml_tf.tracking.opening import is_exported, open_model
+
     if is_exported(reference):
-        from uml_tf.cli.quiet import quiet
-        from uml_tf.runtime.device_model import DeviceModel
-
-        with quiet(2):  # LiteRT reports its delegate there
-            exported = DeviceModel(_on_disk(reference))
-        return exported, exported.card
-    from uml_tf.cli.quiet import import_tensorflow
-
-    import_tensorflow()
-    from uml_tf.evaluation.keras_predictor import KerasPredictor
-    from uml_tf.tracking.models import load_trained
-
-    network, card = load_trained(reference)
-    return KerasPredictor(network, batch_size), card
+        with quiet(2):
+            model = open_model(reference)
+    else:
+        import_tensorflow()
+        model = open_model(reference, batch_size)
+    return model, model.card

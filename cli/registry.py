@@ -26,6 +26,7 @@ _SPLIT = click.option(
     help="Compare on this split; the test split is kept for the figures that are reported.",
 )
 _WIDTH = 130
+_ARROWS = {"higher": "↑", "lower": "↓"}
 _FIDELITY = (
     ("class_agreement", "class agreement"),
     ("mask_agreement", "mask agreement"),
@@ -99,8 +100,9 @@ def list_versions(name: str | None) -> None:
     if name and not found:
         find_version(name)  # raises, with the names that there are
     columns = headlines()
-    headers = (f"{c.replace('_', chr(10))}\n({metric.better})" for c, metric in columns.items())
-    table = Table("model", *headers, "data", "code", "exports", box=SIMPLE)
+    headers = (f"{c.replace('_', chr(10))} {_ARROWS[metric.better]}" for c, metric in columns.items())
+    caption = "; ".join(f"{arrow} {better} is better" for better, arrow in _ARROWS.items())
+    table = Table("model", *headers, "data", "code", "exports", box=SIMPLE, caption=caption)
     for v in found:
         called = "\n".join([f"{v.name} {v.number}", *(f"@{alias}" for alias in v.aliases)])
         cells = (_cell(v, column) for column in columns)
@@ -201,9 +203,13 @@ def compare(first: str, second: str, data: Path | None, split: str, out: Path | 
     (a, card_a), (b, card_b) = (open_predictor(model, batch_size=16) for model in (first, second))
     from uml_tf.evaluation.comparison import as_markdown, differences, measure_both
     from uml_tf.runtime.files import write_text
-    from uml_tf.tracking.promotion import common_dataset
+    from uml_tf.tracking.promotion import check_held_out, common_dataset
 
     dataset = common_dataset(card_a, card_b, given)
+    try:
+        check_held_out({"A": card_a, "B": card_b}, dataset, split)
+    except UmlError as error:
+        click.echo(f"note: {error}", err=True)
     with TerminalDisplay() as display:
         done = display.stage(f"comparing on {split}", len(dataset.split(split)))
         table = as_markdown(differences(*measure_both((a, b), dataset, split, done)), ("A", "B"))

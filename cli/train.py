@@ -10,7 +10,7 @@ import click
 
 from uml_tf.networks.presets import PRESETS
 from uml_tf.training.cluster import VARIABLE, set_tf_config
-from uml_tf.training.config import ABLATION_PARTS, load_config, parse_assignment
+from uml_tf.training.config import ABLATION_PARTS, TrainingConfig, load_config, parse_assignment
 
 if TYPE_CHECKING:
     from uml_tf.training.run import RunResult
@@ -67,7 +67,35 @@ def _report(result: RunResult, register: str | None) -> None:
     click.echo(f"see it    {'' if served else 'mlflow ui --backend-store-uri '}{result.tracking_uri}")
 
 
+def _list_encoders(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    """Prints the names of the registered encoders and exits."""
+    if not wanted or context.resilient_parsing:
+        return
+    from uml_tf.cli.quiet import import_tensorflow
+
+    import_tensorflow()
+    from uml_tf.networks.encoders import ENCODERS, PRESET_SOURCES
+
+    for name, encoder in ENCODERS.items():
+        click.echo(f"{name}{'  (published weights)' if encoder.published_weights else ''}")
+    for source in PRESET_SOURCES:
+        click.echo(f"{source}:...  (presets, widths or folders of {source})")
+    context.exit()
+
+
+_DEFAULTS = TrainingConfig()
+_RATES = ", ".join(f"{spec.training.learning_rate:g} for {name}" for name, spec in PRESETS.items())
+
+
 @click.command()
+@click.option(
+    "--list-encoders",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_list_encoders,
+    help="Print the names of the encoders and exit.",
+)
 @click.option(
     "--config",
     type=click.Path(path_type=Path),
@@ -81,17 +109,19 @@ def _report(result: RunResult, register: str | None) -> None:
     type=click.Choice(ABLATION_PARTS),
     help="Switch off a part of the method (ablation); may be repeated.",
 )
-@click.option("--class-encoder", help="Another encoder than the preset's, e.g. keras_cv:ResNetV2Backbone.")
+@click.option("--class-encoder", help="Another encoder than the preset's; see --list-encoders.")
 @click.option("--segmentation-encoder", help="The same for segmentation.")
 @click.option(
     "--encoder-weights",
-    help='Start the encoders from "imagenet" (keras-cv presets, over the network) or a local file: the '
-    "public Res2Net or VGG16-BN .pth, a uml-tf .keras, Keras .weights.h5.",
+    help='Start the encoders from "imagenet", the published weights that --list-encoders marks (over the '
+    "network), or from a file: the public Res2Net or VGG16-BN .pth, a uml-tf .keras, Keras .weights.h5.",
 )
-@click.option("--epochs", type=int, help="[default: 14]")
-@click.option("--batch-size", type=int, help="[default: 8]")
-@click.option("--image-size", type=int, help="Side of the square input, pixels.  [default: 128]")
-@click.option("--learning-rate", type=float, help="[default: 2e-3 for edge, 1e-4 for the published networks]")
+@click.option("--epochs", type=int, help=f"[default: {_DEFAULTS.epochs}]")
+@click.option("--batch-size", type=int, help=f"[default: {_DEFAULTS.batch_size}]")
+@click.option(
+    "--image-size", type=int, help=f"Side of the square input, pixels.  [default: {_DEFAULTS.image_size}]"
+)
+@click.option("--learning-rate", type=float, help=f"[default: {_RATES}]")
 @click.option("--seed", type=int, help="[default: 0]")
 @click.option("--precision", type=click.Choice(["float32", "mixed_bfloat16", "mixed_float16"]))
 @click.option("--patience", type=int, help="Stop after this many epochs without a better validation score.")

@@ -1,4 +1,4 @@
-"""LiteRT.js, the browser's LiteRT: fetched once by npm, checked, kept in the user's cache."""
+"""LiteRT.js, LiteRT for browsers: fetched once by npm, checked, and kept in the user's cache."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import new_folder
 
 VERSION = "2.5.3"
-# Of its builds: for browsers with relaxed SIMD, and for those without.
+# Two of its builds: for browsers with relaxed SIMD instructions, and for those without.
 _BUILDS = ("litert_wasm_internal", "litert_wasm_compat_internal")
 _NOTICE = f"""LiteRT.js {VERSION} (npm packages @litertjs/core and @litertjs/wasm-utils), unchanged.
 Copyright Google LLC. Licensed under the Apache License, Version 2.0:
@@ -27,7 +27,7 @@ Source: https://github.com/google-ai-edge/LiteRT
 
 @dataclass(frozen=True)
 class _Package:
-    """An npm package: what its archive hashes to, and which of its files go where."""
+    """An npm package: the SHA-512 of its archive, and the files taken from it, old name -> new name."""
 
     name: str
     sha512: str
@@ -58,7 +58,7 @@ def _archive(package: _Package, folder: Path) -> Path:
     npm = shutil.which("npm")
     wanted = f"{package.name}@{VERSION}"
     if npm is None:
-        raise UmlError(f"{wanted}: found no npm to fetch it with, expected Node.js with npm")
+        raise UmlError(f"{wanted}: found no npm, expected Node.js with npm to fetch it")
     command = [npm, "pack", wanted, "--silent", "--pack-destination", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
     if done.returncode:
@@ -72,10 +72,10 @@ def _archive(package: _Package, folder: Path) -> Path:
 
 
 def litert_js() -> Path:
-    """A folder with LiteRT.js as the page wants it; fetched at the first call.
+    """The folder with the files of LiteRT.js that the page loads; they are fetched at the first call.
 
     Raises:
-        UmlError: it is not in the cache and cannot be fetched, or is not what it should be.
+        UmlError: it is not in the cache and cannot be fetched, or its SHA-512 is not the expected one.
     """
     cache = _cache()
     if cache.is_dir():

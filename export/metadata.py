@@ -1,4 +1,4 @@
-"""Writing the metadata into an exported file."""
+"""Writing metadata into an exported TFLite file."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from importlib.metadata import PackageNotFoundError, version
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from uml_tf import __version__
 from uml_tf.export.flatbuffer import pack_model, read_model
 from uml_tf.export.kind import ExportKind
 from uml_tf.networks import UML
 from uml_tf.runtime.metadata import METADATA_NAME, FileMetadata, seal
+from uml_tf.runtime.version import VERSION
 
 _LIBRARIES = ("tensorflow", "keras", "ai-edge-litert", "ai-edge-quantizer", "onnx", "onnxruntime", "numpy")
 
@@ -26,7 +26,7 @@ def weights_sha256(model: UML) -> str:
 
 
 def _versions() -> dict[str, str]:
-    found = {"uml-tf": __version__}
+    found = {"uml-tf": VERSION}
     for name in _LIBRARIES:
         try:
             found[name] = version(name)

@@ -43,7 +43,7 @@ class _Reader:
 
 
 def _last_weighted_nodes(model: onnx.ModelProto) -> list[str]:
-    """Names of the heads' own convolutions and dense layers: the last weights before every output."""
+    """Names of the nodes that give the logits: the last convolution or dense layer before every output."""
     producers = {name: node for node in model.graph.node for name in node.output}
     found, seen = set(), set()
     waiting = [output.name for output in model.graph.output]
@@ -104,7 +104,7 @@ def quantize(data: bytes, request: Request) -> bytes:
 
 
 def add_onnx_metadata(data: bytes, metadata: FileMetadata) -> bytes:
-    """The ONNX file with the metadata in its properties, checked by onnx."""
+    """The ONNX file with the metadata in its properties, after onnx has checked it."""
     proto = onnx.load_from_string(data)
     onnx.helper.set_model_props(proto, {METADATA_NAME: json.dumps(asdict(metadata))})
     onnx.checker.check_model(proto)

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from mlflow.exceptions import MlflowException
+
 from uml_tf.data.dataset import PreparedDataset
 from uml_tf.evaluation.evaluate import check_classes
 from uml_tf.evaluation.keras_predictor import KerasPredictor
@@ -71,7 +73,7 @@ class ExportResult:
         broken: the tolerances that were not kept, one sentence each.
         left_out: what was not written, and why, as sentences.
         deferred: whether the file that was asked for must be built elsewhere.
-        logged: whether the export was logged to the training run; False where the store has no such run.
+        logged: whether the export was logged to the training run; if not, ``left_out`` says why.
     """
 
     folder: Path
@@ -204,6 +206,20 @@ def _complete(job: ExportJob, kind: ExportKind, written: _Written, example: Path
     return left_out
 
 
+def _log(run_id: str, job: ExportJob, written: _Written) -> str | None:
+    """Logs the export to the training run; returns why it was not logged, or None.
+
+    What is written stays, whatever the store refuses.
+    """
+    files = [*REPORT, MANIFEST, *(file.name for file in written.converted.files)]
+    kept = job.force or not written.fidelity.broken
+    try:
+        logged = log_export(run_id, job.out, job.kind, files, written.numbers, kept)
+    except (MlflowException, OSError) as error:  # the store refuses, or the disk of the artifacts is full
+        return (str(error).splitlines() or ["MLflow refused it"])[0]
+    return None if logged else "the training run is not in this MLflow store"
+
+
 def export(network: UML, job: ExportJob, stage: Stage) -> ExportResult:
     """Writes the exported network into a new folder; past the tolerance, only the report.
 
@@ -236,8 +252,8 @@ def export(network: UML, job: ExportJob, stage: Stage) -> ExportResult:
             written.remove()
         if job.force or not broken:
             left_out = _complete(job, kind, written, example)
-    files = [*REPORT, MANIFEST, *(file.name for file in written.converted.files)]
-    kept = job.force or not broken
-    logged = log_export(network.card.run_id, job.out, kind.name, files, written.numbers, kept)
+    reason = _log(network.card.run_id, job, written)
+    if reason:
+        left_out.append(f"not logged: {reason}")
     deferred = written.converted.deferred is not None
-    return ExportResult(job.out, written.numbers, broken, left_out, deferred, logged)
+    return ExportResult(job.out, written.numbers, broken, left_out, deferred, logged=reason is None)

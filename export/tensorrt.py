@@ -1,4 +1,4 @@
-"""Building a TensorRT engine from the ONNX file, where the package and a GPU are."""
+"""Building and running a TensorRT engine, on machines with the extra ``[tensorrt]`` and a GPU."""
 
 from __future__ import annotations
 

@@ -24,9 +24,17 @@ SLOWEST_FIRST = ("test_registry", "test_export", "test_resume", "test_distribute
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The slowest files first, so that no process is left with one of them at the end."""
+    """Starts with the slowest files, so that at the end no process still works on one of them alone."""
     rank = {name: place for place, name in enumerate(SLOWEST_FIRST)}
     items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Repeats at the very end what was skipped for want of something on this machine."""
+    reasons = [report.longrepr[2] for report in terminalreporter.stats.get("skipped", [])]
+    for line in sorted({reason.removeprefix("Skipped: ") for reason in reasons if "NOT CHECKED" in reason}):
+        terminalreporter.write_line(line, yellow=True, bold=True)
 
 
 def _shared(part: str) -> Path:
@@ -49,16 +57,36 @@ def busi_raw() -> Path:
     return _shared("data") / "busi"
 
 
+def _environment() -> dict[str, str]:
+    """The environment without the variables that MLflow has set in this process."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+
+
+@pytest.fixture(scope="session")
+def drishti_raw() -> Path:
+    return _shared("data/drishti")
+
+
+@pytest.fixture(scope="session")
+def origa_raw() -> Path:
+    return _shared("data/origa")
+
+
+@pytest.fixture(scope="session")
+def isic_raw() -> Path:
+    return _shared("data/isic2017")
+
+
 @pytest.fixture(scope="session")
 def start_uml_tf():
-    """Starts the installed command in a process of its own; answers the process."""
+    """Starts the installed command in a process of its own; returns the process."""
     executable = Path(sys.executable).parent / "uml-tf"
 
     def start(*arguments: object, cwd: Path) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [str(executable), *map(str, arguments)],
             cwd=cwd,
-            env={k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")},
+            env=_environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -67,9 +95,34 @@ def start_uml_tf():
     return start
 
 
+@pytest.fixture(autouse=True)
+def _no_tracking_uri_of_another_test(monkeypatch):
+    """MLflow writes the store that a test sets into the environment, where the next test would find it."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+@pytest.fixture(scope="session")
+def run_python():
+    """Runs Python with some arguments in a process of its own; returns (standard output, standard error)."""
+
+    def run(*arguments: object, cwd: Path, **variables: str) -> tuple[str, str]:
+        done = subprocess.run(
+            [sys.executable, *map(str, arguments)],
+            cwd=cwd,
+            env=_environment() | variables,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+        return done.stdout, done.stderr
+
+    return run
+
+
 @pytest.fixture(scope="session")
 def uml_tf_command(start_uml_tf):
-    """Runs the installed command in a process of its own; answers the completed process."""
+    """Runs the installed command in a process of its own; returns the completed process."""
 
     def run(*arguments: object, cwd: Path, expect: int = 0) -> subprocess.CompletedProcess[str]:
         process = start_uml_tf(*arguments, cwd=cwd)
@@ -83,7 +136,7 @@ def uml_tf_command(start_uml_tf):
 
 @pytest.fixture(scope="session")
 def train_until(start_uml_tf):
-    """Trains, does something when a line of standard error matches; answers (exit code, standard error)."""
+    """Trains, calls a function when a line of standard error matches; returns (exit code, standard error)."""
 
     def run(
         pattern: str, then: Callable[[subprocess.Popen[str]], object], cwd: Path, *arguments: object
@@ -103,9 +156,35 @@ def train_until(start_uml_tf):
     return run
 
 
+@pytest.fixture(scope="session")
+def small_disk(tmp_path_factory):
+    """Mounts a file system of a given size, e.g. "60m"; skips the test where none may be mounted.
+
+    With ``optional`` it returns None there.
+    """
+    mounted = []
+
+    def mount(size: str, read_only: bool = False, optional: bool = False) -> Path | None:
+        folder = tmp_path_factory.mktemp("disk")
+        options = f"size={size}{',ro' if read_only else ''}"
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+        if subprocess.run(command, capture_output=True, check=False).returncode:
+            if optional:
+                return None
+            message = "no right to mount a small file system here: a full disk is NOT CHECKED"
+            warnings.warn(message, stacklevel=2)
+            pytest.skip(message)
+        mounted.append(folder)
+        return folder
+
+    yield mount
+    for folder in mounted:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
 @contextmanager
 def _once(tmp_path_factory, name):
-    """Yields (folder, file): the folder that all test processes share, the file missing for the first."""
+    """Yields (folder, file): a folder that all test processes share; the first process makes the file."""
     folder = tmp_path_factory.getbasetemp()
     if os.environ.get("PYTEST_XDIST_WORKER"):
         folder = folder.parent

@@ -1,4 +1,4 @@
-"""Run by test_distributed.py in a process of its own: the parts of a step on two devices against one."""
+"""Run by test_distributed.py in a process of its own: compares parts of a step on two devices with one."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ RNG = np.random.default_rng(0)
 
 
 def on(strategy, function, *arrays):
-    """A function of rows, on a strategy's devices; what is answered by row is joined again."""
+    """Runs a function of rows on the devices of a strategy; returns the results, stacked over the devices."""
     devices = strategy.num_replicas_in_sync
 
     def parts(array):
         return lambda context: tf.constant(np.split(array, devices)[context.replica_id_in_sync_group])
 
     values = [strategy.experimental_distribute_values_from_function(parts(array)) for array in arrays]
-    answers = tf.function(lambda *v: strategy.run(function, args=v))(*values)
+    results = tf.function(lambda *v: strategy.run(function, args=v))(*values)
     return [
-        np.stack([part.numpy() for part in strategy.experimental_local_results(answer)]) for answer in answers
+        np.stack([part.numpy() for part in strategy.experimental_local_results(result)]) for result in results
     ]
 
 
 def norm(strategy):
-    """(answers, gradients of input, gamma summed, moving statistics) of a layer that is trained."""
+    """(outputs, gradients of the input and of gamma, moving statistics) of a layer in training."""
     x = RNG.normal(50, 2, (8, 5, 6, 3)).astype(np.float32)
     weight = RNG.normal(size=x.shape).astype(np.float32)
     with strategy.scope():
@@ -47,14 +47,14 @@ def norm(strategy):
     def step(x, weight):
         with tf.GradientTape() as tape:
             tape.watch(x)
-            answer = layer(x, training=True)
-            loss = sum_over_replicas(tf.reduce_sum(tf.square(answer) * weight)) / replica_count()
+            output = layer(x, training=True)
+            loss = sum_over_replicas(tf.reduce_sum(tf.square(output) * weight)) / replica_count()
         by_input, by_gamma = tape.gradient(loss, [x, layer.gamma.value])
-        return answer, by_input, sum_over_replicas(by_gamma)
+        return output, by_input, sum_over_replicas(by_gamma)
 
-    answer, by_input, by_gamma = on(strategy, step, x, weight)
+    output, by_input, by_gamma = on(strategy, step, x, weight)
     moving = layer.moving_mean.numpy(), layer.moving_variance.numpy()
-    return answer.reshape(x.shape), by_input.reshape(x.shape), by_gamma[0], *moving
+    return output.reshape(x.shape), by_input.reshape(x.shape), by_gamma[0], *moving
 
 
 def dropout(strategy):
@@ -68,7 +68,7 @@ def dropout(strategy):
 
 
 def loss(strategy):
-    """Terms, and the gradients by the outputs."""
+    """(terms, gradients with respect to the outputs) of the joint loss."""
     rng = np.random.default_rng(1)
     shapes = {
         "class_head": (8, 2),
@@ -99,13 +99,13 @@ def loss(strategy):
 
 def main():
     for part in (norm, dropout, loss):
-        answers = []
+        results = []
         for strategy in (tf.distribute.get_strategy(), TWO):
             global RNG
             RNG = np.random.default_rng(0)
             keras.utils.set_random_seed(0)
-            answers.append(part(strategy))
-        for one, two in zip(*answers, strict=True):
+            results.append(part(strategy))
+        for one, two in zip(*results, strict=True):
             np.testing.assert_allclose(two, one, rtol=2e-4, atol=2e-6, err_msg=part.__name__)
         print(part.__name__, "equal")
     cluster = Cluster(TWO)
@@ -122,7 +122,7 @@ def main():
     ):
         with pytest.raises(UmlError, match=line):
             build_loop(config, None, {}, None, cluster)
-    print("limits told")
+    print("limits reported")
 
 
 main()

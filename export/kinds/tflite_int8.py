@@ -54,7 +54,7 @@ def _recipe(model: Any) -> list[dict[str, Any]]:
     return rules.get_quantization_recipe()
 
 
-def _quantize_body(data: bytes, request: Request) -> bytes:
+def quantize_body(data: bytes, request: Request) -> bytes:
     """Quantizes everything but the heads, whose small evidence is below an int8 step.
 
     The range of an activation is its smallest and largest value on the calibration images. The quantizer's
@@ -87,7 +87,7 @@ def convert(request: Request) -> Converted:
     from uml_tf.export.flatbuffer import read_model, tensor_types
     from uml_tf.export.tflite import convert_network, tflite_file
 
-    data = _quantize_body(convert_network(request), request)
+    data = quantize_body(convert_network(request), request)
     if "INT8" not in tensor_types(read_model(data)):
         raise UmlError("export int8: found no int8 tensor, expected an int8 body")
     return tflite_file(data)

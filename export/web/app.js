@@ -1,4 +1,4 @@
-// The page: choose, drop or take an image; the exported network answers it here, in the browser.
+// The page: choose, drop or photograph an image; the exported network runs here, in the browser.
 
 import { loadAndCompile, loadLiteRt, Tensor } from "@litertjs/core";
 import { classColour, css, drawOverlay, drawUncertainty } from "./drawing.js";
@@ -12,9 +12,9 @@ const INPUT = "image";
 const TITLES = { accept: "Accept", refer: "Refer to a specialist", ungradable: "Ungradable: take another image" };
 
 const $ = (id) => document.getElementById(id);
-let metadata, network, answer, stream;
+let metadata, network, prediction, stream;
 
-function say(text, isError = false) {
+function showStatus(text, isError = false) {
   $("status").textContent = text;
   $("status").toggleAttribute("data-error", isError);
 }
@@ -30,7 +30,7 @@ async function load() {
   const { card, quantize, preset, image_size: [height, width] } = metadata;
   $("model").textContent = `${preset} network, ${quantize === "none" ? "float32" : quantize}, reads ${width} x ${height}; ` +
     `trained on ${card.dataset || "unnamed data"}${card.run_id ? `, run ${card.run_id.slice(0, 8)}` : ""}` +
-    (metadata.kept_by_force ? ". KEPT BY FORCE: it failed its fidelity check" : "");
+    (metadata.kept_by_force ? ". KEPT BY FORCE although it failed its fidelity check" : "");
   $("use").textContent = metadata.intended_use;
   for (const id of ["file", "camera", "example"]) $(id).disabled = false;
   $("camera").hidden = !navigator.mediaDevices?.getUserMedia;
@@ -41,29 +41,29 @@ async function run(seen) {
   const [height, width] = metadata.image_size;
   const values = metadata.input_type === "uint8" ? Uint8Array.from(seen, (v) => Math.round(v)) : seen;
   const input = new Tensor(values, [1, height, width, 3]);
-  const outputs = await network.run({ [INPUT]: input });
-  const answers = {};
-  for (const [name, tensor] of Object.entries(outputs)) {
-    answers[name] = await tensor.data();
+  const tensors = await network.run({ [INPUT]: input });
+  const outputs = {};
+  for (const [name, tensor] of Object.entries(tensors)) {
+    outputs[name] = await tensor.data();
     tensor.delete();
   }
   input.delete();
-  return answers;
+  return outputs;
 }
 
 async function read(blob, name) {
   try {
-    say("Reading the image…");
+    showStatus("Reading the image…");
     const image = await decode(blob);
     const start = performance.now();
     const seen = resizeAntialiased(image, metadata.image_size);
-    const answers = await run(seen);
-    answer = interpret(answers, seen, metadata.image_size, [image.height, image.width], metadata.card, name);
+    const outputs = await run(seen);
+    prediction = interpret(outputs, seen, metadata.image_size, [image.height, image.width], metadata.card, name);
     show(image, name);
-    say(`${name}: ${image.width} x ${image.height} pixels, ${Math.round(performance.now() - start)} ms`);
+    showStatus(`${name}: ${image.width} x ${image.height} pixels, ${Math.round(performance.now() - start)} ms`);
   } catch (error) {
-    $("answer").hidden = true;
-    say(`${name}: ${error.message}`, true);
+    $("result").hidden = true;
+    showStatus(`${name}: ${error.message}`, true);
   }
 }
 
@@ -71,7 +71,7 @@ function swatch(colour) {
   const square = document.createElement("span");
   square.className = "swatch";
   if (colour) square.style.background = colour;
-  else square.classList.add("doubt");
+  else square.classList.add("uncertain");
   return square;
 }
 
@@ -83,7 +83,7 @@ function showClass(json) {
     const bar = document.createElement("span");
     bar.style.flex = `${value} 0 0`;
     if (colour) bar.style.background = colour;
-    else bar.className = "doubt";
+    else bar.className = "uncertain";
     return bar;
   }));
   const words = parts.map(([name, value]) => `${name} ${value.toFixed(3)}`);
@@ -113,8 +113,8 @@ function showRegions(json) {
 }
 
 function show(image, name) {
-  const { json, mask, uncertainty } = answer;
-  $("answer").hidden = false;
+  const { json, mask, uncertainty } = prediction;
+  $("result").hidden = false;
   $("decision").dataset.action = json.decision;
   $("action").textContent = TITLES[json.decision];
   $("reason").textContent = `${json.reason}.`;
@@ -129,8 +129,8 @@ function show(image, name) {
 
 function download() {
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([JSON.stringify(answer.json, null, 1)], { type: "application/json" }));
-  link.download = `${answer.json.image.replace(/\.[^.]*$/, "")}.json`;
+  link.href = URL.createObjectURL(new Blob([JSON.stringify(prediction.json, null, 1)], { type: "application/json" }));
+  link.download = `${prediction.json.image.replace(/\.[^.]*$/, "")}.json`;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href));
 }
@@ -139,7 +139,7 @@ async function openCamera() {
   try {
     stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
   } catch (error) {
-    say(`Camera: ${error.message}`, true);
+    showStatus(`Camera: ${error.message}`, true);
     return;
   }
   $("video").srcObject = stream;
@@ -194,5 +194,5 @@ function listen() {
 listen();
 load().catch((error) => {
   $("model").textContent = "";
-  say(`The model cannot be used: ${error.message}`, true);
+  showStatus(`The model cannot be used: ${error.message}`, true);
 });

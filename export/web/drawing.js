@@ -1,8 +1,8 @@
-// Pictures of an answer: the mask over the image, the uncertainty as a map.
+// Pictures of a prediction: the mask over the image, and the uncertainty as a map.
 
-// Okabe and Ito's palette: told apart with any colour vision. Background has no colour.
+// Okabe and Ito's palette, distinguishable with any colour vision. The background has no colour.
 const COLOURS = [[0, 158, 115], [240, 228, 66], [86, 180, 233], [213, 94, 0], [204, 121, 167]];
-// Sixteen even steps of the "inferno" map; colours between them are mixed.
+// Sixteen equidistant colours of the "inferno" map; between them, colours are interpolated.
 const INFERNO = [[0, 0, 4], [12, 8, 38], [36, 12, 79], [66, 10, 104], [93, 18, 110], [120, 28, 109], [147, 38, 103],
   [174, 48, 92], [199, 62, 76], [221, 81, 58], [237, 105, 37], [248, 133, 15], [252, 165, 10], [250, 198, 45],
   [242, 230, 97], [252, 255, 164]];
@@ -17,7 +17,7 @@ function paint(canvas, width, height, rgba) {
   canvas.getContext("2d").putImageData(new ImageData(rgba, width, height), 0, 0);
 }
 
-/** The image with every foreground class tinted and outlined. */
+/** Draws the image with every foreground class tinted and outlined. */
 export function drawOverlay(canvas, { width, height, rgba }, mask) {
   const out = new Uint8ClampedArray(rgba);
   const reach = Math.max(1, Math.round(Math.min(width, height) / 200));
@@ -35,7 +35,7 @@ export function drawOverlay(canvas, { width, height, rgba }, mask) {
   paint(canvas, width, height, out);
 }
 
-/** Uncertainty from dark (0) to bright (1), the same scale for every image. */
+/** Draws the uncertainty from dark (0) to bright (1), on the same scale for every image. */
 export function drawUncertainty(canvas, width, height, uncertainty) {
   const out = new Uint8ClampedArray(width * height * 4);
   uncertainty.forEach((u, i) => {

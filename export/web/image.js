@@ -1,9 +1,20 @@
-// Images as the network sees them: RGB from 0 to 255, resized as in training.
+// Images as the network reads them: RGB from 0 to 255, resized as in training.
 
 const SMALLEST_SIDE = 8;
+const PNG_SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
+const PNG_BIT_DEPTH = 24; // place of this byte in every PNG
 
-/** Decodes a Blob: {width, height, rgba}; EXIF orientation applied, colours as stored. */
+// Browsers reduce 16 bits to 8 without a word; the Python runtime refuses such images, and so does this page.
+async function checkDepth(blob) {
+  const head = new Uint8Array(await blob.slice(0, PNG_BIT_DEPTH + 1).arrayBuffer());
+  if (PNG_SIGNATURE.every((byte, i) => head[i] === byte) && head[PNG_BIT_DEPTH] > 8) {
+    throw new Error(`The image has ${head[PNG_BIT_DEPTH]}-bit pixels, 8-bit is needed; rescale the image first`);
+  }
+}
+
+/** Decodes a Blob to {width, height, rgba}: EXIF orientation applied, colour profiles ignored. */
 export async function decode(blob) {
+  await checkDepth(blob);
   let bitmap;
   try {
     bitmap = await createImageBitmap(blob, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
@@ -25,7 +36,7 @@ export async function decode(blob) {
   return { width, height, rgba };
 }
 
-// For every target place the source places under a triangle filter, half-pixel centres.
+// The source places and weights of a triangle filter for every target place; half-pixel centres.
 function triangle(source, target) {
   const scale = source / target;
   const support = Math.max(scale, 1);
@@ -70,7 +81,7 @@ export function resizeAntialiased({ width, height, rgba }, [targetHeight, target
 }
 
 /**
- * Walks over maps of depth D at size (h, w) as if resized bilinearly to (height, width):
+ * Resizes maps of a given depth bilinearly from (h, w) to (height, width) without storing the result:
  * calls visit(place, values) for every pixel of the larger size, row by row.
  */
 export function forEachResized(maps, [h, w], depth, [height, width], visit) {

@@ -1,11 +1,11 @@
-// What a .tflite file says of itself, and whether it is still the file that was exported.
+// Metadata of the .tflite file, and the check that the file is unchanged since its export.
 
 const NAME = "uml_tf";
 const FORMAT = 1;
-const BEFORE_SEAL = '{"sha256": "'.length;
-const SEAL_LENGTH = 64;
+const DIGEST_START = '{"sha256": "'.length;
+const DIGEST_LENGTH = 64;
 
-// The few steps through a FlatBuffer that lead to the metadata: a table's field, a vector's place.
+// Reads as much of the FlatBuffer format as leads to the metadata: fields of tables, and vectors.
 class Table {
   constructor(view, place) {
     this.view = view;
@@ -57,7 +57,7 @@ function metadataBytes(data) {
   return null;
 }
 
-/** Reads the metadata of a file (Uint8Array) after checking every byte of it; throws an Error. */
+/** Returns the metadata of a file (Uint8Array) after comparing all of it with its SHA-256; throws an Error. */
 export async function readMetadata(data) {
   if (new TextDecoder().decode(data.subarray(4, 8)) !== "TFL3") throw new Error("model.tflite: not a TFLite file");
   let text;
@@ -66,14 +66,14 @@ export async function readMetadata(data) {
   } catch {
     throw new Error("model.tflite: damaged or cut off");
   }
-  if (!text) throw new Error("model.tflite: no uml-tf metadata in it");
+  if (!text) throw new Error("model.tflite: it has no uml-tf metadata");
   if (!globalThis.crypto?.subtle) {
     throw new Error("This page must come from localhost or over HTTPS: the browser cannot check the model otherwise");
   }
-  const written = new TextDecoder().decode(text.subarray(BEFORE_SEAL, BEFORE_SEAL + SEAL_LENGTH));
+  const written = new TextDecoder().decode(text.subarray(DIGEST_START, DIGEST_START + DIGEST_LENGTH));
   const zeroed = data.slice();
-  const start = text.byteOffset - data.byteOffset + BEFORE_SEAL;
-  zeroed.fill("0".charCodeAt(0), start, start + SEAL_LENGTH);
+  const start = text.byteOffset - data.byteOffset + DIGEST_START;
+  zeroed.fill("0".charCodeAt(0), start, start + DIGEST_LENGTH);
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", zeroed));
   const found = Array.from(digest, (b) => b.toString(16).padStart(2, "0")).join("");
   if (found !== written) throw new Error("model.tflite: damaged or changed after its export (SHA-256 differs)");

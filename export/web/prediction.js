@@ -1,4 +1,4 @@
-// The answer to one image, as the Python runtime gives it: the same names, the same numbers.
+// The prediction for one image, with the names and numbers of the Python runtime.
 
 import { forEachResized } from "./image.js";
 
@@ -83,24 +83,25 @@ function cupToDisc(mask, names, size) {
 const argmax = (values) => values.reduce((best, value, i) => (value > values[best] ? i : best), 0);
 
 /**
- * answers: name -> Float32Array of the contract; seen: what the network saw, of inputSize;
- * size: [height, width] of the original. Gives {json, mask, uncertainty}, the maps at original size.
+ * Turns the outputs for one image into {json, mask, uncertainty}, the maps at original size.
+ * outputs: name -> Float32Array of the contract; seen: the image at inputSize, as the network read it;
+ * size: [height, width] of the original.
  */
-export function interpret(answers, seen, inputSize, size, card, imageName) {
+export function interpret(outputs, seen, inputSize, size, card, imageName) {
   const mask = new Uint8Array(size[0] * size[1]);
   const uncertainty = new Float32Array(mask.length);
   const depth = card.pixel_classes.length;
-  forEachResized(answers.mask_probability, inputSize, depth, size, (i, v) => (mask[i] = argmax(v)));
+  forEachResized(outputs.mask_probability, inputSize, depth, size, (i, v) => (mask[i] = argmax(v)));
   let sum = 0;
-  forEachResized(answers.mask_uncertainty, inputSize, 1, size, (i, v) => (sum += uncertainty[i] = v[0]));
+  forEachResized(outputs.mask_uncertainty, inputSize, 1, size, (i, v) => (sum += uncertainty[i] = v[0]));
   const named = (values) => Object.fromEntries(card.image_classes.map((name, i) => [name, values[i]]));
-  const [decision, reason] = decide(answers.class_uncertainty[0], seen, inputSize, card);
+  const [decision, reason] = decide(outputs.class_uncertainty[0], seen, inputSize, card);
   const json = {
     image: imageName,
-    class: card.image_classes[argmax(answers.class_probability)],
-    class_probability: named(answers.class_probability),
-    class_belief: named(answers.class_belief),
-    class_uncertainty: answers.class_uncertainty[0],
+    class: card.image_classes[argmax(outputs.class_probability)],
+    class_probability: named(outputs.class_probability),
+    class_belief: named(outputs.class_belief),
+    class_uncertainty: outputs.class_uncertainty[0],
     decision,
     reason,
     mask_uncertainty: sum / mask.length,

@@ -82,6 +82,26 @@ def test_normal_images_get_empty_masks_on_request(raw, tmp_path):
     assert any(not row.mask for row in dataset.rows if row.label == "benign")
 
 
+@pytest.mark.parametrize("place", ["raw/more", "elsewhere"])
+def test_extra_masks_are_for_images_without_one_beside(raw, tmp_path, place):
+    for name, n in (("benign", 6), ("malignant", 6), ("normal", 6), ("benign", 1)):
+        mask = np.zeros((60, 70 + n), np.uint8)
+        mask[5:9, 5:9] = 255 * (name != "normal")
+        _write(tmp_path / place / name / f"{name} ({n})_mask.png", mask)
+    folder = "more" if place == "raw/more" else tmp_path / place
+    dataset, _ = _convert(raw, tmp_path / "out", extra_masks=folder)
+    rows = _by_name(dataset)
+    assert read_mask(dataset.root / rows["benign_6"].mask).sum() == 16
+    assert read_mask(dataset.root / rows["normal_6"].mask).sum() == 0
+    assert read_mask(dataset.root / rows["benign_1"].mask)[15, 10] == 1
+    assert rows["benign_7"].mask == ""
+    assert len(rows) == 24
+    without, _ = _convert(raw, tmp_path / "without")
+    assert _by_name(without)["benign_6"].mask == ""
+    with pytest.raises(UmlError, match="--extra-masks: found no folder nowhere"):
+        _convert(raw, tmp_path / "no", extra_masks="nowhere")
+
+
 def test_known_groups_are_kept_together(raw, tmp_path):
     with (raw / "groups.csv").open("w") as file:
         writer = csv.writer(file)
@@ -135,3 +155,13 @@ def test_real_images(busi_raw, tmp_path):
     assert all(len(splits) == 1 for splits in groups.values())
     labels = Counter((row.split, row.label) for row in dataset.rows)
     assert min(labels.values()) >= 8
+
+
+def test_real_images_with_all_masks(busi_raw, tmp_path):
+    dataset, problems = _convert(busi_raw, tmp_path / "out", extra_masks="labels_only_masks")
+    assert len(problems) == 1
+    assert len(dataset.rows) == 529
+    assert all(row.mask for row in dataset.rows)
+    empty = [row for row in dataset.rows if not read_mask(dataset.root / row.mask).any()]
+    assert {row.label for row in empty} == {"normal"}
+    assert len(empty) == 93

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from extended_package import copy_with_example
 from pydantic import BaseModel, Field
 
 from uml_tf.cli.data import data
@@ -96,7 +95,7 @@ def test_what_does_not_fit_is_left_out_with_a_line_each(tmp_path):
         "no label: found neither label nor mask, expected at least one",
         "other label: label: found 'c', expected one of a, b",
         "x/y.dcm: mask: found 9 x 9 pixels, expected 50 x 40 as y.dcm",
-        f"{path}: found pixel value 7, expected class indices 0 to 1",
+        f"{path}: found pixel value 7, expected class indices 0 to 1, or 255 for not known",
         "small: found 50 x 4 pixels, expected at least 8 on each side",
         "no image: not an image that can be decoded, expected PNG, JPEG, TIFF, BMP or WebP",
         f"{tmp_path / 'none.png'}: no such file",
@@ -218,15 +217,7 @@ def test_an_option_of_the_shared_model_is_inherited_by_all():
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
     """The package as it is installed, in a copy, with the worked example added."""
-    folder = tmp_path_factory.mktemp("tree")
-    unwanted = shutil.ignore_patterns("__pycache__", "cli", "export")
-    shutil.copytree(ROOT / "uml_tf", folder / "uml_tf", ignore=unwanted)
-    for part in ("cli", "export"):
-        shutil.copytree(ROOT / part, folder / "uml_tf" / part, ignore=shutil.ignore_patterns("__pycache__"))
-    page = (ROOT / "docs/extending.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"```python\n(# uml_tf/data/converters/flat\.py\n.*?)```", page, re.DOTALL)
-    (folder / "uml_tf/data/converters/flat.py").write_text(example, encoding="utf-8")
-    return folder
+    return copy_with_example(tmp_path_factory.mktemp("tree"), "uml_tf/data/converters/flat.py")
 
 
 def _run(tree, *arguments):

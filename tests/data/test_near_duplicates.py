@@ -1,8 +1,18 @@
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
-from uml_tf.data.near_duplicates import difference_hash, linked_groups, near_pairs
+from uml_tf.data.near_duplicates import (
+    PHOTOGRAPH_DISTANCE,
+    detail_correlations,
+    difference_hash,
+    linked_groups,
+    near_duplicates,
+    near_pairs,
+    signature,
+)
+from uml_tf.runtime.images import read_image
 
 
 def _hashes(count):
@@ -40,3 +50,51 @@ def test_hash_bears_a_cursor_and_tells_pictures_apart():
     marked[:4, :4] = 255
     assert (difference_hash(one) != difference_hash(marked)).sum() < 10
     assert (difference_hash(one) != difference_hash(other)).sum() > 60
+
+
+def _eye(seed):
+    """A made-up photograph: every eye in the same bright circle, with vessels of its own."""
+    rng = np.random.default_rng(seed)
+    image = np.zeros((120, 180, 3), np.uint8)
+    cv2.circle(image, (90, 60), 62, (200, 120, 60), -1)
+    for _ in range(14):
+        points = np.cumsum(rng.normal(0, 14, (6, 2)), axis=0) + rng.uniform((40, 20), (140, 100))
+        cv2.polylines(image, [points.astype(np.int32)], False, (140, 40, 20), 2)
+    return cv2.GaussianBlur(image, (0, 0), 1)
+
+
+def test_photographs_in_the_same_frame_are_no_near_duplicates_and_repeats_are():
+    eyes = [_eye(seed) for seed in range(30)]
+    moved = cv2.warpAffine(eyes[3], np.float32([[1, 0, 5], [0, 1, -3]]), (180, 120))
+    darker = (eyes[7] * 0.7).astype(np.uint8)
+    signatures = [signature(image) for image in (*eyes, moved, darker)]
+    by_hash = near_pairs([one.hash for one in signatures], 100)
+    assert len(by_hash.first) > 20
+    pairs = near_duplicates(signatures, 100)
+    assert set(zip(pairs.first.tolist(), pairs.second.tolist(), strict=True)) == {(3, 30), (7, 31)}
+
+
+def test_images_without_detail_are_told_by_the_hash_alone():
+    grey = [np.full((60, 60, 3), value, np.uint8) for value in (90, 90, 140)]
+    signatures = [signature(image) for image in grey]
+    assert (detail_correlations(signatures, signatures) == 1).all()
+    assert len(near_duplicates(signatures, 256).first) == 3
+
+
+def test_real_fundus_photographs_are_paired_by_eye_and_not_by_frame(origa_raw):
+    """The eight pairs show one eye each; they were told by eye, and have neighbouring numbers."""
+    paths = sorted((origa_raw / "images").glob("*.jpg"))
+    signatures = [signature(read_image(path)) for path in paths]
+    assert len(near_pairs([one.hash for one in signatures], 24).first) > 10_000
+    pairs = near_duplicates(signatures, PHOTOGRAPH_DISTANCE)
+    found = {(paths[i].stem, paths[j].stem) for i, j in zip(pairs.first, pairs.second, strict=True)}
+    assert found == {
+        ("023", "024"),
+        ("026", "027"),
+        ("036", "037"),
+        ("050", "052"),
+        ("158", "159"),
+        ("169", "170"),
+        ("180", "181"),
+        ("300", "301"),
+    }

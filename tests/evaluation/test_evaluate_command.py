@@ -6,13 +6,9 @@ import csv
 import json
 import re
 import shutil
-import warnings
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
-
-from uml_tf.data.dataset import Row
 
 NAME = "fundus-phantoms"
 """Folder of the results on the phantoms."""
@@ -80,10 +76,6 @@ def test_images_without_a_mask_have_a_prediction_and_no_dice(two_sets):
 
 
 def test_results_are_told_by_source(two_sets):
-    if "dataset" not in {field.name for field in fields(Row)}:
-        message = "the manifest has no column 'dataset' yet: results by source from the command NOT CHECKED"
-        warnings.warn(message, stacklevel=2)
-        pytest.skip(message)
     out, _ = two_sets
     folder = out / f"{NAME}-2"
     sources = json.loads((folder / "sources.json").read_text())

@@ -4,32 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import shutil
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+from extended_package import copy_with_example
 from small_networks import random_network
 
-ROOT = Path(__file__).resolve().parents[2]
 FILE = "uml_tf/metrics/youden.py"
 
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory):
     """A copy of the package with the example's file in it: the folder to run in."""
-    folder = tmp_path_factory.mktemp("extended")
-    ignored = shutil.ignore_patterns("__pycache__", "cli", "export")
-    shutil.copytree(ROOT / "uml_tf", folder / "uml_tf", ignore=ignored)
-    for name in ("cli", "export"):
-        shutil.copytree(ROOT / name, folder / "uml_tf" / name, ignore=ignored)
-    text = (ROOT / "docs/extending.md").read_text(encoding="utf-8")
-    (example,) = re.findall(rf"```python\n(# {FILE}\n.*?)```", text, re.DOTALL)
-    (folder / FILE).write_text(example, encoding="utf-8")
-    return folder
+    return copy_with_example(tmp_path_factory.mktemp("extended"), FILE)
 
 
 def _run(package, *arguments):

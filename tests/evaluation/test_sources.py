@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,17 +10,10 @@ from image_measures import measure
 
 from uml_tf.data.dataset import Row
 from uml_tf.evaluation.evaluate import Evaluation
-from uml_tf.evaluation.measure import measure_image, source_of
+from uml_tf.evaluation.measure import measure_image
 from uml_tf.evaluation.overview import overview_csv, overview_markdown, overview_rows
 from uml_tf.evaluation.sources import foreground_warnings, measures_by_source, places_by_source
 from uml_tf.evaluation.summary import summarise
-
-
-@dataclass(frozen=True)
-class MergedRow(Row):
-    """A row of a merged data set, whose manifest has the column ``dataset``."""
-
-    dataset: str = ""
 
 
 def _images(source, count, foreground, dice=None):
@@ -29,11 +22,6 @@ def _images(source, count, foreground, dice=None):
         replace(measure(f"{source}{i}", i % 2, [3, 1], values=values), source=source, foreground=foreground)
         for i in range(count)
     ]
-
-
-def test_the_source_is_the_column_dataset_of_the_manifest_where_there_is_one(phantoms):
-    assert source_of(phantoms.rows[0]) == ""
-    assert source_of(MergedRow("a.png", "", "x", "val", "", "origa")) == "origa"
 
 
 def test_one_source_is_no_source():
@@ -69,7 +57,7 @@ def test_a_measure_holds_the_predicted_shares_with_and_without_a_mask(phantoms):
         "mask_probability": probability,
         "mask_uncertainty": np.full((8, 8, 1), 0.25, np.float32),
     }
-    row = MergedRow("a.png", "", "", "val", "", "origa")
+    row = Row("a.png", "", "", "val", "", dataset="origa")
     found = measure_image(row, -1, outputs, None, phantoms.info, "refer")
     assert (found.source, found.decision, found.masked) == ("origa", "refer", False)
     assert found.foreground == found.shares["disc"] == 16 / 64

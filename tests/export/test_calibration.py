@@ -67,7 +67,7 @@ def test_a_prepared_data_set_gives_its_training_images(phantoms):
     assert set(files) <= train
 
 
-def test_real_folders(busi_raw):
+def test_real_folders(busi_raw, drishti_raw, isic_raw):
     assert len(calibration_files(busi_raw, 10_000)) == 529
-    assert len(calibration_files(busi_raw.parent / "drishti", 10_000)) == 50
-    assert len(calibration_files(busi_raw.parent / "isic2017", 10_000)) == 98
+    assert len(calibration_files(drishti_raw, 10_000)) == 50
+    assert len(calibration_files(isic_raw, 10_000)) == 98

@@ -174,3 +174,19 @@ def test_tflite_export_imports_no_onnx():
         "from uml_tf.export.kinds import KINDS; len(KINDS);"
         "found = {'onnx', 'onnxruntime', 'tf2onnx'} & set(sys.modules); assert not found, found"
     )
+
+
+@pytest.mark.parametrize(("option", "absent"), [("--onnx", "onnx"), ("--tensorrt", "tf2onnx")])
+def test_export_without_the_onnx_extra_names_it(tmp_path, option, absent):
+    code = (
+        f"import sys; sys.modules['{absent}'] = None; from uml_tf.cli.main import main;"
+        f"main(['export', 'last', '{option}', '--out', 'never'])"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"uml-tf: export {option}: the package {absent} is not installed, expected the extra [onnx]: "
+        "pip install 'uml-tf[onnx]'\n"
+    )
+    assert not (tmp_path / "never").exists()

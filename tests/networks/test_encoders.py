@@ -171,6 +171,20 @@ def test_published_weights_are_refused_where_there_are_none():
         load_published_weights(encoder, "vgg16_bn", {})
 
 
+def test_published_weights_of_a_registered_encoder_are_loaded_into_both(monkeypatch):
+    calls = []
+
+    def published(model, **arguments):
+        calls.append((model.name, arguments["stackwise_filters"][0]))
+
+    name = "keras_cv:MobileNetV3Backbone"
+    monkeypatch.setitem(ENCODERS._entries, name, replace(ENCODERS[name], published_weights=published))
+    spec = EncoderSpec(name)
+    model = UML(replace(preset("edge"), class_encoder=spec, segmentation_encoder=spec), 2, 3, SHAPE[:2])
+    assert load_encoder_weights(model, "imagenet", dict.fromkeys(NAMES, name)) == list(NAMES)
+    assert calls == [(encoder, 16) for encoder in NAMES]
+
+
 def test_training_from_a_preset_folder(preset_folder, phantoms, uml_tf_command, tmp_path):
     name = f"keras_cv:{preset_folder}"
     options = ["--class-encoder", name, "--segmentation-encoder", name, "--encoder-weights", "imagenet"]
@@ -231,7 +245,7 @@ def test_a_preset_of_another_kind_of_network_is_refused(tmp_path):
 def test_a_damaged_preset_is_one_line(preset_folder, tmp_path):
     shutil.copytree(preset_folder, tmp_path / "small")
     config = json.loads((tmp_path / "small/config.json").read_text())
-    for content in ("{", json.dumps({**config, "registered_name": "nobody>Knows"}), "[]"):
+    for content in ("{", json.dumps({**config, "registered_name": "unknown>Unknown"}), "[]"):
         (tmp_path / "small/config.json").write_text(content)
         with pytest.raises(UmlError, match="the preset cannot be read") as found:
             resolve(f"keras_cv:{tmp_path / 'small'}")

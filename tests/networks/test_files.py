@@ -36,15 +36,15 @@ def saved(tmp_path_factory):
 
 @pytest.fixture
 def fetched(monkeypatch):
-    """The presets that anything asked keras-cv for."""
-    asked, genuine = [], keras_cv.models.Backbone.from_preset.__func__
+    """The presets that keras-cv was called for."""
+    requested, genuine = [], keras_cv.models.Backbone.from_preset.__func__
 
     def from_preset(cls, name, *arguments, **options):
-        asked.append(name)
+        requested.append(name)
         return genuine(cls, name, *arguments, **options)
 
     monkeypatch.setattr(keras_cv.models.Backbone, "from_preset", classmethod(from_preset))
-    return asked
+    return requested
 
 
 @pytest.fixture(scope="module")

@@ -161,11 +161,12 @@ def _claim(kind, photo):
             entry = struct.pack("<HHII", tag, 4, 1, side)
             short = struct.pack("<HHIHH", tag, 3, 1, side, 0)
             found = entry if entry in data else short
-            data = bytearray(bytes(data).replace(found, struct.pack("<HHII", tag, 4, 1, SIDE)))
+            value_type = 9 if kind == "TIFF-signed" else 4
+            data = bytearray(bytes(data).replace(found, struct.pack("<HHII", tag, value_type, 1, SIDE)))
     return bytes(data)
 
 
-CLAIMS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "WEBP-lossless", "WEBP-extended")
+CLAIMS = ("PNG", "JPEG", "TIFF", "TIFF-signed", "BMP", "WEBP", "WEBP-lossless", "WEBP-extended")
 
 
 @pytest.mark.parametrize("kind", CLAIMS)
@@ -174,6 +175,17 @@ def test_a_file_that_would_decode_to_169_megapixels_is_refused_by_its_header(pho
     assert len(data) < 50_000
     with pytest.raises(UmlError, match=r"^x: found 13000 x 13000 pixels, expected at most 100 million$"):
         decode_image(data, "x")
+
+
+def test_of_a_repeated_tiff_tag_the_first_counts_and_a_size_must_be_stated():
+    def tiff(*entries):
+        directory = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries)
+        return b"II*\0" + struct.pack("<IH", 8, len(entries)) + directory + bytes(4)
+
+    header = read_header(tiff((256, SIDE), (257, SIDE), (256, 8), (257, 8)))
+    assert (header.width, header.height) == (SIDE, SIDE)
+    with pytest.raises(UmlError, match="its header states no size"):
+        decode_image(tiff((256, 8)), "x")
 
 
 @pytest.mark.parametrize("kind", [*FORMATS, "BMP"])

@@ -49,7 +49,7 @@ def test_all_versions_are_listed(store):
     assert [(v.name, v.number) for v in found if v.aliases] == [(LAST, MODELS)]
 
 
-def test_a_wrong_name_is_answered_with_all_names_and_a_wrong_version_with_all_numbers(store):
+def test_an_unknown_name_lists_all_names_and_an_unknown_version_all_numbers(store):
     with pytest.raises(UmlError, match=rf"registered model 'nothing': not found, expected .*{LAST}"):
         find_version("nothing")
     with pytest.raises(UmlError, match=rf"found no version or alias '999', it has 1, 2, .*, {MODELS}$"):

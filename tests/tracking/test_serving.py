@@ -1,10 +1,11 @@
-"""The logged model behind MLflow's own server, asked over HTTP."""
+"""The logged model: what it needs, and its results behind MLflow's own server, over HTTP."""
 
 from __future__ import annotations
 
 import base64
 import json
 import os
+import re
 import socket
 import struct
 import subprocess
@@ -14,14 +15,18 @@ import urllib.error
 import urllib.request
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from importlib import metadata
 from pathlib import Path
 
 import cv2
 import mlflow
 import numpy as np
 import pytest
+from packaging.requirements import Requirement
 
+from uml_tf import __version__
 from uml_tf.runtime.contract import CONTRACT
+from uml_tf.tracking.models import SERVED_PACKAGES
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +61,8 @@ def server(trained):
     os.killpg(process.pid, 9)
 
 
-def _ask(server, content):
-    """(status, answer) of a request."""
+def _request(server, content):
+    """(status, body) of the response to a request."""
     data = content if isinstance(content, bytes) else json.dumps(content).encode()
     request = urllib.request.Request(f"{server[0]}/invocations", data, {"Content-Type": "application/json"})
     try:
@@ -97,34 +102,34 @@ def expected(server):
     ],
     ids=["inputs", "instances", "records", "split"],
 )
-def test_encoded_images_are_answered_with_the_contract(server, expected, wrap):
+def test_encoded_images_return_the_output_contract(server, expected, wrap):
     images = [_encoded(0), _encoded(1, (40, 40), ".jpg")]
-    status, answer = _ask(server, wrap([_text(image) for image in images]))
+    status, body = _request(server, wrap([_text(image) for image in images]))
     assert status == 200
-    assert set(answer["predictions"]) == set(CONTRACT)
+    assert set(body["predictions"]) == set(CONTRACT)
     for name, value in expected.predict(images).items():
-        np.testing.assert_allclose(answer["predictions"][name], value, atol=1e-5)
+        np.testing.assert_allclose(body["predictions"][name], value, atol=1e-5)
 
 
-def test_arrays_are_answered_and_maps_can_be_left_out(server, expected):
+def test_arrays_are_read_and_maps_can_be_left_out(server, expected):
     image = np.random.default_rng(2).integers(0, 255, (1, 30, 50, 3))
-    status, answer = _ask(server, {"inputs": image.tolist(), "params": {"maps": False}})
+    status, body = _request(server, {"inputs": image.tolist(), "params": {"maps": False}})
     assert status == 200
-    found = answer["predictions"]
+    found = body["predictions"]
     assert set(found) == {name for name in CONTRACT if name.startswith("class_")}
     np.testing.assert_allclose(found["class_belief"], expected.predict(image)["class_belief"], atol=1e-5)
     assert np.sum(found["class_belief"]) + found["class_uncertainty"][0][0] == pytest.approx(1, abs=1e-5)
 
 
-def test_concurrent_requests_each_get_their_own_answer(server, expected):
+def test_concurrent_requests_each_get_their_own_result(server, expected):
     images = [_encoded(seed) for seed in range(12)]
     requests = [{"inputs": [_text(image)], "params": {"maps": False}} for image in images]
     with ThreadPoolExecutor(6) as pool:
-        answers = list(pool.map(lambda request: _ask(server, request), requests))
-    for image, (status, answer) in zip(images, answers, strict=True):
+        bodies = list(pool.map(lambda request: _request(server, request), requests))
+    for image, (status, body) in zip(images, bodies, strict=True):
         assert status == 200
         belief = expected.predict([image])["class_belief"]
-        np.testing.assert_allclose(answer["predictions"]["class_belief"], belief, atol=1e-5)
+        np.testing.assert_allclose(body["predictions"]["class_belief"], belief, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -143,13 +148,63 @@ def test_concurrent_requests_each_get_their_own_answer(server, expected):
     ],
 )
 def test_malformed_requests_get_400_and_one_line(server, content, line):
-    status, answer = _ask(server, content)
+    status, body = _request(server, content)
     assert status == 400
-    assert line in answer["message"]
+    assert line in body["message"]
     if line:
-        assert "\n" not in answer["message"]
-        assert "stack_trace" not in answer
+        assert "\n" not in body["message"]
+        assert "stack_trace" not in body
 
 
-def test_server_still_answers_after_all_that(server):
-    assert _ask(server, {"inputs": [_text(_encoded(3))]})[0] == 200
+def test_server_still_works_after_all_that(server):
+    assert _request(server, {"inputs": [_text(_encoded(3))]})[0] == 200
+
+
+# Prints the package of every module that loading and predicting imports, by the file of the module.
+IMPORTED = """\
+import importlib.metadata, sys
+import mlflow, numpy as np
+model = mlflow.pyfunc.load_model(sys.argv[1])
+model.predict(np.zeros((1, 32, 32, 3), np.uint8))
+files = {f"{package.locate_file('')}/{file}": package.name
+         for package in importlib.metadata.distributions() for file in package.files or ()}
+modules = {getattr(module, "__file__", None) for module in sys.modules.values()}
+print("\\n".join({files[name] for name in modules if name in files}))
+"""
+
+
+def _canonical(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _with_dependencies(names):
+    """The packages and everything that is installed with them."""
+    found, left = set(), [_canonical(name) for name in names]
+    while left:
+        name = left.pop()
+        if name in found:
+            continue
+        found.add(name)
+        try:
+            lines = metadata.requires(name) or []
+        except metadata.PackageNotFoundError:
+            continue
+        requirements = [Requirement(line) for line in lines]
+        left += [_canonical(r.name) for r in requirements if not r.marker or r.marker.evaluate({"extra": ""})]
+    return found
+
+
+def test_a_served_model_pins_what_it_imports_and_nothing_else(trained, run_python):
+    folder, _ = trained
+    store = f"sqlite:///{folder}/mlruns/mlflow.db"
+    mlflow.set_tracking_uri(store)
+    (run,) = mlflow.search_runs(experiment_names=["uml-tf"], output_format="list")
+    uri = f"runs:/{run.info.run_id}/model"
+    required = Path(mlflow.artifacts.download_artifacts(artifact_uri=f"{uri}/requirements.txt"))
+    pinned = {_canonical(line.partition("==")[0]) for line in required.read_text().splitlines()}
+    assert pinned == {"mlflow", *SERVED_PACKAGES}
+    assert mlflow.models.get_model_info(uri).metadata == {"uml_tf_version": __version__}
+    output, _ = run_python("-c", IMPORTED, uri, cwd=folder, MLFLOW_TRACKING_URI=store)
+    imported = {_canonical(name) for name in output.split()}
+    assert pinned <= imported
+    assert imported - {"uml-tf"} <= _with_dependencies(pinned)

@@ -1,4 +1,4 @@
-"""Two devices, and two processes on loopback, train as one."""
+"""Two devices, and two processes on one machine, give the results of one device."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import mlflow
 import numpy as np
 import pytest
 
-# Rounding differs between one process and two, and full-size steps of Adam make chaos of it within a few
-# steps, as they do of any other rounding; with small steps the losses must stay together.
+# Rounding differs between one process and two, and Adam amplifies any difference within a few full-size
+# steps; with small steps the losses must stay equal.
 CONFIG = """\
 epochs: 2
 image_size: 64
@@ -29,8 +29,8 @@ def test_parts_of_a_step_on_two_devices_equal_one():
     script = Path(__file__).parents[1] / "two_devices.py"
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    said = ["norm equal", "dropout equal", "loss equal", "spread equal", "limits told"]
-    assert done.stdout.split("\n")[:5] == said
+    expected = ["norm equal", "dropout equal", "loss equal", "spread equal", "limits reported"]
+    assert done.stdout.split("\n")[:5] == expected
 
 
 def _free_ports(count):
@@ -44,7 +44,7 @@ def _free_ports(count):
 
 
 class _Worker:
-    """A worker whose standard error is followed line by line."""
+    """A worker whose standard error is read line by line."""
 
     def __init__(self, process):
         self.process = process
@@ -85,7 +85,7 @@ def start_two(start_uml_tf):
 
 @pytest.fixture(scope="module")
 def one_and_two(tmp_path_factory, phantoms, start_two, uml_tf_command):
-    """One process; and two, of which one is killed, gone on with by two: (folders, what they said)."""
+    """One process; and two, of which one is killed, resumed by two: (folders, exit codes and outputs)."""
     one, *two = (tmp_path_factory.mktemp(name) for name in ("one", "chief", "helper"))
     for folder in (one, *two):
         (folder / "tiny.yaml").write_text(CONFIG)
@@ -121,10 +121,10 @@ def test_a_killed_worker_ends_the_others_with_one_line(one_and_two):
     assert "Traceback" not in errors
 
 
-def test_two_workers_go_on_after_that_and_finish(one_and_two):
-    _, _, _, ((chief, output, errors), (helper, said, _)) = one_and_two
+def test_two_workers_resume_after_that_and_finish(one_and_two):
+    _, _, _, ((chief, output, errors), (helper, helper_output, _)) = one_and_two
     assert (chief, helper) == (0, 0), errors
-    assert "worker 1: done" in said
+    assert "worker 1: done" in helper_output
     assert re.search(r"^model +\S+model\.keras$", output, re.M)
 
 
@@ -139,7 +139,7 @@ def test_two_workers_have_the_losses_of_one(one_and_two):
     )
 
 
-def test_only_the_chief_keeps_anything(one_and_two):
+def test_only_the_chief_saves_anything(one_and_two):
     _, (chief, helper), _, _ = one_and_two
     assert _run(chief).data.params["machine.workers"] == "2"
     assert {path.name for path in helper.iterdir()} == {"tiny.yaml"}

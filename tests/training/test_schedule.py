@@ -8,7 +8,7 @@ import pytest
 from uml_tf.training.schedule import HoldThenPolynomial, ScheduleSpec
 
 
-def test_schedule_is_the_authors(reference):
+def test_schedule_equals_that_of_the_authors(reference):
     data = json.loads((reference / "lr_schedule.json").read_text())
     steps = data["train_images"] // data["batch_size"]
     schedule = HoldThenPolynomial(ScheduleSpec(data["base_lr"], steps, data["epochs"], data["hold_epochs"]))

@@ -13,8 +13,10 @@ from uml_tf.losses import LossSpec
 from uml_tf.networks import UML, preset, without
 from uml_tf.runtime.errors import UmlError
 from uml_tf.training.averaging import WeightAverage
-from uml_tf.training.build import _optimizer, _precision
-from uml_tf.training.config import TrainingConfig
+from uml_tf.training.build import _optimizer, _precision, build_loop
+from uml_tf.training.cluster import Cluster
+from uml_tf.training.config import LARGEST_SEED, TrainingConfig
+from uml_tf.training.display import SILENT
 from uml_tf.training.loop import Listener, Loop
 from uml_tf.training.step import StepSpec, TrainStep
 
@@ -42,7 +44,7 @@ def _step(config=None, spec=None, **step):
 
 
 def _small_steps(batch, precision, jit):
-    """The losses of steps so small that rounding does not grow; without dropout, which XLA draws anew."""
+    """The losses of steps so small that rounding does not grow; no dropout, since XLA draws other masks."""
     spec = preset("edge")
     spec = replace(spec, instructor=replace(spec.instructor, dropout=0.0, dropout_dense=0.0))
     step = _step(TrainingConfig(precision=precision, learning_rate=1e-6), spec, jit=jit)
@@ -56,15 +58,15 @@ def plain_losses(batch):
 
 @pytest.mark.parametrize(
     ("precision", "jit", "tolerance"),
-    [("float32", True, 1e-5), ("mixed_bfloat16", False, 2e-2), ("mixed_float16", False, 5e-3)],
+    [("float32", True, 1e-5), ("mixed_bfloat16", False, 3e-2), ("mixed_float16", False, 5e-3)],
 )
 def test_precision_and_xla_keep_the_losses(batch, plain_losses, precision, jit, tolerance):
     step, losses = _small_steps(batch, precision, jit)
     np.testing.assert_allclose(losses, plain_losses, rtol=tolerance)
-    answers = step.model(batch["image"])
-    assert {value.dtype for value in answers.values()} == {tf.float32}
+    outputs = step.model(batch["image"])
+    assert {value.dtype for value in outputs.values()} == {tf.float32}
     for part in ("class", "mask"):
-        total = tf.reduce_sum(answers[f"{part}_belief"], -1, keepdims=True) + answers[f"{part}_uncertainty"]
+        total = tf.reduce_sum(outputs[f"{part}_belief"], -1, keepdims=True) + outputs[f"{part}_uncertainty"]
         np.testing.assert_allclose(total, 1, atol=1e-5)
 
 
@@ -88,7 +90,7 @@ def test_weight_decay_is_added_to_the_gradient(batch):
     np.testing.assert_allclose(moved[1] - moved[0], -0.5 * 0.1 * before, atol=1e-5)
 
 
-def test_average_follows_the_weights_and_gives_them_back():
+def test_average_follows_the_weights_and_restores_them():
     model = UML(preset("edge"), 2, 3, (SIZE, SIZE))
     average = WeightAverage(model.variables, 0.5)
     variable = model.trainable_variables[0]
@@ -99,6 +101,12 @@ def test_average_follows_the_weights_and_gives_them_back():
         # The first rate is 1 - min(0.5, 2 / 11).
         np.testing.assert_allclose(variable, start + 9 / 11, rtol=1e-5)
     np.testing.assert_allclose(variable, start + 1)
+
+
+def test_the_largest_seed_trains(phantoms):
+    config = TrainingConfig(seed=LARGEST_SEED, image_size=SIZE, epochs=1).resolved()
+    splits = {name: load_examples(phantoms, name, (SIZE, SIZE)) for name in ("train", "val")}
+    assert len(build_loop(config, phantoms, splits, SILENT, Cluster.alone()).run()) == 1
 
 
 def _loop(phantoms, config, step):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, replace
-from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
 
+from uml_tf.data.dataset import Row
 from uml_tf.data.pipeline import Examples, load_examples
 from uml_tf.evaluation.keras_predictor import KerasPredictor
 from uml_tf.networks import UML, preset
@@ -41,7 +41,8 @@ class _Fixed:
 def _examples(labels, masks):
     labels, masks = np.asarray(labels), np.asarray(masks, np.uint8)
     has_mask = np.ones(len(labels), np.float32)
-    return Examples(np.zeros((*masks.shape, 3), np.uint8), labels, masks, has_mask, (None,) * len(labels))
+    rows = (Row("a.png", "a.png", "", "val", ""),) * len(labels)
+    return Examples(np.zeros((*masks.shape, 3), np.uint8), labels, masks, has_mask, rows)
 
 
 def _square(side):
@@ -129,7 +130,8 @@ def test_the_dice_of_each_source_is_that_of_its_own_images():
     predicted = np.stack([_square(8), _square(4), _square(0), _square(8)])
     examples = _examples([0, 1, 0, 1], truth)
     has_mask = np.array([1, 1, 1, 0], np.float32)
-    rows = tuple(SimpleNamespace(dataset=name) for name in ("drishti", "drishti", "refuge", "origa"))
+    sources = ("drishti", "drishti", "refuge", "origa")
+    rows = tuple(Row("a.png", "", "", "val", "", dataset=source) for source in sources)
     result = validate(_Fixed([[1, 0]] * 4, predicted, 2), replace(examples, has_mask=has_mask, rows=rows))
     half = 2 * 16 / (16 + 64)
     assert result.source_dice == {"drishti": (pytest.approx((1 + half) / 2),), "refuge": (0.0,)}

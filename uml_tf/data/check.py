@@ -6,13 +6,17 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
+from uml_tf.data.counts import DatasetCounts, count, count_pixels
 from uml_tf.data.dataset import MANIFEST_NAME, SPLITS, PreparedDataset, Row
-from uml_tf.data.near_duplicates import DEFAULT_DISTANCE, difference_hash, near_pairs
-from uml_tf.data.reading import read_row
+from uml_tf.data.near_duplicates import (
+    DEFAULT_DISTANCE,
+    MIN_DETAIL,
+    Signature,
+    near_duplicates,
+    signature,
+)
+from uml_tf.data.reading import read_agreement, read_row
 from uml_tf.runtime.errors import UmlError
-from uml_tf.runtime.images import Array
 
 
 @dataclass(frozen=True)
@@ -30,29 +34,21 @@ class NearDuplicate:
 
 
 @dataclass(frozen=True)
-class CheckReport:
+class CheckReport(DatasetCounts):
     """What a data set holds and what is wrong with it.
 
     Attributes:
-        counts: (split, label) -> (images, images with a mask).
-        subjects: split -> number of subjects.
-        pixel_share: pixel class -> share of all masked pixels, in [0, 1].
         problems: one line each; empty when the data set is sound.
         near_duplicates: pairs on different splits, the closest first. They may be copies, which would let a
             network be tested on what it was trained on; or different images that are framed alike.
-        notes: one line for each thing that is no fault but limits what the data set can be used for.
     """
 
-    counts: dict[tuple[str, str], tuple[int, int]]
-    subjects: dict[str, int]
-    pixel_share: dict[str, float]
     problems: list[str]
     near_duplicates: list[NearDuplicate]
-    notes: list[str]
 
 
-def _check_row(dataset: PreparedDataset, row: Row, pixels: Counter[int]) -> Array:
-    """The hash of the row's image; adds the pixel values of its mask to ``pixels``.
+def _check_row(dataset: PreparedDataset, row: Row, masks: list[Counter[int]]) -> Signature:
+    """The signature of the row's image; adds the pixels of its mask to ``masks``.
 
     Raises:
         UmlError: the row's first problem.
@@ -60,11 +56,11 @@ def _check_row(dataset: PreparedDataset, row: Row, pixels: Counter[int]) -> Arra
     dataset.label_index(row)
     image, mask = read_row(dataset, row)
     if mask is not None:
-        values, counts = np.unique(mask, return_counts=True)
-        pixels.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
+        masks.append(count_pixels(mask))
+        read_agreement(dataset, row)
     elif not row.label:
         raise UmlError(f"{dataset.root / row.image}: found neither label nor mask, expected at least one")
-    return difference_hash(image)
+    return signature(image)
 
 
 def _divided_subjects(dataset: PreparedDataset) -> list[str]:
@@ -83,11 +79,13 @@ def _divided_subjects(dataset: PreparedDataset) -> list[str]:
     return problems
 
 
-def _near_duplicates(rows: list[Row], hashes: list[Array], max_distance: int) -> list[NearDuplicate]:
+def _near_duplicates(
+    rows: list[Row], signatures: list[Signature], max_distance: int, min_detail: float
+) -> list[NearDuplicate]:
     """The pairs on different splits, the closest first."""
-    if not hashes:
+    if not signatures:
         return []
-    pairs = near_pairs(hashes, max_distance)
+    pairs = near_duplicates(signatures, max_distance, min_detail)
     found = []
     for first, second, distance in zip(pairs.first, pairs.second, pairs.distance, strict=True):
         if rows[first].split != rows[second].split:
@@ -100,6 +98,7 @@ def check_dataset(
     dataset: PreparedDataset,
     near_duplicate_distance: int = DEFAULT_DISTANCE,
     progress: Callable[[int], None] = lambda done: None,
+    near_duplicate_detail: float = MIN_DETAIL,
 ) -> CheckReport:
     """Opens every file and applies every rule of the prepared form.
 
@@ -112,45 +111,26 @@ def check_dataset(
         near_duplicate_distance: largest number of differing bits, 0 to 256, between the hashes of
             near-duplicates.
         progress: called with the number of rows done.
+        near_duplicate_detail: least correlation of their detail, in [-1, 1].
     """
     problems: list[str] = []
-    pixels: Counter[int] = Counter()
-    hashes, hashed_rows = [], []
+    masks: list[Counter[int]] = []
+    signatures, signed_rows = [], []
     seen: set[str] = set()
     for index, row in enumerate(dataset.rows, start=1):
         if row.image in seen:
             problems.append(f"{dataset.root / MANIFEST_NAME}: image: '{row.image}' is listed twice")
         seen.add(row.image)
         try:
-            hashes.append(_check_row(dataset, row, pixels))
-            hashed_rows.append(row)
+            signatures.append(_check_row(dataset, row, masks))
+            signed_rows.append(row)
         except UmlError as error:
             problems.append(str(error))
         progress(index)
     return CheckReport(
-        _counts(dataset),
-        {s: len({row.subject for row in dataset.rows if row.split == s}) for s in SPLITS},
-        _shares(dataset, pixels),
-        problems + _divided_subjects(dataset),
-        _near_duplicates(hashed_rows, hashes, near_duplicate_distance),
-        _notes(dataset),
+        **vars(count(dataset.rows, masks, dataset.info)),
+        problems=problems + _divided_subjects(dataset),
+        near_duplicates=_near_duplicates(
+            signed_rows, signatures, near_duplicate_distance, near_duplicate_detail
+        ),
     )
-
-
-def _notes(dataset: PreparedDataset) -> list[str]:
-    missing = [name for name in SPLITS if not any(row.split == name for row in dataset.rows)]
-    if not missing:
-        return []
-    use = "measuring" if {"train", "val"} & set(missing) else "training"
-    return [f"no image is on {' or '.join(missing)}: the data set is for {use} alone"]
-
-
-def _counts(dataset: PreparedDataset) -> dict[tuple[str, str], tuple[int, int]]:
-    images = Counter((row.split, row.label) for row in dataset.rows)
-    masks = Counter((row.split, row.label) for row in dataset.rows if row.mask)
-    return {key: (count, masks[key]) for key, count in images.items()}
-
-
-def _shares(dataset: PreparedDataset, pixels: Counter[int]) -> dict[str, float]:
-    total = max(sum(pixels.values()), 1)
-    return {name: pixels[index] / total for index, name in enumerate(dataset.info.pixel_classes)}

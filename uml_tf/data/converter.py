@@ -45,24 +45,42 @@ class ConvertOptions(BaseModel):
         return split
 
 
+def near_duplicate_field(default: int) -> Any:
+    """The field ``near_duplicate_distance`` with another default, for a converter's own options."""
+    return Field(
+        default=default,
+        ge=0,
+        le=HASH_BITS,
+        description="Images whose 256-bit hashes differ in at most this many bits, and whose detail agrees, "
+        "come into the same split.",
+    )
+
+
 class RawOptions(ConvertOptions):
     """Options of a converter that reads a raw folder, which may hold damaged or repeated files.
 
     Attributes:
         strict: stop at the first file that does not fit, instead of leaving it out.
         near_duplicate_distance: largest number of differing bits, of 256, between the hashes of two images
-            that one split must hold together. Override the default where all images of a format are framed
-            alike; see ``uml_tf.data.near_duplicates.DEFAULT_DISTANCE``.
+            that one split must hold together, if their detail agrees too; see
+            ``uml_tf.data.near_duplicates``.
     """
 
     strict: bool = Field(
         default=False, description="Stop at a file that does not fit, instead of leaving it out."
     )
-    near_duplicate_distance: int = Field(
-        default=DEFAULT_DISTANCE,
-        ge=0,
-        le=HASH_BITS,
-        description="Images whose 256-bit hashes differ in at most this many bits come into the same split.",
+    near_duplicate_distance: int = near_duplicate_field(DEFAULT_DISTANCE)
+
+
+class PublishedSplitOptions(RawOptions):
+    """Options of a converter whose source publishes splits.
+
+    Attributes:
+        new_split: draw the splits by ``split`` and ``seed``, instead of keeping those that are published.
+    """
+
+    new_split: bool = Field(
+        default=False, description="Draw the splits by --split, instead of keeping the published ones."
     )
 
 
@@ -80,6 +98,10 @@ class Case:
         subject: the patient, or "" when it is not known. No split divides a subject.
         group: images with the same group, other than "", are known to be copies of each other; they come into
             the same split, as near-duplicates do.
+        split: the split that the source publishes, which is kept; "" to have it drawn. Of one data set all
+            cases have a published split, or none.
+        agreement: ``(H, W, C)`` share of several experts that chose each pixel class, in [0, 1]; needs a
+            mask. See ``uml_tf.data.agreement``.
         source: the raw file, for messages; by default the image's path or the name.
         problems: a line for each thing that is left out of this case, as "FILE: what, found, expected".
     """
@@ -90,6 +112,8 @@ class Case:
     mask: Path | Array | None = None
     subject: str = ""
     group: str = ""
+    split: str = ""
+    agreement: Array | None = None
     source: str = ""
     problems: tuple[str, ...] = ()
 
@@ -103,11 +127,13 @@ class RawDataset:
         items: what is read one at a time, e.g. the paths of the images.
         read: reads the case of one item. It raises ``UmlError`` for an image that does not fit; the image is
             left out, or with ``strict`` the conversion stops.
+        notes: a line for each thing that is no fault but that a dry run should tell.
     """
 
     info: DatasetInfo
     items: Sequence[Any]
     read: Callable[[Any], Case]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

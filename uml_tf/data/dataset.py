@@ -17,9 +17,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from uml_tf.data.validation_error import describe_validation_error
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import read_bytes, read_text, write_text
+from uml_tf.runtime.regions import UNKNOWN_PIXEL
 
 SPLITS = ("train", "val", "test")
 COLUMNS = ("image", "mask", "label", "split", "subject")
+OPTIONAL_COLUMNS = ("agreement", "dataset")
+_PATHS = ("image", "mask", "agreement")
 YAML_NAME, MANIFEST_NAME = "dataset.yaml", "manifest.csv"
 
 
@@ -29,7 +32,8 @@ class DatasetInfo(BaseModel):
     Attributes:
         name: the data set's name.
         image_classes: names of the image classes; a row's label is one of them.
-        pixel_classes: names of the pixel classes; a mask's pixel value is their index, 0 background.
+        pixel_classes: names of the pixel classes; a mask's pixel value is their index, 0 background, or
+            ``UNKNOWN_PIXEL`` where the class is not known.
         spacing: (row, column) pixel size in millimetres, if known and common to all images.
         source, licence: where the images come from and under which terms.
         unions: reported region -> the pixel classes it unites, e.g. disc: [rim, cup].
@@ -39,7 +43,7 @@ class DatasetInfo(BaseModel):
 
     name: str
     image_classes: tuple[str, ...] = Field(min_length=2)
-    pixel_classes: tuple[str, ...] = Field(min_length=2)
+    pixel_classes: tuple[str, ...] = Field(min_length=2, max_length=UNKNOWN_PIXEL)
     spacing: tuple[float, float] | None = None
     source: str = ""
     licence: str = ""
@@ -65,6 +69,8 @@ class Row:
         label: name of the image class, or "" for an image without one.
         split: "train", "val" or "test".
         subject: patient, or group of near-duplicate images; splits never divide one.
+        agreement: path of the shares of several experts (see ``uml_tf.data.agreement``), or "".
+        dataset: name of the data set that the image comes from, in a set that was merged from several; or "".
     """
 
     image: str
@@ -72,6 +78,13 @@ class Row:
     label: str
     split: str
     subject: str
+    agreement: str = ""
+    dataset: str = ""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The paths of the row that are not empty: image, mask, agreement."""
+        return tuple(path for path in (self.image, self.mask, self.agreement) if path)
 
 
 @dataclass(frozen=True)
@@ -124,14 +137,13 @@ class PreparedDataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of everything that decides a result: the two text files, and every image and mask."""
+        """SHA-256 of everything that decides a result: the two text files, and every file of a row."""
         digest = hashlib.sha256()
         for name in (YAML_NAME, MANIFEST_NAME):
             digest.update((self.root / name).read_bytes())
         for row in self.rows:
-            for relative in (row.image, row.mask):
-                if relative:
-                    digest.update(hashlib.sha256(read_bytes(self.root / relative)).digest())
+            for relative in row.files:
+                digest.update(hashlib.sha256(read_bytes(self.root / relative)).digest())
         return digest.hexdigest()
 
     def class_counts(self, split: str) -> Counter[str]:
@@ -166,7 +178,8 @@ def _read_rows(path: Path) -> tuple[Row, ...]:
         raise UmlError(f"{path}: columns: found {', '.join(found) or 'none'}, missing {missing}")
     rows = []
     for number, record in enumerate(reader, start=2):
-        values = {column: (record[column] or "").strip() for column in COLUMNS}
+        columns = (*COLUMNS, *(column for column in OPTIONAL_COLUMNS if column in found))
+        values = {column: (record[column] or "").strip() for column in columns}
         if not values["image"]:
             raise UmlError(f"{path}: line {number}: image: found nothing, expected a path")
         if values["split"] not in SPLITS:
@@ -174,8 +187,8 @@ def _read_rows(path: Path) -> tuple[Row, ...]:
                 f"{path}: line {number}: split: found '{values['split']}', "
                 f"expected one of {', '.join(SPLITS)}"
             )
-        for column in ("image", "mask"):
-            relative = Path(values[column])
+        for column in _PATHS:
+            relative = Path(values.get(column, ""))
             if relative.is_absolute() or ".." in relative.parts:
                 raise UmlError(
                     f"{path}: line {number}: {column}: found '{relative}', "
@@ -188,11 +201,16 @@ def _read_rows(path: Path) -> tuple[Row, ...]:
 
 
 def write_dataset(root: Path, info: DatasetInfo, rows: Iterable[Row]) -> PreparedDataset:
-    """Writes ``dataset.yaml`` and then ``manifest.csv``; the images and masks must be in the folder."""
+    """Writes ``dataset.yaml`` and then ``manifest.csv``; the files of the rows must be in the folder.
+
+    An optional column is written where a row has it: a set without it stays byte for byte what it was.
+    """
+    rows = list(rows)
     data = {key: value for key, value in info.model_dump(mode="json").items() if value not in (None, {}, "")}
     write_text(root / YAML_NAME, yaml.safe_dump(data, sort_keys=False, allow_unicode=True))
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, COLUMNS, lineterminator="\n")
+    optional = [column for column in OPTIONAL_COLUMNS if any(getattr(row, column) for row in rows)]
+    writer = csv.DictWriter(buffer, [*COLUMNS, *optional], extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     writer.writerows(vars(row) for row in rows)
     write_text(root / MANIFEST_NAME, buffer.getvalue())

@@ -27,7 +27,8 @@ class Examples:
     Attributes:
         images: ``(N, H, W, 3)`` uint8 RGB.
         labels: ``(N,)`` int32, -1 without a label.
-        masks: ``(N, H, W)`` uint8 class indices, 0 where there is none.
+        masks: ``(N, H, W)`` uint8 class indices, ``UNKNOWN_PIXEL`` where the class is not known; 0 where
+            there is no mask.
         has_mask: ``(N,)`` float32, 1 or 0.
         rows: the manifest's lines.
     """

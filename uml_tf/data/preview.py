@@ -8,21 +8,11 @@ import numpy as np
 
 from uml_tf.data.augmentation import Augmentation
 from uml_tf.data.augmentation_spec import AugmentationSpec
+from uml_tf.data.choice import choose
 from uml_tf.data.dataset import PreparedDataset
-from uml_tf.data.pipeline import Examples, load_examples, training_batches
+from uml_tf.data.pipeline import load_examples, training_batches
 from uml_tf.figures.save import save_figure
 from uml_tf.figures.sheets import outline_sheet
-
-
-def _choose(examples: Examples, count: int, seed: int) -> np.ndarray:
-    """Indices of ``count`` images, the classes in turn, those with a mask first."""
-    rng = np.random.default_rng(seed)
-    order = rng.permutation(len(examples))
-    order = order[np.argsort(-examples.has_mask[order], kind="stable")]
-    by_class = [order[examples.labels[order] == c] for c in np.unique(examples.labels)]
-    longest = max(map(len, by_class))
-    turns = [members[i] for i in range(longest) for members in by_class if i < len(members)]
-    return np.array(turns[:count])
 
 
 def preview(
@@ -42,7 +32,7 @@ def preview(
         ``out``.
     """
     examples = load_examples(dataset, "train", (size, size))
-    chosen = _choose(examples, count, seed)
+    chosen = choose(examples.labels, examples.has_mask, count, seed)
     order = np.repeat(chosen, 2)
     stream = training_batches(examples, order, len(order), Augmentation(spec, seed))
     varied = {key: value.numpy() for key, value in next(iter(stream)).items()}

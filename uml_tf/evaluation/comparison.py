@@ -45,10 +45,10 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """The second model is "better" or "worse" where the whole interval says so, else "not different"."""
+        """Of the second model: "better" or "worse" if the whole interval is, else "not clearly different"."""
         low, high = self.gain or (0.0, 0.0)
         if low <= 0 <= high:
-            return "not different"
+            return "not clearly different"
         return "better" if low > 0 else "worse"
 
 

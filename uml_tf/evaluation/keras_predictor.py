@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 
 from uml_tf.data.pipeline import Examples
 from uml_tf.networks import UML
+from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.model_card import ModelCard
+from uml_tf.runtime.prediction import Prediction, predict_image
 from uml_tf.runtime.predictor import Outputs
 
 
@@ -30,6 +34,7 @@ class KerasPredictor:
         self._run = tf.function(
             lambda images: model(images, training=False),
             input_signature=[tf.TensorSpec(shape, tf.float32)],
+            autograph=False,  # which writes temporary files, and warns where the disk is full
         )
 
     def __call__(self, images: NDArray[Any]) -> Outputs:
@@ -38,6 +43,28 @@ class KerasPredictor:
         padded = np.zeros((self.batch_size, *images.shape[1:]), np.float32)
         padded[:count] = images
         return {name: value.numpy()[:count] for name, value in self._run(padded).items()}
+
+    @property
+    def card(self) -> ModelCard:
+        """The card of a trained network.
+
+        Raises:
+            UmlError: the network has none.
+        """
+        if self.model.card is None:
+            raise UmlError(f"network '{self.model.name}': found no model card, expected a trained network")
+        return self.model.card
+
+    def predict(self, image: Path | str | NDArray[Any]) -> Prediction:
+        """Class, mask, uncertainty and decision of one image, at its original size.
+
+        Args:
+            image: a file, or an RGB array ``(H, W, 3)`` uint8.
+
+        Raises:
+            UmlError: the image cannot be read, or the network has no card.
+        """
+        return predict_image(self, image, self.card)
 
     def over(self, examples: Examples) -> Iterator[tuple[slice, Outputs]]:
         """Yields (place in the examples, outputs) for every batch."""

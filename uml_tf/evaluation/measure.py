@@ -14,7 +14,7 @@ from uml_tf.data.dataset import DatasetInfo, Row
 from uml_tf.metrics.masks import MaskPair, PixelMaps, RegionPair
 from uml_tf.metrics.metric import MaskMetric, PixelMetric, RegionMetric, metrics_of_kind
 from uml_tf.runtime.images import at_original_size
-from uml_tf.runtime.regions import region_members
+from uml_tf.runtime.regions import UNKNOWN_PIXEL, region_members
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class ImageMeasure:
         probability, belief: ``(K,)`` of the class.
         class_uncertainty: in (0, 1].
         values: metric of a region or of the mask, e.g. "dice_disc" -> number, nan where it is undefined;
-            empty without a mask.
-        counts: metric of the pixels -> counts, which add up over images; empty without a mask.
+            empty without a mask, and where no pixel of the mask is known.
+        counts: metric of the pixels -> counts, which add up over images; empty where ``values`` is.
         source: the data set that the image came from; "" where the manifest does not say.
         decision: "accept", "refer" or "ungradable"; "" where no thresholds were given.
         mask_uncertainty: mean over the pixels, in (0, 1].
@@ -60,11 +60,6 @@ class ImageMeasure:
     def resampled_with(self) -> tuple[str, str]:
         """Equal for the images of one subject, and for no others."""
         return (self.subject, "") if self.subject else ("", self.image)
-
-
-def source_of(row: Any) -> str:
-    """The source that a row of the manifest names in its column ``dataset``; "" where there is none."""
-    return str(getattr(row, "dataset", "") or "")
 
 
 def _mask_pair(truth: NDArray[Any], predicted: NDArray[Any], info: DatasetInfo) -> MaskPair:
@@ -112,7 +107,8 @@ def measure_image(
         row: its line of the manifest.
         label: class index or -1.
         outputs: the contract's arrays of this image, without the batch axis.
-        mask: ``(H, W)`` true class indices at original size, or None.
+        mask: ``(H, W)`` true class indices at original size, or None. Pixels that are ``UNKNOWN_PIXEL`` are
+            left out: for regions they lie outside both the true and the predicted one.
         info: the data set's classes, unions and spacing.
         decision: what is decided on the prediction, "" where no thresholds were given.
     """
@@ -123,19 +119,21 @@ def measure_image(
         "probability": outputs["class_probability"].astype(np.float64),
         "belief": outputs["class_belief"].astype(np.float64),
         "class_uncertainty": float(outputs["class_uncertainty"][0]),
-        "source": source_of(row),
+        "source": row.dataset,
         "decision": decision,
         "mask_uncertainty": float(outputs["mask_uncertainty"].mean()),
         **_predicted_shares(outputs, info),
     }
-    if mask is None:
+    known = None if mask is None else mask != UNKNOWN_PIXEL
+    if mask is None or known is None or not known.any():
         return ImageMeasure(**measure)
     probability = at_original_size(outputs["mask_probability"], mask.shape)
     uncertainty = at_original_size(outputs["mask_uncertainty"], mask.shape)[..., 0]
     predicted = probability.argmax(axis=-1)
-    pixels = PixelMaps(probability.max(axis=-1), predicted == mask, uncertainty)
+    pixels = PixelMaps(probability.max(axis=-1)[known], (predicted == mask)[known], uncertainty[known])
+    truth, predicted = np.where(known, mask, 0), np.where(known, predicted, 0)
     return ImageMeasure(
         **measure,
-        values=_values(_mask_pair(mask, predicted, info)),
+        values=_values(_mask_pair(truth, predicted, info)),
         counts={name: metric.count(pixels) for name, metric in metrics_of_kind(PixelMetric).items()},
     )

@@ -53,11 +53,14 @@ def least_subjects(metric: str, margin: float) -> int:
         metric: a registered metric with finite bounds.
         margin: at least 0; 0 asks for a gain, for which the interval itself is enough.
     """
+    share = _share(metric, margin)
+    return math.ceil(math.log((1 - LEVEL) / 2) / math.log(1 - share)) if 0 < share < 1 else 1
+
+
+def _share(metric: str, margin: float) -> float:
+    """A margin as a share of the metric's range."""
     low, high = METRICS[metric].bounds
-    share = margin / (high - low)
-    if not 0 < share < 1:
-        return 1
-    return math.ceil(math.log((1 - LEVEL) / 2) / math.log(1 - share))
+    return margin / (high - low)
 
 
 def _shortfall(difference: Difference, margin: float) -> str | None:
@@ -84,8 +87,9 @@ def shortfalls(found: Sequence[Difference], margins: Mapping[str, float]) -> lis
 
     Args:
         found: the differences.
-        margins: decisive metric -> how much worse the second model may be. A metric that is undefined for
-            either model (no masks; no wrong class) is not tested.
+        margins: decisive metric -> how much worse the second model may be. A margin of the metric's whole
+            range leaves nothing to test. A metric that is undefined for either model (no masks; no wrong
+            class) is not tested.
 
     Returns:
         The lines; none where every decisive metric passes. Where none is defined, nothing is shown.
@@ -93,5 +97,6 @@ def shortfalls(found: Sequence[Difference], margins: Mapping[str, float]) -> lis
     tested = [d for d in found if d.metric in margins and d.gain is not None]
     if not tested:
         return [f"found no image on which {', '.join(margins)} are defined, expected at least one of them"]
-    reasons = ((d.metric, _shortfall(d, margins[d.metric])) for d in tested)
+    limited = [d for d in tested if _share(d.metric, margins[d.metric]) < 1]
+    reasons = ((d.metric, _shortfall(d, margins[d.metric])) for d in limited)
     return [f"{metric}: {reason}" for metric, reason in reasons if reason]

@@ -17,15 +17,17 @@ def soft_dice_loss(target: Any, probability: Any, weight: Any, skip_absent: bool
     Args:
         target: ``(B, H, W, C)`` one-hot masks g.
         probability: ``(B, H, W, C)`` p in [0, 1].
-        weight: ``(B,)`` 1 for an image with a mask, 0 for one without.
+        weight: ``(B,)``, 1 for an image with a mask, 0 for one without; or ``(B, H, W)``, 1 for a pixel whose
+            class is known, 0 for one whose class is not.
         skip_absent: take the mean over the classes that the batch's masks show. By the formula alone a
             class that no mask shows costs log(sum p / 1e-5), with a gradient of 1 / sum p that grows as
             the network gets it right; small data sets with empty masks meet such batches often.
 
     Returns:
-        Scalar, at least 0; exactly 0 when no image of the batch has a mask.
+        Scalar, at least 0; exactly 0 when every weight is 0.
     """
-    weight = ops.reshape(ops.cast(weight, "float32"), (-1, 1, 1, 1))
+    weight = ops.cast(weight, "float32")
+    weight = ops.expand_dims(weight, -1) if len(weight.shape) == 3 else ops.reshape(weight, (-1, 1, 1, 1))
     target, probability = target * weight, ops.cast(probability, "float32") * weight
     axes = (0, 1, 2)
     sums = [ops.sum(values, axis=axes) for values in (target * probability, target, probability)]

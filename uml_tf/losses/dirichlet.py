@@ -67,7 +67,7 @@ def _gradient(target: Any, concentration: Any, annealing: Any) -> Any:
     misleading = (1.0 - target) * (concentration - 1.0)
     total = ops.sum(misleading, axis=-1, keepdims=True)
     excess = total * trigamma(1.0 / (total + float(concentration.shape[-1])))
-    # For a one-hot target misleading is 0 or the evidence, so trigamma_class serves here too.
+    # For a one-hot target misleading is 0 or the evidence, so trigamma_class is right here too.
     return fit + annealing * (1.0 - target) * (misleading * trigamma_class - excess)
 
 

@@ -1,11 +1,15 @@
-"""What is left of log-gamma, digamma and trigamma once their large, cancelling parts are taken out.
+"""What remains of log-gamma, digamma and trigamma when their large, cancelling parts are taken out.
 
 For x >= 1 and t = 1 / x:
     lgamma(x)  = (x - 1/2) log x - x + log(2 pi) / 2 + binet(t)
     digamma(x) = log x + digamma_remainder(t)
-The remainders are smooth on (0, 1], so one polynomial in t serves the whole range in float32 and a loss
-built from them keeps its digits at any concentration. The polynomials are degree-8 Chebyshev
-interpolants of remainder / t (absolute error below 3e-8 each; tests compare with SciPy).
+The remainders are smooth on (0, 1], so one polynomial in t covers the whole range in float32, and a loss
+that is built from them keeps its digits at any concentration. The polynomials are degree-8 Chebyshev
+interpolants of remainder / t (absolute error below 5e-8 each; the tests compare with SciPy).
+
+Why not TensorFlow's own functions: with them the evidential loss of (8 * 256 * 256, 3) concentrations and its
+gradient take 0.495 s, with the polynomials 0.068 s, on two CPU cores (``benchmarks/dirichlet_loss.py``). An
+``edge`` training step on 8 images of 128 x 128 has a quarter as many.
 """
 
 from __future__ import annotations

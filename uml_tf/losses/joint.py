@@ -11,6 +11,7 @@ from keras import ops
 from uml_tf.losses.dice import soft_dice_loss
 from uml_tf.losses.dirichlet import evidential_loss, softmax_loss
 from uml_tf.losses.replicas import sum_over_replicas
+from uml_tf.runtime.regions import UNKNOWN_PIXEL
 
 TERMS = ("cls", "seg", "mut", "total")
 
@@ -47,9 +48,13 @@ def annealing(epoch: Any, spec: LossSpec) -> Any:
 
 def _masked_mean(values: Any, weight: Any) -> Any:
     """Weighted mean over all replicas' images; 0 when every weight is 0."""
-    sums = ops.stack([ops.sum(values * weight), ops.sum(weight)])
-    total, weights = ops.unstack(sum_over_replicas(sums))
-    return total / ops.maximum(weights, 1e-6)
+    return _ratio_over_replicas(ops.sum(values * weight), ops.sum(weight))
+
+
+def _ratio_over_replicas(total: Any, weight: Any) -> Any:
+    """Sum of all replicas' totals over the sum of their weights; 0 when every weight is 0."""
+    totals, weights = ops.unstack(sum_over_replicas(ops.stack([total, weight])))
+    return totals / ops.maximum(weights, 1e-9)
 
 
 def _levels(outputs: dict[str, Any], prefix: str) -> list[Any]:
@@ -73,7 +78,10 @@ def classification_loss(outputs: dict[str, Any], batch: dict[str, Any], lam: Any
 
 
 def _pixel_mean(loss: Any, weight: Any) -> Any:
-    return _masked_mean(ops.mean(loss, axis=(1, 2)), weight)
+    """Weighted mean of ``(B, H, W)`` over all replicas' pixels; 0 when every weight is 0."""
+    # First by image: in float32 a sum over the pixels of a whole batch would lose digits.
+    of_images = [ops.sum(ops.mean(values, axis=(1, 2))) for values in (loss * weight, weight)]
+    return _ratio_over_replicas(*of_images)
 
 
 def mutual_loss(outputs: dict[str, Any], target: Any, weight: Any, lam: Any, spec: LossSpec) -> Any:
@@ -106,7 +114,8 @@ def joint_loss(outputs: dict[str, Any], batch: dict[str, Any], epoch: Any, spec:
     Args:
         outputs: what ``UML.training_model`` returns.
         batch: ``label`` (B,) int, -1 without one; ``mask`` (B, H, W) int; ``has_mask`` (B,) 0 or 1. An
-            image without a mask adds only to L_cls, one without a label only to L_seg and L_mut.
+            image without a mask adds only to L_cls, one without a label only to L_seg and L_mut. A pixel of
+            the mask that is ``UNKNOWN_PIXEL`` adds nothing, as if the image did not have it.
         epoch: epoch number from 0, for the annealing.
         spec: weights and variant.
 
@@ -115,8 +124,10 @@ def joint_loss(outputs: dict[str, Any], batch: dict[str, Any], epoch: Any, spec:
     """
     lam = annealing(epoch, spec)
     classes = outputs["mutual_head_1"].shape[-1]
-    target = keras.ops.one_hot(ops.cast(batch["mask"], "int32"), classes)
-    weight = ops.cast(batch["has_mask"], "float32")
+    mask = ops.cast(batch["mask"], "int32")
+    known = mask != UNKNOWN_PIXEL
+    target = keras.ops.one_hot(ops.where(known, mask, 0), classes)
+    weight = ops.cast(known, "float32") * ops.reshape(ops.cast(batch["has_mask"], "float32"), (-1, 1, 1))
     terms = {
         "cls": classification_loss(outputs, batch, lam, spec),
         "seg": segmentation_loss(outputs, target, weight, spec),

@@ -1,7 +1,7 @@
-"""Sums over the replicas that share a batch, so that what is trained does not depend on their number.
+"""Sums over the replicas that share a batch, so that the result does not depend on their number.
 
-A replica is one device of one machine. Everything that a batch decides together (the loss's means, the
-Dice, batch statistics) is summed here; with one replica nothing happens.
+A replica is one device of one machine. What is computed over a whole batch (the loss's means, the Dice, batch
+statistics) is summed here; with one replica nothing happens.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ def replica_count() -> int:
 def sum_over_replicas(value: Any) -> Any:
     """The sum of every replica's value, on each of them.
 
-    Its gradient sums the replicas' upstream gradients: a loss that every replica computes alike is to be
-    divided by their number before it is derived, and the gradients are to be summed.
+    Its gradient is the sum of the replicas' upstream gradients. So where every replica computes the same
+    loss, divide it by their number before taking gradients, and sum the gradients.
     """
     context = _context()
     if context is None:
@@ -42,7 +42,7 @@ def sum_over_replicas(value: Any) -> Any:
 
 
 def gather_over_replicas(value: Any) -> Any:
-    """Every replica's value, stacked: ``(replicas, ...)``, on each of them."""
+    """The values of all replicas, stacked to ``(replicas, ...)``, on each of them."""
     context = _context()
     if context is None:
         return keras.ops.expand_dims(value, 0)
@@ -53,7 +53,7 @@ def gather_over_replicas(value: Any) -> Any:
 
 
 def own_rows(value: Any, count: Any) -> Any:
-    """This replica's ``count`` rows of what was drawn for the whole batch ``(replicas * count, ...)``."""
+    """This replica's ``count`` rows of a value for the whole batch, ``(replicas * count, ...)``."""
     context = _context()
     if context is None:
         return value

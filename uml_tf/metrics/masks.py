@@ -65,12 +65,12 @@ class MaskPair:
 
 @dataclass(frozen=True)
 class PixelMaps:
-    """The pixels of one image.
+    """The N pixels of one image whose true class is known.
 
     Attributes:
-        confidence: ``(H, W)`` probability of the predicted class, in [0, 1].
-        correct: ``(H, W)`` bool: whether the predicted class is the true one.
-        uncertainty: ``(H, W)`` pixel uncertainty, in (0, 1].
+        confidence: ``(N,)`` probability of the predicted class, in [0, 1].
+        correct: ``(N,)`` bool: whether the predicted class is the true one.
+        uncertainty: ``(N,)`` pixel uncertainty, in (0, 1].
     """
 
     confidence: NDArray[Any]

@@ -13,11 +13,11 @@ Array = NDArray[Any]
 
 SCORES = {
     "vacuity": "class uncertainty K / S, the score that the model reports",
-    "max_probability": "1 - largest probability: costs nothing, the rival",
-    "entropy": "entropy of the expected probability (total doubt)",
-    "expected_entropy": "expected entropy (doubt about the class of a known kind of image)",
-    "mutual_information": "entropy less expected entropy (doubt for lack of evidence)",
-    "dissonance": "evidence that contradicts itself (Jøsang et al., 2018)",
+    "max_probability": "1 - largest probability: the rival, which every classifier has for free",
+    "entropy": "entropy of the expected probability: total uncertainty",
+    "expected_entropy": "expected entropy: data uncertainty (Malinin and Gales, 2018)",
+    "mutual_information": "entropy less expected entropy: distributional uncertainty (likewise)",
+    "dissonance": "dissonance: evidence for several classes at once (Jøsang et al., 2018)",
 }
 """Score -> meaning; the first is the one that the model reports."""
 

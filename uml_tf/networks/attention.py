@@ -16,12 +16,13 @@ class PolarizedSelfAttention(keras.layers.Layer):
 
     Channel part: z = conv(v . q) with v = conv(x) to half the channels and q = conv(x) to one channel
     made into pixel weights; x' = x * sigmoid(norm(z)). Spatial part: with v' = conv(x'), q' = the
-    global average of conv(x'), the answer is x' + x' * sigmoid(q' . v').
+    global average of conv(x'), the output is x' + x' * sigmoid(q' . v').
 
     Args:
         integer_safe: the form for int8. A softmax over thousands of pixels falls below the smallest
-            int8 step, and a layer norm's variance over few channels is not kept either; so the pixel
-            weights are a sigmoid, averaged, and the norm is a batch norm, which folds away.
+            int8 step, and a layer norm's variance over few channels is not kept either. So the pixel
+            weights are an averaged sigmoid, and the norm is a batch norm, which the converter folds into
+            the convolution.
 
     Shapes:
         input and output ``(B, H, W, D)``, D even.
@@ -63,7 +64,7 @@ class PolarizedSelfAttention(keras.layers.Layer):
     def _spatial_map(self, inputs: Any) -> Any:
         """``(B, H, W, 1)``: how well each pixel's value agrees with the average query."""
         value = self.spatial_value(inputs)
-        # Averaging first is the same (the convolution is linear) and costs one pixel, not H x W.
+        # Averaging before the convolution is equal, because it is linear, and costs one pixel, not H x W.
         query = self.spatial_query(ops.mean(inputs, axis=(1, 2), keepdims=True))
         return ops.sigmoid(ops.sum(value * query, axis=-1, keepdims=True))
 

@@ -1,4 +1,4 @@
-"""The convolution blocks that decoders, navigator and instructor are made of."""
+"""The convolution blocks of the decoders, the navigator and the instructor."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class SeparableConv(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="uml_tf")
 class DoubleConv(keras.layers.Layer):
-    """Twice: 3x3 convolution, batch norm, activation; with spatial dropout as the style says.
+    """Twice: 3x3 convolution, batch norm, activation; with the spatial dropout of the style.
 
     Args:
         filters: output channels of both convolutions.

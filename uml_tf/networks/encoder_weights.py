@@ -49,8 +49,12 @@ def load_encoder_weights(model: UML, source: str, names: Mapping[str, str]) -> l
 
 
 def _load_torch(model: UML, encoders: list[keras.Model], path: Path) -> list[str]:
-    state = read_state(path)
-    reports = {encoder.name: _load_state(model, encoder.name, state) for encoder in encoders}
+    state, reports = read_state(path), {}
+    for encoder in encoders:
+        before = encoder.get_weights()
+        report = reports[encoder.name] = _load_state(model, encoder.name, state)
+        if not report.fits:
+            encoder.set_weights(before)  # some of its arrays may have fitted
     loaded = [name for name, report in reports.items() if report.fits]
     if not loaded:
         best = max(reports.values(), key=lambda report: report.loaded)

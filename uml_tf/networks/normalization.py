@@ -26,8 +26,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
     """Keras' batch normalisation of ``(B, H, W, D)``, trained through TensorFlow's fused kernel.
 
     Keras 3 computes the moments, the normalisation and their gradients as separate operations. The fused
-    kernel makes an ``edge`` training step on CPU 1.13 times as fast (``benchmarks/batch_norm.py``), and it
-    updates the moving variance with the unbiased batch variance, as PyTorch does.
+    kernel makes an ``edge`` training step on CPU 1.1 to 1.3 times as fast (``benchmarks/batch_norm.py``), and
+    it updates the moving variance with the unbiased batch variance, as PyTorch does.
 
     Where several replicas share a batch, the statistics are those of the whole batch; otherwise the trained
     weights would depend on the number of devices. Inference and other backends use Keras' own code. The

@@ -258,7 +258,7 @@ class UML(keras.Model):
 
     @property
     def normalisation(self) -> tuple[float, float]:
-        """(scale, offset) by which the graph brings the image to the class encoder's input range."""
+        """(scale, offset) that map [0, 255] to the class encoder's input range."""
         return _scaling(self.spec.class_encoder)
 
     def with_image_size(self, image_size: Sequence[int]) -> UML:

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from uml_tf.runtime.contract import CONTRACT, LOGITS
 from uml_tf.runtime.errors import UmlError
-from uml_tf.runtime.images import read_image
 from uml_tf.runtime.integer import dequantize, finish, quantize
 from uml_tf.runtime.metadata import FileMetadata, read_metadata
 from uml_tf.runtime.prediction import Prediction, predict_image
@@ -49,7 +48,8 @@ class DeviceModel:
             cannot run it.
     """
 
-    def __init__(self, path: Path, threads: int | None = None) -> None:
+    def __init__(self, path: Path | str, threads: int | None = None) -> None:
+        path = Path(path)
         try:
             self._data = path.read_bytes()
         except OSError as error:
@@ -99,7 +99,7 @@ class DeviceModel:
             outputs = finish(logits, self.image_size, self.metadata.evidential)
         return {name: outputs[name][:count] for name in CONTRACT}
 
-    def predict(self, image: Path | Array) -> Prediction:
+    def predict(self, image: Path | str | Array) -> Prediction:
         """Class, mask, uncertainty and decision of one image, at its original size.
 
         Args:
@@ -109,4 +109,4 @@ class DeviceModel:
         Raises:
             UmlError: the image cannot be read.
         """
-        return predict_image(self, read_image(image) if isinstance(image, Path) else image, self.card)
+        return predict_image(self, image, self.card)

@@ -20,6 +20,8 @@ value."""
 
 _SMALLEST_DEVIATION = 0.01
 _FLAT = 1e-3
+_MARGIN = 0.01
+"""How far the limit lies above the largest score where no score lies above it, as a share of it."""
 
 
 def image_statistics(image: NDArray[Any]) -> NDArray[np.float64]:
@@ -73,4 +75,14 @@ def fit_gradability(
     mean, deviation = statistics.mean(axis=0), np.maximum(statistics.std(axis=0), _SMALLEST_DEVIATION)
     fitted = Gradability(tuple(mean.tolist()), tuple(deviation.tolist()), 0.0)
     scores = [fitted.score(image)[0] for image in validation]
-    return Gradability(fitted.mean, fitted.deviation, float(np.quantile(scores, quantile)))
+    return Gradability(fitted.mean, fitted.deviation, _limit(np.sort(scores), quantile))
+
+
+def _limit(ordered: NDArray[np.float64], quantile: float) -> float:
+    """A limit that at least this share of the scores lies below, halfway between two of them.
+
+    On a score, a rounding would decide whether that image is gradable.
+    """
+    inside = ordered[max(int(np.ceil(quantile * len(ordered))), 1) - 1]
+    above = ordered[ordered > inside]
+    return float((inside + above[0]) / 2) if above.size else float(inside * (1 + _MARGIN))

@@ -23,7 +23,7 @@ _JPEG_END, _JPEG_APP1 = 0xD9, 0xE1
 _JPEG_SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 _TAG_WIDTH, _TAG_HEIGHT, _TAG_ORIENTATION = 256, 257, 274
-_TIFF_VALUE = {1: "B", 3: "H", 4: "I", 16: "Q"}
+_TIFF_VALUE = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 16: "Q", 17: "q"}
 
 
 @dataclass(frozen=True)
@@ -176,9 +176,10 @@ def _tiff_tags(data: bytes) -> dict[int, int]:
     (start,) = struct.unpack_from(order + offset_code, data, offset_at)
     (count,) = struct.unpack_from(order + count_code, data, start)
     start += struct.calcsize("=" + count_code)
-    tags = {}
+    tags: dict[int, int] = {}
     for entry in range(start, min(start + count * entry_size, len(data)), entry_size):
         tag, kind = struct.unpack_from(order + "HH", data, entry)
         if kind in _TIFF_VALUE:
-            (tags[tag],) = struct.unpack_from(order + _TIFF_VALUE[kind], data, entry + value_at)
+            (value,) = struct.unpack_from(order + _TIFF_VALUE[kind], data, entry + value_at)
+            tags.setdefault(tag, value)  # of a repeated tag decoders take the first
     return tags

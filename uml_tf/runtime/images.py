@@ -63,6 +63,8 @@ def _checked_header(data: bytes, name: str) -> ImageHeader:
         raise UmlError(
             f"{name}: not an image that can be decoded: a truncated {header.format}, with no end marker"
         )
+    if header.width < 1 or header.height < 1:
+        raise UmlError(f"{name}: {_NOT_AN_IMAGE}: its header states no size")
     if header.width * header.height > LARGEST_PIXELS:
         raise UmlError(
             f"{name}: found {header.width} x {header.height} pixels, "

@@ -1,4 +1,4 @@
-"""What a trained model says of itself, carried inside its file."""
+"""The card of a trained model: names, origin and thresholds, stored in its file."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class ModelCard:
     Attributes:
         image_classes, pixel_classes: names, in the order of the outputs.
         unions: region -> the pixel classes it unites.
-        refer_above: class uncertainty above which an image is referred to a specialist, or None when
-            nothing was fitted.
+        refer_above: class uncertainty above which an image is referred to a specialist, or None where no
+            threshold was fitted.
         risk_target: the selective risk on the validation split that the threshold was fitted for.
-        gradability: what the training images look like, or None when nothing was fitted.
-        run_id: MLflow run that trained it.
+        gradability: statistics of the training images, or None where they were not fitted.
+        run_id: MLflow run of the training.
         dataset, source, licence: name, origin and terms of the data set.
         fingerprint: SHA-256 of the data set.
     """
@@ -37,12 +37,12 @@ class ModelCard:
     fingerprint: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, for a model's config."""
+        """The card as plain data, for the config of a model."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> ModelCard:
-        """The inverse of ``to_dict``, tuples restored after a trip through JSON."""
+        """The inverse of ``to_dict``; lists, which JSON makes of tuples, become tuples again."""
         values = dict(data)
         for key in ("image_classes", "pixel_classes"):
             values[key] = tuple(values[key])

@@ -8,14 +8,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from uml_tf.runtime.regions import UNKNOWN_PIXEL
+
 Array = NDArray[Any]
 
 # Okabe and Ito's palette, which can be told apart with every kind of colour vision. Background is not drawn.
 COLOURS = ((0, 0, 0), (0, 158, 115), (240, 228, 66), (86, 180, 233), (213, 94, 0), (204, 121, 167))
+UNKNOWN_COLOUR = (150, 150, 150)
 
 
 def class_colour(index: int) -> tuple[int, int, int]:
-    """RGB colour of a pixel class; background, index 0, is black."""
+    """RGB colour of a pixel class; background, index 0, is black, ``UNKNOWN_PIXEL`` grey."""
+    if index == UNKNOWN_PIXEL:
+        return UNKNOWN_COLOUR
     return COLOURS[0] if index == 0 else COLOURS[1 + (index - 1) % (len(COLOURS) - 1)]
 
 
@@ -24,12 +29,12 @@ def draw_outlines(image: Array, mask: Array, fill: float = 0.0) -> Array:
 
     Args:
         image: RGB ``(H, W, 3)`` uint8.
-        mask: ``(H, W)`` class indices.
+        mask: ``(H, W)`` class indices; areas of ``UNKNOWN_PIXEL`` are outlined too.
         fill: opacity of the tint in [0, 1].
     """
     canvas = image.copy()
     thickness = max(1, round(min(image.shape[:2]) / 200))
-    for index in range(1, int(mask.max(initial=0)) + 1):
+    for index in np.unique(mask[mask > 0]).tolist():
         region = (mask == index).astype(np.uint8)
         colour = class_colour(index)
         if fill:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from uml_tf.runtime.cup_to_disc import vertical_cup_to_disc_ratio
-from uml_tf.runtime.images import at_original_size, resize_antialiased
+from uml_tf.runtime.images import at_original_size, read_image, resize_antialiased
 from uml_tf.runtime.model_card import ModelCard
+from uml_tf.runtime.predictor import Predictor
 from uml_tf.runtime.referral import Decision, decide
 from uml_tf.runtime.regions import region_members
-
-if TYPE_CHECKING:
-    from uml_tf.runtime.predictor import Predictor
 
 Array = NDArray[Any]
 
@@ -115,14 +114,34 @@ def interpret(outputs: dict[str, Array], seen: Array, size: tuple[int, int], car
     )
 
 
-def predict_image(predictor: Predictor, image: Array, card: ModelCard) -> Prediction:
-    """Predicts one image.
+class Model(Predictor, Protocol):
+    """A predictor with its card: a trained network or an exported file.
+
+    Attributes:
+        card: names of the classes, and thresholds.
+    """
+
+    @property
+    def card(self) -> ModelCard:
+        """Names of the classes, and thresholds."""
+
+    def predict(self, image: Path | str | Array) -> Prediction:
+        """Reads one image; see ``predict_image``."""
+
+
+def predict_image(predictor: Predictor, image: Path | str | Array, card: ModelCard) -> Prediction:
+    """Reads one image with a model.
 
     Args:
         predictor: the model, in any form.
-        image: RGB ``(H, W, 3)`` uint8.
+        image: a file (any usual format, grey or colour, EXIF orientation applied), or RGB ``(H, W, 3)``
+            uint8.
         card: the model's names and thresholds.
+
+    Raises:
+        UmlError: the file cannot be read.
     """
-    seen = resize_antialiased(image, predictor.image_size)
+    pixels = read_image(Path(image)) if isinstance(image, Path | str) else image
+    seen = resize_antialiased(pixels, predictor.image_size)
     outputs = {name: value[0] for name, value in predictor(seen[None]).items()}
-    return interpret(outputs, seen, (image.shape[0], image.shape[1]), card)
+    return interpret(outputs, seen, (pixels.shape[0], pixels.shape[1]), card)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+UNKNOWN_PIXEL = 255
+"""Pixel value of a mask where the class is not known. Such a pixel counts in no loss and in no metric."""
+
 
 def region_members(pixel_classes: Sequence[str], unions: Mapping[str, Sequence[str]]) -> dict[str, list[int]]:
     """Class indices by region name: every foreground class, then the unions.

@@ -19,9 +19,9 @@ class Registry(Generic[Entry]):
     to add an entry is to add a file that registers it.
 
     Example:
-        >>> METRICS = Registry[Metric]("metric", "uml_tf.metrics")
-        >>> METRICS.add("accuracy", Metric(accuracy, higher_is_better=True))
-        >>> METRICS["accuracy"]
+        >>> SHAPES = Registry[Shape]("shape", "package.of.shapes")
+        >>> SHAPES.add("square", Shape(corners=4))
+        >>> SHAPES["square"]
 
     Args:
         kind: what an entry is called in messages, e.g. "encoder".
@@ -31,6 +31,7 @@ class Registry(Generic[Entry]):
     def __init__(self, kind: str, package: str | None = None) -> None:
         self.kind = kind
         self._package = package
+        self._is_discovering = False
         self._entries: dict[str, Entry] = {}
 
     def add(self, name: str, entry: Entry) -> Entry:
@@ -79,6 +80,17 @@ class Registry(Generic[Entry]):
     def _discover(self) -> None:
         if self._package is None:
             return
-        package, self._package = importlib.import_module(self._package), None
+        if self._is_discovering:  # a module of the package looks an entry up while it is imported
+            return
+        self._is_discovering = True
+        try:
+            self._import_modules(self._package)
+            self._package = None
+        finally:
+            self._is_discovering = False
+
+    @staticmethod
+    def _import_modules(name: str) -> None:
+        package = importlib.import_module(name)
         for module in sorted(pkgutil.iter_modules(package.__path__), key=lambda found: found.name):
             importlib.import_module(f"{package.__name__}.{module.name}")

@@ -2,5 +2,5 @@
 
 import os
 
-# A hospital's software tells nobody how it is used; MLflow would, unless told so before its import.
+# Switches MLflow's telemetry off; it must be set before MLflow is imported.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import tensorflow as tf
 
-import uml_tf
-
 _PACKAGES = (
     "uml-tf",
     "tensorflow",
@@ -30,7 +28,7 @@ def git_commit() -> str:
     "unknown" where the package is not part of a checkout of its own, e.g. because it is installed in an
     environment inside another project's repository.
     """
-    package = Path(uml_tf.__file__)
+    package = Path(__file__)
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(package.parent), *arguments]

@@ -1,4 +1,4 @@
-"""Exports in MLflow: where a model's data lie, and its exported files beside it."""
+"""Exports in MLflow: the data set of a model, and its exported files, logged to its training run."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from uml_tf.tracking.store import use_store
 
 ROOT_PARAM = "dataset.root"
 EXPORT_METRIC = "export/"
-"""What the names of an export's figures begin with, before its kind."""
+"""Prefix of an export's metrics, followed by its kind."""
 EXPORT_TAG = "export."
-"""What the tags of a registered version begin with that link its exports."""
+"""Prefix of the tags that link a registered version to its exports, followed by their kind."""
 KEPT = "kept"
-"""The figure that is 1 where the exported file was kept, 0 where it was refused."""
+"""The metric that is 1 where the exported file was kept, 0 where it was refused."""
 
 
 def export_uri(run_id: str, kind: str) -> str:
-    """Where an export's files are."""
+    """The MLflow URI of an export's files."""
     return f"runs:/{run_id}/exports/{kind}"
 
 
 def dataset_of(card: ModelCard) -> PreparedDataset:
-    """The data set that a model was trained on, where its run says it lies.
+    """The data set that a model was trained on, from the path that its run has recorded.
 
     Raises:
-        UmlError: the run or the folder is not there, or the folder holds other data now.
+        UmlError: the run or the folder does not exist, or the folder's data were changed.
     """
     expected = "expected the training run, or a data set given by option"
     use_store()
@@ -53,19 +53,20 @@ def dataset_of(card: ModelCard) -> PreparedDataset:
 def log_export(
     run_id: str, folder: Path, kind: str, files: Sequence[str], numbers: dict[str, float | None], kept: bool
 ) -> bool:
-    """Logs an exported folder's files and fidelity to the run that trained the model, and links them from
-    the registered versions of that run.
+    """Logs the files and the fidelity of an export to the training run, and links the files from the
+    registered versions of that run.
 
     Args:
         run_id: the run.
-        folder: what was written.
-        kind: the export's name, e.g. "tflite-int8".
-        files: names of the files to log, those that were not written left out.
-        numbers: name -> number.
-        kept: whether the exported model is among the files; an earlier one that was stays logged.
+        folder: of the export.
+        kind: of the export, e.g. "tflite-int8".
+        files: names of the files to log; those that do not exist are left out.
+        numbers: metric -> value.
+        kept: whether the exported model is among the files. If not, the file of an earlier export of this
+            kind stays logged, but is no longer linked.
 
     Returns:
-        False where the store does not know the run; nothing is logged then.
+        False where the run is not in the store; nothing is logged then.
     """
     use_store()
     client = mlflow.MlflowClient()

@@ -1,4 +1,4 @@
-"""Models in MLflow: logging one, and opening any MODEL that a command takes."""
+"""Models in MLflow: logging a model, and opening the MODEL argument of the commands."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.images import encode_png
 from uml_tf.runtime.model_card import ModelCard
+from uml_tf.runtime.version import VERSION
 from uml_tf.tracking.store import last_run_id, use_store
 
 if TYPE_CHECKING:
@@ -23,42 +24,39 @@ if TYPE_CHECKING:
 
 MODEL_NAME = "model"
 _IN_STORE = ("runs:/", "models:/")
-_REQUIRED = (
-    "tensorflow",
-    "keras",
-    "keras-cv",
-    "tensorflow-probability",
-    "tf-keras",
-    "numpy",
-    "opencv-python-headless",
-)
+SERVED_PACKAGES = ("keras", "keras-cv", "numpy", "opencv-python-headless", "tensorflow")
+"""What a served model imports, apart from uml-tf, MLflow (which pins itself), and their dependencies."""
 
 
-def log_model(keras_file: Path, image: NDArray[Any], answers: dict[str, NDArray[Any]]) -> str:
-    """Logs a model to the active run as MLflow serves it, with signature and input example.
+def log_model(keras_file: Path, image: NDArray[Any], outputs: dict[str, NDArray[Any]]) -> str:
+    """Logs a model to the active run in the form that MLflow serves, with signature and input example.
+
+    The model pins the versions of ``SERVED_PACKAGES``. It also needs uml-tf where it is served. No package
+    registry has uml-tf, so it cannot be pinned; its version is in the metadata of the model.
 
     Args:
         keras_file: the network.
         image: ``(H, W, 3)`` RGB uint8, for the example.
-        answers: the contract's answers, for the signature.
+        outputs: the arrays of the output contract, for the signature.
 
     Returns:
         Its MLflow model URI.
     """
-    from uml_tf.tracking import served  # pandas, for logging alone
+    from uml_tf.tracking import served  # imports pandas, which only logging needs
 
     encoded = base64.b64encode(encode_png(image)).decode()
     info = mlflow.pyfunc.log_model(
         name=MODEL_NAME,
         python_model=served.__file__,
         artifacts={served.KERAS_ARTIFACT: str(keras_file)},
-        # No schema of the input: encoded images and arrays are both welcome.
+        # Without a schema of the input, which may be encoded images or arrays.
         signature=ModelSignature(
-            outputs=infer_signature(image, answers).outputs,
+            outputs=infer_signature(image, outputs).outputs,
             params=ParamSchema([ParamSpec("maps", DataType.boolean, True)]),
         ),
         input_example=[encoded],
-        pip_requirements=[f"{name}=={version(name)}" for name in _REQUIRED],
+        pip_requirements=[f"{name}=={version(name)}" for name in SERVED_PACKAGES],
+        metadata={"uml_tf_version": VERSION},
     )
     return str(info.model_uri)
 
@@ -71,10 +69,10 @@ def _keras_file(folder: Path, reference: str) -> Path:
 
 
 def fetch(reference: str) -> Path:
-    """What a path or an MLflow URI, ``runs:/...`` or ``models:/...``, names, on this machine's disk.
+    """The local file or folder of a path or of an MLflow URI (``runs:/...``, ``models:/...``).
 
     Raises:
-        UmlError: the store does not have it.
+        UmlError: it is not in the store.
     """
     if not reference.startswith(_IN_STORE):
         return Path(reference)
@@ -87,10 +85,10 @@ def fetch(reference: str) -> Path:
 
 
 def resolve_model(reference: str) -> Path:
-    """The ``.keras`` file behind a MODEL: a path, ``runs:/ID/...``, ``models:/...`` or ``last``.
+    """The ``.keras`` file of a MODEL: a path, ``runs:/ID/...``, ``models:/...`` or ``last``.
 
     Raises:
-        UmlError: it does not exist, or is not a model of this kind.
+        UmlError: it does not exist, or holds no ``.keras`` file.
     """
     if reference == "last":
         reference = f"runs:/{last_run_id()}/{MODEL_NAME}"
@@ -117,12 +115,12 @@ def load_model(reference: str) -> UML:
 
 
 def load_trained(reference: str) -> tuple[UML, ModelCard]:
-    """``load_model`` of a trained model, with the card that it carries.
+    """``load_model`` of a trained model, with its card.
 
     Raises:
         UmlError: as ``load_model``, or the model has no card.
     """
     model = load_model(reference)
     if model.card is None:
-        raise UmlError(f"model '{reference}': found no class names in it, expected a trained model")
+        raise UmlError(f"model '{reference}': found no card in it, expected a trained model")
     return model, model.card

@@ -73,11 +73,25 @@ def common_dataset(first: ModelCard, second: ModelCard, given: PreparedDataset |
     return dataset
 
 
+def check_held_out(cards: Mapping[str, ModelCard], dataset: PreparedDataset, split: str) -> None:
+    """Refuses a split that has images which a model was trained on.
+
+    Args:
+        cards: name of a model, for the message -> its card.
+        dataset: where the images are.
+        split: "train", "val" or "test".
+
+    Raises:
+        UmlError: it has, or it is not known which images a model was trained on.
+    """
+    check_unseen(dataset, split, {name: trained_on(card) for name, card in cards.items()})
+
+
 def _compare(champion: Version, challenger: Version, guard: Guard, stage: Stage) -> list[Difference]:
     (first, first_card), (second, second_card) = (load_trained(v.uri) for v in (champion, challenger))
     dataset = common_dataset(first_card, second_card, guard.dataset)
     cards = {f"version {champion.number}": first_card, f"version {challenger.number}": second_card}
-    check_unseen(dataset, guard.split, {name: trained_on(card) for name, card in cards.items()})
+    check_held_out(cards, dataset, guard.split)
     done = stage(f"comparing on {guard.split}", len(dataset.split(guard.split)))
     predictors = (KerasPredictor(first), KerasPredictor(second))
     return differences(*measure_both(predictors, dataset, guard.split, done))

@@ -1,6 +1,7 @@
 """The logged model as MLflow serves it: encoded images or arrays in, the output contract out.
 
-MLflow runs this file when it loads the model; the last line says what it loads.
+MLflow runs a copy of this file when it loads the model; the last line sets the model. uml-tf must be
+installed there (see ``uml_tf.tracking.models.log_model``).
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ KERAS_ARTIFACT = "keras"
 _EXPECTED = "expected encoded images (bytes, or base64 text) or an array (N, H, W, 3) in [0, 255]"
 
 
-def _one(value: Any, name: str) -> Array:
-    """An encoded image, as bytes or as base64 text."""
+def _decode(value: Any, name: str) -> Array:
+    """Decodes an image, given as bytes or as base64 text."""
     if isinstance(value, str):
         try:
             value = base64.b64decode(value, validate=True)
@@ -40,7 +41,7 @@ def _one(value: Any, name: str) -> Array:
 
 
 def read_images(data: Any) -> list[Array]:
-    """The images of a request.
+    """Reads the images of a request.
 
     Args:
         data: a data frame with the images in its first column; a list or an array of encoded images;
@@ -68,40 +69,40 @@ def read_images(data: Any) -> list[Array]:
         return list(images)
     if array.dtype.kind not in "OSU" or array.size == 0:
         raise UmlError(f"request: found {array.dtype} of shape {array.shape}, {_EXPECTED}")
-    return [_one(value, f"image {index}") for index, value in enumerate(data)]
+    return [_decode(value, f"image {index}") for index, value in enumerate(data)]
 
 
 class RequestError(MlflowException):
-    """A bad request: HTTP 400 with its own line alone, where MLflow's server would repeat the request."""
+    """A bad request: HTTP 400 with one line, where MLflow's server would also repeat the request."""
 
     def __init__(self, line: str) -> None:
         super().__init__(line, error_code=BAD_REQUEST)
         self._line = line
 
     def serialize_as_json(self) -> str:
-        """What the server answers."""
+        """The body of the server's response."""
         self.message = self._line
         return str(super().serialize_as_json())
 
 
 class ServedNetwork(PythonModel):
-    """Outputs requests with the contract (DESIGN.md, section 3) at the network's input size."""
+    """Returns the arrays of the output contract (``uml_tf.runtime.contract``) at the network's input size."""
 
     def load_context(self, context: PythonModelContext) -> None:
         """Opens and compiles the network."""
         from uml_tf.evaluation.keras_predictor import KerasPredictor
         from uml_tf.networks.files import read_network
 
-        self._answerer = KerasPredictor(read_network(Path(context.artifacts[KERAS_ARTIFACT])), batch_size=1)
+        self._predictor = KerasPredictor(read_network(Path(context.artifacts[KERAS_ARTIFACT])), batch_size=1)
 
-    # np.ndarray is the one hint that MLflow takes neither for a schema of the input nor for forgotten.
+    # np.ndarray because MLflow reads other type hints as a schema of the input, and warns without one.
     def predict(self, context, model_input: np.ndarray, params=None):  # type: ignore[no-untyped-def]
-        """The contract's arrays, one row an image.
+        """Returns the arrays of the output contract, one row for each image.
 
         Args:
-            context: MLflow's.
+            context: of MLflow, not used.
             model_input: see ``read_images``.
-            params: "maps": whether the maps of the mask are answered too.
+            params: "maps": whether the arrays of the mask are returned too.
 
         Raises:
             RequestError: the images cannot be read.
@@ -112,10 +113,10 @@ class ServedNetwork(PythonModel):
             images = read_images(model_input)
         except UmlError as error:
             raise RequestError(str(error)) from error
-        size = self._answerer.image_size
-        answers = predict_all(self._answerer, np.stack([resize_antialiased(i, size) for i in images]))
+        size = self._predictor.image_size
+        outputs = predict_all(self._predictor, np.stack([resize_antialiased(i, size) for i in images]))
         maps = (params or {}).get("maps", True)
-        return {name: value for name, value in answers.items() if maps or not name.startswith("mask_")}
+        return {name: value for name, value in outputs.items() if maps or not name.startswith("mask_")}
 
 
 mlflow.models.set_model(ServedNetwork())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +20,10 @@ FOLDER = "mlruns"
 DATABASE = "mlflow.db"
 FINISHED_TAG = "uml_tf.finished"
 CONFIG_FILE, CHECKPOINT_FILE = "config.yaml", "checkpoint.npz"
+
+_URI_VARIABLE = "MLFLOW_TRACKING_URI"
+_set_here: set[str] = set()
+"""The URIs of local stores that this process has used."""
 
 _LOG_LEVELS = {
     "alembic": logging.WARNING,
@@ -43,10 +47,18 @@ def run_folder(run_id: str) -> Path:
 
 def reason_of(error: BaseException) -> str:
     """The cause of a failed read or write, in one line."""
-    if isinstance(error, shutil.Error):  # one (source, target, text) for each file
-        return str(error.args[0][0][2])
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
+    cause: BaseException | None = error
+    while cause is not None:
+        original = getattr(cause, "orig", None)  # SQLAlchemy's: the error of the database driver
+        if isinstance(original, BaseException):
+            return str(original)
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+        cause = cause.__cause__
+    # Errors of copied folders have a line for each file.
+    of_file = re.search(r"\[Errno \d+\] ([\w ]+)", str(error))
+    if of_file:
+        return of_file[1]
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
@@ -71,19 +83,20 @@ def saving(what: str) -> Iterator[None]:
         ) from error
 
 
-def _create_experiment(folder: Path) -> None:
-    mlflow.create_experiment(EXPERIMENT, artifact_location=(folder / "artifacts").as_uri())
+def _create_experiment(uri: str, folder: Path) -> None:
+    client = mlflow.MlflowClient(tracking_uri=uri)
+    if client.get_experiment_by_name(EXPERIMENT) is None:
+        client.create_experiment(EXPERIMENT, artifact_location=(folder / "artifacts").as_uri())
 
 
 def _create_database(folder: Path) -> None:
     """Creates the database with all its tables, or nothing.
 
-    MLflow creates the tables in many transactions, and cannot continue after the half of them.
+    MLflow creates the tables in many transactions, and cannot continue where it was interrupted.
     """
     with tempfile.TemporaryDirectory(prefix=".creating-", dir=folder) as temporary:
         database = Path(temporary) / DATABASE
-        mlflow.set_tracking_uri(f"sqlite:///{database}")
-        _create_experiment(folder)
+        _create_experiment(f"sqlite:///{database}", folder)
         database.replace(folder / DATABASE)
 
 
@@ -92,6 +105,12 @@ def _locked(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".lock"):
         yield
+
+
+def _given_uri() -> str | None:
+    """The ``MLFLOW_TRACKING_URI`` of the user. MLflow writes what ``set_tracking_uri`` is given there too."""
+    uri = os.environ.get(_URI_VARIABLE)
+    return None if uri in _set_here else uri
 
 
 def use_store() -> str:
@@ -107,16 +126,16 @@ def use_store() -> str:
         logging.getLogger(name).setLevel(level)
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     folder = local_store()
-    given = os.environ.get("MLFLOW_TRACKING_URI")
+    given = _given_uri()
     uri = given or f"sqlite:///{folder / DATABASE}"
     try:
         if not given:
             with _locked(folder):
                 if not (folder / DATABASE).exists():
                     _create_database(folder)
+                _create_experiment(uri, folder)
+            _set_here.add(uri)
         mlflow.set_tracking_uri(uri)
-        if not given and mlflow.get_experiment_by_name(EXPERIMENT) is None:
-            _create_experiment(folder)
         mlflow.set_experiment(EXPERIMENT)
     except Exception as error:  # MLflow passes on the errors of any database driver or server
         raise UmlError(f"MLflow store {uri}: cannot be used ({reason_of(error)})") from error

@@ -1,1 +1,1 @@
-"""Config, schedule, step, loop and the whole run."""
+"""Training: config, schedule, step, loop, and the whole run."""

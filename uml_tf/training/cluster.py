@@ -177,7 +177,10 @@ class Cluster:
 
         if self._sum is None:
 
-            @tf.function(input_signature=[tf.TensorSpec((None,), tf.int32), tf.TensorSpec((), tf.int32)])
+            @tf.function(
+                input_signature=[tf.TensorSpec((None,), tf.int32), tf.TensorSpec((), tf.int32)],
+                autograph=False,
+            )
             def add(values: Any, share: Any) -> Any:
                 def one(values: Any) -> Any:
                     context = tf.distribute.get_replica_context()

@@ -76,16 +76,16 @@ class TrainingConfig(_Section):
     Attributes:
         data: folder of a prepared data set, or None for phantoms.
         phantoms: the phantoms that are drawn then.
-        preset: "edge", "released" or "paper".
+        preset: a name of ``uml_tf.networks.presets.PRESETS``.
         without: parts of the method that are switched off (ablation).
         class_encoder, segmentation_encoder: names of other encoders than the preset's; see
             ``uml_tf.networks.encoders``.
-        encoder_weights: "imagenet" for keras-cv presets with published weights, a local file (see
+        encoder_weights: "imagenet" for the published weights of an encoder that has some, a local file (see
             ``uml_tf.networks.encoder_weights``), or None to start from random weights.
         image_size: side of the square input, pixels.
         epochs: number of epochs.
         batch_size: images per step, over all devices together.
-        learning_rate: None for the preset's default (edge 2e-3, published networks 1e-4).
+        learning_rate: None for the preset's default.
         weight_decay: L2 decay added to the gradient.
         hold_epochs: epochs at the full rate, before the polynomial decay; None for 3 tenths of the epochs.
         warmup_epochs: epochs of linear rise, counted within the held ones.

@@ -1,4 +1,4 @@
-"""Many variables as one vector, so that one operation updates them all."""
+"""Many variables as one vector, so that one operation updates all of them."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def joined(tensors: Sequence[Any]) -> Any:
 class FlatVariables:
     """A view of variables of one type as a vector ``(size,)``.
 
-    The edge network trains 290 small variables. Updated one by one they make up more than half of the
-    step's graph, which is traced and optimised before the first step and scheduled in every one.
+    The edge network trains 290 small variables. Updated one by one they are more than half of the operations
+    in the graph of the step, which is traced and optimised before the first step and scheduled in every step.
 
     Args:
         variables: Keras variables.
@@ -30,7 +30,7 @@ class FlatVariables:
 
     @property
     def size(self) -> int:
-        """Values in all."""
+        """Total number of values."""
         return sum(self._sizes)
 
     def read(self) -> Any:

@@ -1,4 +1,4 @@
-"""Being asked to stop: Ctrl-C, or SIGTERM from a cluster's scheduler."""
+"""Requests to stop: Ctrl-C, or SIGTERM from the scheduler of a cluster."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from uml_tf.runtime.errors import UmlError
 
 
 class StoppedError(UmlError):
-    """The training was asked to stop, and did so after a step, with everything saved."""
+    """The training stopped after a step, as requested, with its whole state saved."""
 
     exit_status = 130  # as shells report an interrupted command
 
 
 @contextmanager
 def stop_requests() -> Iterator[threading.Event]:
-    """Yields an event that the first Ctrl-C or SIGTERM sets; a second one interrupts at once."""
+    """Yields an event that the first Ctrl-C or SIGTERM sets; a second one raises ``KeyboardInterrupt``."""
     event = threading.Event()
 
     def request(number: int, frame: FrameType | None) -> None:
@@ -28,7 +28,7 @@ def stop_requests() -> Iterator[threading.Event]:
         event.set()
 
     if threading.current_thread() is not threading.main_thread():
-        yield event  # only the main thread may handle signals
+        yield event  # Python handles signals in the main thread only
         return
     previous = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -173,8 +173,12 @@ class Loop:
             self.listener.warn(
                 "split 'val' has neither labels nor regions: no epoch can be preferred, the last one is kept"
             )
-        is_best = math.isnan(score) or score > progress.best_score
+        # Without any truth every score is nan, and the last epoch is kept; a nan among numbers never wins.
+        never_scored = all(math.isnan(report.score) for report in progress.reports)
+        is_best = score > progress.best_score or (math.isnan(score) and never_scored)
         if is_best:
-            progress.best_score, progress.best_epoch = score, epoch
+            progress.best_epoch = epoch
+            if not math.isnan(score):
+                progress.best_score = score
             progress.best_weights = self.step.model.get_weights()
         return validation, score, is_best

@@ -1,4 +1,4 @@
-"""The learning rate of the published training: held, then polynomial decay to a floor."""
+"""The learning rate schedule of the published training: constant, then polynomial decay to a floor."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ FLOOR = 0.1
 
 @dataclass(frozen=True)
 class ScheduleSpec:
-    """A schedule in steps.
+    """The parameters of a schedule.
 
     Attributes:
         base: full learning rate.
         steps_per_epoch: optimizer steps of an epoch.
-        epochs: epochs in all.
+        epochs: total number of epochs.
         hold_epochs: epochs at the full rate.
         warmup_epochs: epochs of linear rise, counted within the held ones.
     """
@@ -59,5 +59,5 @@ class HoldThenPolynomial(keras.optimizers.schedules.LearningRateSchedule):
         return rate * ops.minimum((step + 1.0) / warmup, 1.0) if warmup else rate
 
     def get_config(self) -> dict[str, Any]:
-        """The schedule as plain data."""
+        """The arguments of the constructor, as Keras saves them."""
         return {"spec": asdict(self.spec)}

@@ -17,7 +17,7 @@ from uml_tf.training.flat import FlatVariables, joined
 
 @dataclass(frozen=True)
 class StepSpec:
-    """What a step does besides the loss.
+    """Regularisation and compilation of a step.
 
     Attributes:
         weight_decay: L2 decay, added to the gradient of every trained weight (not decoupled).
@@ -35,12 +35,12 @@ class TrainStep:
 
     Args:
         model: the network; its weights are trained in place.
-        optimizer: built here, on the model's trained weights as one vector.
+        optimizer: not built yet; it is built here on one vector of all trained weights.
         loss: the joint loss.
         spec: decay, clipping, XLA.
         average: moving average to update, or None.
-        strategy: TensorFlow's, of the devices that share every batch; None for one device. Model,
-            optimizer and average are made in its scope.
+        strategy: TensorFlow's distribution strategy of the devices that share every batch; None for one
+            device. Model, optimizer and average must be made in its scope.
     """
 
     def __init__(
@@ -63,10 +63,13 @@ class TrainStep:
         self._trained = FlatVariables(self.variables)
         self._vector = keras.Variable(tf.zeros(self._trained.size), name="trained_weights")
         optimizer.build([self._vector])
-        self._compiled = tf.function(self._on_replicas, jit_compile=spec.jit, reduce_retracing=True)
+        # Without AutoGraph, which writes temporary files, and warns where the disk is full.
+        self._compiled = tf.function(
+            self._on_replicas, jit_compile=spec.jit, reduce_retracing=True, autograph=False
+        )
 
     def __call__(self, batch: dict[str, tf.Tensor], epoch: int) -> dict[str, tf.Tensor]:
-        """Trains on a batch; answers its loss terms as scalars ("cls", "seg", "mut", "total")."""
+        """Trains on a batch; returns its loss terms as scalars ("cls", "seg", "mut", "total")."""
         return self._compiled(batch, tf.constant(float(epoch)))
 
     def _on_replicas(self, batch: dict[str, Any], epoch: Any) -> dict[str, Any]:
@@ -76,12 +79,12 @@ class TrainStep:
     def gradients(self, batch: dict[str, Any], epoch: Any) -> tuple[list[Any], dict[str, Any]]:
         """The gradients of the whole batch's loss, without decay, and the loss terms.
 
-        On several replicas this one's part of the gradients, of which the sum is meant.
+        On several replicas each returns its part of the gradients; the gradients are the sum of the parts.
         """
         with tf.GradientTape() as tape:
             outputs = self.model.training_model(batch["image"], training=True)
             terms = joint_loss(outputs, batch, epoch, self.loss)
-            # Every replica has the same loss, of all their images: together they derive it once.
+            # Every replica computes the loss of all images; divided, the gradients sum to those of one loss.
             total = self._scaled(terms["total"] / replica_count())
         return tape.gradient(total, self.variables), terms
 
@@ -91,17 +94,17 @@ class TrainStep:
 
     def _decayed_and_clipped(self, gradient: Any, weights: Any) -> Any:
         replicas = replica_count()
-        # The norm, and whether the loss scale was too large, are facts of the summed gradient.
+        # The norm and the overflow of the loss scale must be those of the summed gradient.
         summed = replicas > 1 and (self.spec.gradient_clip or self._has_loss_scale)
         if summed:
             gradient = sum_over_replicas(gradient)
         if self.spec.weight_decay:
             decay = self.spec.weight_decay / (1 if summed else replicas)
-            # Scaled under float16 as the gradient is, so that it is unscaled with it.
+            # Scaled like the gradient under float16, since the optimizer divides both by the scale.
             gradient = gradient + self._scaled(decay * weights)
         if self.spec.gradient_clip:
             gradient = tf.clip_by_norm(gradient, self._scaled(tf.constant(self.spec.gradient_clip)))
-        # The optimizer sums over the replicas, again if need be.
+        # The optimizer sums over the replicas, a second time where the gradient is summed already.
         return gradient / replicas if summed else gradient
 
     def _step(self, batch: dict[str, Any], epoch: Any) -> dict[str, Any]:

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from uml_tf.data.pipeline import Examples
 from uml_tf.evaluation.keras_predictor import KerasPredictor
-from uml_tf.evaluation.measure import source_of
 from uml_tf.evaluation.sources import places_by_source
+from uml_tf.runtime.regions import UNKNOWN_PIXEL
 
 Array = NDArray[Any]
 
@@ -96,10 +96,14 @@ def mean_of_known(values: Sequence[float]) -> float:
 
 
 def _image_dice(truth: Array, predicted: Array, classes: int) -> Array:
-    """Dice ``(N, classes - 1)`` of masks ``(N, H, W)`` by foreground class; nan where the truth is empty."""
+    """Dice ``(N, classes - 1)`` of masks ``(N, H, W)`` by foreground class; nan where the truth is empty.
+
+    Pixels whose true class is not known are left out.
+    """
     dice = np.full((len(truth), classes - 1), np.nan)
+    known = truth != UNKNOWN_PIXEL
     for c in range(1, classes):
-        true, found = truth == c, predicted == c
+        true, found = truth == c, (predicted == c) & known
         both, total = ((part.sum(axis=(1, 2))) for part in (true & found, true))
         shown = total > 0
         dice[shown, c - 1] = 2 * both[shown] / (total + found.sum(axis=(1, 2)))[shown]
@@ -132,7 +136,7 @@ def _mean_dice(by_image: Array) -> tuple[float, ...]:
 def _source_dice(examples: Examples, by_image: Array) -> dict[str, tuple[float, ...]]:
     """Mean Dice of each source; ``by_image`` has a row for each image with a mask."""
     found = {}
-    for source, places in places_by_source([source_of(row) for row in examples.rows]).items():
+    for source, places in places_by_source([row.dataset for row in examples.rows]).items():
         chosen = np.isin(np.flatnonzero(examples.has_mask > 0), places)
         if chosen.any():
             found[source] = _mean_dice(by_image[chosen])

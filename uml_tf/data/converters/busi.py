@@ -5,7 +5,6 @@ Source: Al-Dhabyani et al., "Dataset of breast ultrasound images", Data in Brief
 
 from __future__ import annotations
 
-import csv
 import re
 from pathlib import Path
 
@@ -15,8 +14,9 @@ from pydantic import Field
 from uml_tf.data.converter import CONVERTERS, Case, Converter, RawDataset, RawOptions
 from uml_tf.data.dataset import DatasetInfo
 from uml_tf.data.masks import read_union
+from uml_tf.data.raw.file_patterns import FilePattern
+from uml_tf.data.raw.table import read_table
 from uml_tf.runtime.errors import UmlError
-from uml_tf.runtime.files import read_text
 from uml_tf.runtime.images import read_image_size
 
 CLASSES = ("normal", "benign", "malignant")
@@ -38,11 +38,16 @@ class BusiOptions(RawOptions):
     Attributes:
         empty_normal_masks: give a normal image without a mask an empty one: by the definition of the data set
             a normal image has no lesion. Off: it stays as published, label only.
+        extra_masks: folder ``CLASS/CLASS (N)_mask.png`` with the masks of images that have none beside them.
     """
 
     empty_normal_masks: bool = Field(
         default=False,
         description="Give a label-only normal image an empty mask: by definition it has no lesion.",
+    )
+    extra_masks: Path | None = Field(
+        default=None,
+        description="Folder, also inside RAW, of CLASS/CLASS (N)_mask.png for images with no mask beside.",
     )
 
 
@@ -59,17 +64,29 @@ def _find_images(raw: Path) -> list[Path]:
     return images
 
 
-def _masks_of(image: Path) -> list[Path]:
-    # Not a glob pattern on the stem: it has brackets.
-    return sorted(
-        path
-        for path in image.parent.glob("*_mask*.png")
-        if _MASK.sub("", path.stem) == image.stem and path.stem != image.stem
-    )
+def _mask_patterns(raw: Path, options: BusiOptions) -> list[FilePattern]:
+    """Where masks are looked for; the first place that has one counts."""
+    patterns = [FilePattern("{stem}_mask*.png", raw)]
+    if options.extra_masks is not None:
+        folder = raw / options.extra_masks  # an absolute path stays as it is
+        if not folder.is_dir():
+            folder = options.extra_masks
+        if not folder.is_dir():
+            raise UmlError(f"--extra-masks: found no folder {options.extra_masks}, also not inside {raw}")
+        patterns.append(FilePattern("/{folder}/{stem}_mask*.png", folder))
+    return patterns
 
 
-def _read(path: Path, options: BusiOptions, group: str) -> Case:
-    label, masks = path.parent.name.lower(), _masks_of(path)
+def _masks_of(image: Path, patterns: list[FilePattern]) -> list[Path]:
+    for pattern in patterns:
+        found = [path for path in pattern.matches(image) if _MASK.sub("", path.stem) == image.stem]
+        if found:
+            return found
+    return []
+
+
+def _read(path: Path, options: BusiOptions, group: str, patterns: list[FilePattern]) -> Case:
+    label, masks = path.parent.name.lower(), _masks_of(path, patterns)
     size = read_image_size(path)
     lesion, problems = read_union(masks, size, path.name)
     if lesion is not None and (label == "normal") == bool(lesion.any()):
@@ -87,11 +104,8 @@ def _known_groups(raw: Path) -> dict[str, str]:
     path = raw / GROUPS_NAME
     if not path.is_file():
         return {}
-    reader = csv.DictReader(read_text(path).splitlines())
-    missing = {"image", "near_duplicate_group"} - set(reader.fieldnames or ())
-    if missing:
-        raise UmlError(f"{path}: columns: missing {', '.join(sorted(missing))}")
-    return {record["image"]: record["near_duplicate_group"] for record in reader}
+    table = read_table(path, ["image", "near_duplicate_group"])
+    return {record["image"]: record["near_duplicate_group"] for record in table.records}
 
 
 def _find(raw: Path, options: BusiOptions) -> RawDataset:
@@ -99,12 +113,13 @@ def _find(raw: Path, options: BusiOptions) -> RawDataset:
     (N)_mask.png``, ``CLASS (N)_mask_1.png``... A file ``groups.csv`` (columns image, near_duplicate_group)
     names known copies.
     """
-    groups = _known_groups(raw)
+    images = _find_images(raw)
+    groups, patterns = _known_groups(raw), _mask_patterns(raw, options)
 
     def read(path: Path) -> Case:
-        return _read(path, options, groups.get(path.relative_to(raw).as_posix(), ""))
+        return _read(path, options, groups.get(path.relative_to(raw).as_posix(), ""), patterns)
 
-    return RawDataset(INFO, _find_images(raw), read)
+    return RawDataset(INFO, images, read)
 
 
 CONVERTERS.add(

@@ -54,10 +54,12 @@ def vgg16(input_shape: tuple[int, int, int], name: str) -> keras.Model:
 def _torch_name(name: str) -> str:
     """Torchvision's ``features.POSITION.LEAF`` as ``CONV.conv.LEAF`` or ``CONV.bn.LEAF``."""
     match name.split("."):
-        case ["features", position, leaf] if int(position) in _TORCHVISION:
-            return f"{_TORCHVISION[int(position)]}.conv.{leaf}"
-        case ["features", position, leaf] if int(position) - 1 in _TORCHVISION:
-            return f"{_TORCHVISION[int(position) - 1]}.bn.{leaf}"
+        case ["features", position, leaf] if position.isdecimal():
+            at = int(position)
+            if at in _TORCHVISION:
+                return f"{_TORCHVISION[at]}.conv.{leaf}"
+            if at - 1 in _TORCHVISION:
+                return f"{_TORCHVISION[at - 1]}.bn.{leaf}"
     return name
 
 

@@ -1,4 +1,4 @@
-"""The authors' checkpoints: which of our weights every name of their ``state_dict`` is, and its layout."""
+"""The authors' checkpoints: from the names and layouts of their ``state_dict`` to our weights."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def _separable(index: int, depthwise: bool) -> str:
 _RULES = {"released": _released_rules(), "paper": _paper_rules()}
 _ENCODERS = {"cls_feature_encoder": "class_encoder", "seg_feature_encoder": "segmentation_encoder"}
 
-# Stage 5 of both encoders is in the checkpoints and read by nothing; the counters are torch's own.
+# The checkpoints hold stage 5 of both encoders, which the network does not read, and counters of PyTorch.
 # A lone encoder's checkpoint has an ImageNet classifier on top.
 _UNUSED = re.compile(r"((.*feature_encoder\.)?(layer4|conv5_\d|fc|classifier)\..*)|(.*num_batches_tracked)$")
 
@@ -155,11 +155,11 @@ class StateReport:
     """How a checkpoint fits a network.
 
     Attributes:
-        loaded: number of arrays that were taken over.
-        unused: names that were passed over as expected (stage 5, counters).
+        loaded: number of arrays that were loaded.
+        unused: names that were ignored as expected (stage 5, counters).
         unknown: names that the network has no place for.
         misfits: one line for each array of another shape.
-        missing: our weights that nothing was found for.
+        missing: our weights without an array.
     """
 
     loaded: int = 0
@@ -245,7 +245,7 @@ def _load(
     keyed: Mapping[str, str | None],
     state: Mapping[str, NDArray[Any]],
 ) -> StateReport:
-    """Assigns the arrays by key (None: nobody's) and reports."""
+    """Assigns the arrays by key (None: the network has no such weight) and reports."""
     report, waiting = StateReport(), set(variables)
     for name, array in state.items():
         if _UNUSED.match(name):
@@ -288,7 +288,7 @@ def load_encoder_state(model: UML, encoder: str, state: Mapping[str, NDArray[Any
     Args:
         model: a network whose encoder is Res2Net or VGG16.
         encoder: "class_encoder" or "segmentation_encoder".
-        state: the encoder's own torch names; a classifier on top of it is passed over.
+        state: the encoder's own torch names; a classifier on top of it is ignored.
     """
     variables = {k: v for k, v in _variables(model).items() if k.startswith(f"{encoder}/")}
     keyed = {}

@@ -1,0 +1,149 @@
+"""The mask of an image from one or several files that belong to it by their names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from uml_tf.data.raw.file_patterns import FilePattern
+from uml_tf.data.raw.pixel_values import class_index, read_class_mask
+from uml_tf.data.raw.values import PixelValues, parse_pairs, pixel_classes
+from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.files import read_bytes
+from uml_tf.runtime.images import Array, decode_image
+from uml_tf.runtime.regions import UNKNOWN_PIXEL
+
+FOREGROUND = "foreground"
+_MID_GREY = 127
+
+
+@dataclass(frozen=True)
+class MaskRule:
+    """Files of one kind.
+
+    Attributes:
+        pattern: of their names.
+        region: pixel class that is bright in them; "" for files whose values stand for classes.
+    """
+
+    pattern: FilePattern
+    region: str
+
+
+@dataclass(frozen=True)
+class MaskFiles:
+    """How the mask of an image is put together.
+
+    The files are drawn over each other, in the order of the rules: a class of a later file covers that of an
+    earlier one. Background covers nothing, and "unknown" of a file with values covers only background.
+
+    Attributes:
+        rules: in the order of drawing.
+        values: of the classes.
+    """
+
+    rules: tuple[MaskRule, ...]
+    values: PixelValues
+
+    @classmethod
+    def parse(cls, text: str, raw: Path, values: PixelValues | None) -> MaskFiles:
+        """From PATTERN or CLASS=PATTERN parts with commas between.
+
+        Without ``values`` a file shows a region in white: that of its class, or without one "foreground".
+
+        Args:
+            text: of the option ``--masks``.
+            raw: the raw folder.
+            values: of ``--pixel-values``, or None.
+
+        Raises:
+            UmlError: it is not of this form, or files with and without a class are mixed.
+        """
+        pairs = parse_pairs(text, "--masks")
+        regions = [region for region, _ in pairs]
+        if any(regions) and (values is not None or not all(regions)):
+            given = "--pixel-values" if values is not None else "patterns without a class"
+            raise UmlError(f"--masks: found CLASS=PATTERN and {given}, expected one of the two")
+        if values is None:
+            regions = [region or FOREGROUND for region in regions]
+            values = PixelValues(pixel_classes(regions), (), {}, {}, False)
+        rules = [
+            MaskRule(FilePattern(pattern, raw), region)
+            for region, (_, pattern) in zip(regions, pairs, strict=True)
+        ]
+        return cls(tuple(rules), values)
+
+    @property
+    def patterns(self) -> tuple[FilePattern, ...]:
+        """Of all rules."""
+        return tuple(rule.pattern for rule in self.rules)
+
+    def read(self, image: Path, size: tuple[int, int]) -> tuple[Array | None, list[str]]:
+        """The mask of an image.
+
+        Args:
+            image: its path.
+            size: its (H, W).
+
+        Returns:
+            ``(H, W)`` uint8 class indices, or None where no file fits; and a line for each that does not fit.
+        """
+        mask, problems = None, []
+        for rule in self.rules:
+            for path in rule.pattern.matches(image):
+                try:
+                    drawn = self._read(path, rule.region)
+                    _check_size(drawn, size, path, image)
+                except UmlError as error:
+                    problems.append(str(error))
+                else:
+                    mask = np.zeros(size, np.uint8) if mask is None else mask
+                    draw_over(mask, drawn, covers_all=bool(rule.region))
+        return mask, problems
+
+    def _read(self, path: Path, region: str) -> Array:
+        if not region:
+            return read_class_mask(path, self.values)
+        index = class_index(region, self.values)
+        return np.where(read_region(path), np.uint8(index), np.uint8(0))
+
+
+def draw_over(mask: Array, drawn: Array, covers_all: bool) -> None:
+    """Draws class indices over a mask, in place.
+
+    Args:
+        mask: ``(H, W)`` uint8.
+        drawn: of the same shape; 0 leaves the mask as it is.
+        covers_all: ``UNKNOWN_PIXEL`` covers classes too; else only background.
+    """
+    covering = drawn > 0
+    if not covers_all:
+        covering &= (drawn != UNKNOWN_PIXEL) | (mask == 0)
+    mask[covering] = drawn[covering]
+
+
+def read_region(path: Path) -> Array:
+    """A picture of a region, ``(H, W)`` bool: True where it is brighter than mid-grey.
+
+    In a picture that has black and one other value alone, such as 0 and 1, True is the other.
+
+    Raises:
+        UmlError: as ``uml_tf.runtime.images.read_image``.
+    """
+    grey = cv2.cvtColor(decode_image(read_bytes(path), str(path)), cv2.COLOR_RGB2GRAY)
+    present = np.flatnonzero(np.bincount(grey.ravel(), minlength=256))
+    if len(present) == 2 and present[0] == 0:
+        return grey > 0
+    return grey > _MID_GREY
+
+
+def _check_size(mask: Array, size: Sequence[int], path: Path, image: Path) -> None:
+    if mask.shape != tuple(size):
+        raise UmlError(
+            f"{path}: found {mask.shape[1]} x {mask.shape[0]} pixels, "
+            f"expected {size[1]} x {size[0]} as {image.name}"
+        )

@@ -1,0 +1,3 @@
+"""The version of uml-tf, stated once."""
+
+VERSION = "0.1.0"

@@ -1,0 +1,42 @@
+"""Opening a MODEL for prediction: a network that was trained, or a file that was exported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from uml_tf.runtime.prediction import Model
+
+
+def is_exported(reference: str) -> bool:
+    """Whether a MODEL is a file that ``uml-tf export --tflite`` wrote."""
+    return reference.endswith(".tflite")
+
+
+def _file(reference: str) -> Path:
+    if not reference.startswith("runs:/"):
+        return Path(reference)  # without the wait for MLflow
+    from uml_tf.tracking.models import fetch
+
+    return fetch(reference)
+
+
+def open_model(reference: str, batch_size: int = 1) -> Model:
+    """Opens a MODEL; TensorFlow is imported only for a network.
+
+    Args:
+        reference: a ``.keras`` or ``.tflite`` file, ``runs:/ID/model``, ``models:/NAME/VERSION``,
+            ``models:/NAME@ALIAS`` or ``last``.
+        batch_size: images at a time, for a network; an exported file has its own.
+
+    Raises:
+        UmlError: the model does not exist, cannot be read, or was not trained.
+    """
+    if is_exported(reference):
+        from uml_tf.runtime.device_model import DeviceModel
+
+        return DeviceModel(_file(reference))
+    from uml_tf.evaluation.keras_predictor import KerasPredictor
+    from uml_tf.tracking.models import load_trained
+
+    network, _ = load_trained(reference)
+    return KerasPredictor(network, batch_size)
