@@ -63,6 +63,7 @@ def evaluate(model: str, folders: tuple[Path, ...], split: str, out: Path) -> No
     counts = [len(dataset.split(split)) for dataset in datasets]
     from uml_tf.evaluation.evaluate import check_classes
     from uml_tf.evaluation.evaluate import evaluate as measure
+    from uml_tf.evaluation.overview import measures_by_name
     from uml_tf.evaluation.report import write_evaluation, write_evaluations
     from uml_tf.evaluation.sources import foreground_warnings
 
@@ -74,8 +75,8 @@ def evaluate(model: str, folders: tuple[Path, ...], split: str, out: Path) -> No
         for name, dataset, count in zip(_names(datasets), datasets, counts, strict=True):
             title = f"evaluating {split}" if len(datasets) == 1 else f"evaluating {split} of {name}"
             found[name] = measure(predictor, dataset, split, display.stage(title, count), card)
-            for line in foreground_warnings(found[name].measures):
-                display.warn(line)
+        for line in foreground_warnings(measures_by_name(found)):
+            display.warn(line)
     if len(datasets) == 1:
         (only,) = found.values()
         write_evaluation(out, only, card)

@@ -13,11 +13,12 @@ if TYPE_CHECKING:
 
 
 def _left(seconds: float | None) -> str:
-    if seconds is None:
+    """Nothing where nothing is known, or left."""
+    if not seconds:
         return ""
-    return (
-        f", about {seconds / 60:.0f} min left" if seconds < 5400 else f", about {seconds / 3600:.1f} h left"
-    )
+    if seconds < 5400:
+        return f", about {max(seconds / 60, 1):.0f} min left"
+    return f", about {seconds / 3600:.1f} h left"
 
 
 class TerminalStudyDisplay:

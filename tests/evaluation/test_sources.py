@@ -33,16 +33,17 @@ def test_one_source_is_no_source():
 
 def test_much_foreground_on_a_source_without_masks_is_a_warning():
     drishti = _images("drishti", 10, 0.05, dice=0.95)
-    (line,) = foreground_warnings([*drishti, *_images("origa", 20, 0.21)])
-    assert line.startswith("source 'origa' has no masks: 21.0 % of the pixels of its 20 images are predicted")
+    (line,) = foreground_warnings({"drishti": drishti, "origa": _images("origa", 20, 0.21)})
+    assert line.startswith("'origa' has no masks: 21.0 % of the pixels of its 20 images are predicted")
     assert "5.0 % of those of the images with a mask" in line
-    assert foreground_warnings([*drishti, *_images("origa", 20, 0.01)])
-    assert not foreground_warnings([*drishti, *_images("origa", 20, 0.12)])
-    assert not foreground_warnings([*drishti, *_images("origa", 20, 0.21, dice=0.3)])  # Dice says it
+    assert foreground_warnings({"drishti": drishti, "origa": _images("origa", 20, 0.01)})
+    assert not foreground_warnings({"drishti": drishti, "origa": _images("origa", 20, 0.12)})
+    told_by_dice = _images("origa", 20, 0.21, dice=0.3)
+    assert not foreground_warnings({"drishti": drishti, "origa": told_by_dice})
 
 
 def test_where_nothing_has_a_mask_there_is_nothing_to_compare_with():
-    assert not foreground_warnings([*_images("a", 5, 0.9), *_images("b", 5, 0.1)])
+    assert not foreground_warnings({"a": _images("a", 5, 0.9), "b": _images("b", 5, 0.1)})
 
 
 def test_a_measure_holds_the_predicted_shares_with_and_without_a_mask(phantoms):

@@ -30,7 +30,7 @@ def _wait_for_the_signal(folder):
 
 
 def main():
-    with os.fdopen(int(sys.argv[1]), "w") as stream:
+    with os.fdopen(int(sys.argv[1]), "wb", buffering=0) as stream:
         reporter, order = Reporter(stream), read_order()
         folder = Path(order["folder"])
         print("a line for the log")
@@ -44,7 +44,7 @@ def main():
             case "die":
                 os.kill(os.getpid(), signal.SIGKILL)
             case "torn":
-                stream.write('{"kind": "fini')
+                stream.write(b'{"kind": "fini')
             case "wait":
                 _wait_for_the_signal(folder)
 

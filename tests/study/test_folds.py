@@ -51,11 +51,18 @@ def test_every_image_is_tested_once_and_no_subject_is_divided(grouped):
 
 def test_every_test_part_has_its_share_of_every_label_with_and_without_mask(grouped):
     rows = [replace(row, mask="") if i % 3 == 0 else row for i, row in enumerate(grouped.rows)]
-    overall = Counter((row.label, bool(row.mask)) for row in rows)
+    _check_shares(rows, lambda row: (row.label, bool(row.mask)))
+
+
+def test_every_test_part_has_its_share_of_every_source(grouped):
+    rows = [replace(row, dataset="few" if i < 12 else "many") for i, row in enumerate(grouped.rows)]
+    _check_shares(rows, lambda row: row.dataset)
+
+
+def _check_shares(rows, stratum_of):
+    overall = Counter(map(stratum_of, rows))
     for fold in divide(rows, DIVISION):
-        found = Counter(
-            (row.label, bool(row.mask)) for row, split in zip(rows, fold, strict=True) if split == "test"
-        )
+        found = Counter(stratum_of(row) for row, split in zip(rows, fold, strict=True) if split == "test")
         for stratum, count in overall.items():
             assert abs(found[stratum] - count / 3) <= 4
 

@@ -120,12 +120,20 @@ def test_the_table_as_markdown_and_as_csv():
 
 
 def test_the_forecast_is_the_work_left_by_the_mean_epoch_of_the_arm():
-    forecast = Forecast({"a0": ("a", 10), "a1": ("a", 10), "b0": ("b", 10)}, jobs=2)
+    now = [0.0]
+    forecast = Forecast({"a0": ("a", 10), "a1": ("a", 10), "b0": ("b", 10)}, 2, clock=lambda: now[0])
+    for cell in ("a0", "b0"):
+        forecast.begin(cell)
     assert forecast.seconds() is None
     forecast.epoch("a0", 9, 2.0)
     assert forecast.seconds() == (9 + 10 + 10) * 2 / 2  # nothing is known of b yet
     forecast.epoch("b0", 9, 6.0)
     assert forecast.seconds() == max((9 * 2 + 10 * 2 + 9 * 6) / 2, 9 * 6)
+    now[0] = 9.0
     for cell in ("a0", "b0"):
         forecast.end(cell)
-    assert forecast.seconds() == 10 * 2  # one process, however many there could be
+    besides = ((9 - 2) + (9 - 6)) / 2  # what they took besides their epochs
+    assert forecast.seconds() == 10 * 2 + besides  # one process, however many there could be
+    forecast.begin("a1")
+    forecast.end("a1")
+    assert forecast.seconds() == 0

@@ -139,10 +139,12 @@ def test_the_dice_of_each_source_is_that_of_its_own_images():
     assert named["val/dice_disc/drishti"] == pytest.approx((1 + half) / 2)
     assert named["val/dice_disc"] == pytest.approx((1 + half) / 3)
     assert "val/dice_disc/origa" not in named  # it has no mask to be compared with
+    assert named["val/foreground/origa"] == 64 / SIZE**2
+    assert named["val/foreground/drishti"] == (64 + 16) / 2 / SIZE**2
     assert Validation.from_dict(json.loads(json.dumps(asdict(result)))) == result
 
 
 def test_one_source_is_not_named():
     truth = np.stack([_square(8)] * 2)
     result = validate(_Fixed([[1, 0]] * 2, truth, 2), _examples([0, 1], truth))
-    assert result.source_dice == {}
+    assert (result.source_dice, result.source_foreground) == ({}, {})

@@ -47,6 +47,17 @@ def overview_rows(evaluations: Mapping[str, Evaluation]) -> list[OverviewRow]:
     return rows
 
 
+def measures_by_name(evaluations: Mapping[str, Evaluation]) -> dict[str, Sequence[ImageMeasure]]:
+    """Data set, or each source of one that has several ("data set, source") -> the measures of its images."""
+    found: dict[str, Sequence[ImageMeasure]] = {}
+    for name, evaluation in evaluations.items():
+        sources = measures_by_source(evaluation.measures)
+        found |= {f"{name}, {source}": images for source, images in sources.items()}
+        if not sources:
+            found[name] = evaluation.measures
+    return found
+
+
 def _cell(estimate: Estimate | None) -> str:
     if estimate is None or estimate.value is None:
         return "not defined"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,25 +45,25 @@ def mean_foreground(measures: Sequence[ImageMeasure]) -> float:
     return float(np.mean([m.foreground for m in measures])) if measures else float("nan")
 
 
-def foreground_warnings(measures: Sequence[ImageMeasure]) -> list[str]:
-    """A line for each source without masks whose predicted foreground is far from that of the masked images.
+def foreground_warnings(groups: Mapping[str, Sequence[ImageMeasure]]) -> list[str]:
+    """A line for each group without masks whose predicted foreground is far from that of the masked images.
 
     A network that never saw masks of a source can be wrong about its masks, and no Dice of that source can
     tell. The amount of foreground can: cameras differ in how they frame the same organ, but rarely by a
     factor of ``FAR``.
 
     Args:
-        measures: of the images of all sources together.
+        groups: name of a source or data set -> the measures of its images.
     """
-    masked = mean_foreground([m for m in measures if m.masked])
+    masked = mean_foreground([m for images in groups.values() for m in images if m.masked])
     lines = []
-    for source, images in measures_by_source(measures).items():
+    for name, images in groups.items():
         if any(m.masked for m in images):
             continue
         share = mean_foreground(images)
         if share > FAR * masked or share < masked / FAR:
             lines.append(
-                f"source '{source}' has no masks: {100 * share:.1f} % of the pixels of its {len(images)} "
+                f"'{name}' has no masks: {100 * share:.1f} % of the pixels of its {len(images)} "
                 f"images are predicted as foreground, {100 * masked:.1f} % of those of the images with a "
                 f"mask: look at its predicted masks before you use them"
             )

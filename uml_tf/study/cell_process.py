@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import time
-import traceback
 from typing import Any
 
 from uml_tf.runtime.errors import UmlError
-from uml_tf.study.messages import Reporter, limit_threads, read_order
+from uml_tf.study.messages import Reporter, carry_out
 from uml_tf.training.config import parse_config
 
 _LONGEST_WAIT = 120
@@ -35,9 +32,8 @@ def _wait_until_free(run_id: str) -> None:
             time.sleep(0.5)
 
 
-def _run(order: dict[str, Any], reporter: Reporter) -> str:
+def _run(order: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
     """Trains or resumes the cell; its run id."""
-    limit_threads(order["threads"])
     from uml_tf.training.run import resume, train
 
     if order["run_id"] is None:
@@ -47,24 +43,8 @@ def _run(order: dict[str, Any], reporter: Reporter) -> str:
         _wait_until_free(order["run_id"])
         result = resume(order["run_id"], reporter)
     assert result is not None, "a cell is trained by one process"
-    return result.run_id
-
-
-def main() -> None:
-    """Carries out the order and reports how it ended."""
-    with os.fdopen(int(sys.argv[1]), "w", encoding="utf-8") as stream:
-        reporter = Reporter(stream)
-        order = read_order()
-        try:
-            reporter.send("finished", run_id=_run(order, reporter))
-        except UmlError as error:
-            reporter.send("failed", message=str(error))
-            sys.exit(error.exit_status)
-        except Exception as error:  # the log has the traceback, the study shows one line
-            traceback.print_exc()
-            reporter.send("failed", message=f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
-            sys.exit(1)
+    return {"run_id": result.run_id}
 
 
 if __name__ == "__main__":
-    main()
+    carry_out(_run)

@@ -5,20 +5,17 @@ A few steps are run on a few images and thrown away; nothing is written.
 
 from __future__ import annotations
 
-import os
-import sys
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from uml_tf.runtime.errors import UmlError
-from uml_tf.study.messages import Reporter, limit_threads, read_order
+from uml_tf.study.messages import Reporter, carry_out
 from uml_tf.training.config import TrainingConfig, parse_config
 
+_STARTED = time.time()
 _STEPS = 5
 _VALIDATED = 16
 _TESTED = 4
@@ -64,7 +61,7 @@ def _steps_per_epoch(config: TrainingConfig, rows: Sequence[Any]) -> int:
     return len(order) // config.batch_size
 
 
-def _measure(config: TrainingConfig, root: Path, started: float) -> dict[str, float]:
+def _measure(order: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
     """Parameters, GFLOP of an image, steps of an epoch, and seconds of a whole cell."""
     import numpy as np
 
@@ -76,7 +73,8 @@ def _measure(config: TrainingConfig, root: Path, started: float) -> dict[str, fl
     from uml_tf.training.display import SILENT
     from uml_tf.training.validation import validate
 
-    dataset = PreparedDataset.open(root)
+    config = parse_config(order["config"], "config of the cell", {})
+    dataset = PreparedDataset.open(Path(order["root"]))
     rows = {split: dataset.split(split) for split in ("train", "val", "test")}
     counts = {"train": 2 * config.batch_size, "val": _VALIDATED, "test": _TESTED}
     few = replace(dataset, rows=tuple(row for split, n in counts.items() for row in _few(rows[split], n)))
@@ -85,11 +83,11 @@ def _measure(config: TrainingConfig, root: Path, started: float) -> dict[str, fl
     splits = {split: load_examples(few, split, size) for split in ("train", "val")}
     per_read = (time.perf_counter() - reading) / sum(map(len, splits.values()))
     loop = build_loop(config, few, splits, SILENT, Cluster.alone())
-    order = np.resize(np.arange(len(splits["train"])), (_STEPS + 1) * config.batch_size)
-    stream = training_batches(splits["train"], order, config.batch_size, loop.augmentation)
+    images = np.resize(np.arange(len(splits["train"])), (_STEPS + 1) * config.batch_size)
+    stream = training_batches(splits["train"], images, config.batch_size, loop.augmentation)
     times = [_seconds(partial(_step, loop.step, batch)) for batch in stream]
     validate(loop.predictor, splits["val"])  # compiles
-    ready = time.time() - started - sum(times[1:])
+    ready = time.time() - _STARTED - sum(times[1:])
     per_validated = _seconds(lambda: validate(loop.predictor, splits["val"])) / len(splits["val"])
     tested = len(few.split("test"))
     per_tested = _seconds(lambda: measure_split(loop.predictor, few, "test")) / tested
@@ -106,24 +104,5 @@ def _measure(config: TrainingConfig, root: Path, started: float) -> dict[str, fl
     }
 
 
-def main() -> None:
-    """Measures the config of the order and reports it."""
-    started = time.time()
-    with os.fdopen(int(sys.argv[1]), "w", encoding="utf-8") as stream:
-        reporter = Reporter(stream)
-        order = read_order()
-        try:
-            limit_threads(order["threads"])
-            config = parse_config(order["config"], "config of the cell", {})
-            reporter.send("finished", **_measure(config, Path(order["root"]), started))
-        except UmlError as error:
-            reporter.send("failed", message=str(error))
-            sys.exit(error.exit_status)
-        except Exception as error:  # the log has the traceback, the plan shows one line
-            traceback.print_exc()
-            reporter.send("failed", message=f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
-            sys.exit(1)
-
-
 if __name__ == "__main__":
-    main()
+    carry_out(_measure)

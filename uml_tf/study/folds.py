@@ -46,15 +46,16 @@ def _subject(row: Row) -> str:
 
 
 def _stratum(row: Row) -> str:
-    """As the converters stratify."""
-    return f"{row.label} {'mask' if row.mask else 'label only'}"
+    """As the converters stratify, and by source in a merged data set."""
+    return f"{row.label} {'mask' if row.mask else 'label only'} {row.dataset}"
 
 
 def divide(rows: Sequence[Row], division: Division) -> list[list[str]]:
     """For each fold the split of every row: "train", "val" or "test".
 
     Every subject is in the test split of exactly one fold (scikit-learn's ``StratifiedGroupKFold`` by
-    subject, stratified by label and by whether there is a mask), and in one split alone of each fold.
+    subject, stratified by label, by whether there is a mask, and by source), and in one split alone of each
+    fold.
 
     Args:
         rows: of the data set, whatever their split.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -11,32 +12,59 @@ import numpy as np
 class Forecast:
     """Predicts from the mean duration of an arm's epochs; of all arms' epochs for one that has none yet.
 
+    What a cell needs besides its epochs, to start and to evaluate, is added as soon as one cell has ended.
+
     Args:
         epochs: name of a cell that is to be trained -> (its arm, number of epochs).
         jobs: cells that are trained at the same time.
+        clock: seconds since some moment.
     """
 
-    def __init__(self, epochs: Mapping[str, tuple[str, int]], jobs: int) -> None:
+    def __init__(
+        self,
+        epochs: Mapping[str, tuple[str, int]],
+        jobs: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._arm = {cell: arm for cell, (arm, _) in epochs.items()}
         self._left = {cell: count for cell, (_, count) in epochs.items()}
         self._jobs = jobs
-        self._seconds: dict[str, list[float]] = defaultdict(list)
+        self._clock = clock
+        self._begun: dict[str, float] = {}
+        self._epochs: dict[str, list[float]] = defaultdict(list)
+        self._besides: dict[str, float] = {}
+        self._ended: set[str] = set()
+
+    def begin(self, cell: str) -> None:
+        """Notes that the process of a cell is started."""
+        self._begun[cell] = self._clock()
 
     def epoch(self, cell: str, left: int, seconds: float) -> None:
         """Notes a finished epoch of a cell, the number of epochs left to it, and the duration."""
         self._left[cell] = left
-        self._seconds[self._arm[cell]].append(seconds)
+        self._epochs[cell].append(seconds)
 
     def end(self, cell: str) -> None:
         """Notes that a cell has ended, early perhaps."""
         self._left[cell] = 0
+        self._ended.add(cell)
+        if self._epochs[cell]:  # one that failed before says nothing of the others
+            self._besides[cell] = self._clock() - self._begun[cell] - sum(self._epochs[cell])
 
     def seconds(self) -> float | None:
         """Seconds to the end of all cells; None before the first epoch."""
-        if not self._seconds:
+        seen: dict[str, list[float]] = defaultdict(list)
+        for cell, durations in self._epochs.items():
+            seen[self._arm[cell]] += durations
+        mean = {arm: float(np.mean(durations)) for arm, durations in seen.items() if durations}
+        if not mean:
             return None
-        mean = {arm: float(np.mean(seen)) for arm, seen in self._seconds.items()}
         overall = float(np.mean(list(mean.values())))
-        work = {cell: count * mean.get(self._arm[cell], overall) for cell, count in self._left.items()}
+        besides = float(np.mean(list(self._besides.values()))) if self._besides else 0.0
+        work = [
+            count * mean.get(self._arm[cell], overall) + besides
+            for cell, count in self._left.items()
+            if cell not in self._ended
+        ]
         # No shorter than the longest cell: it runs in one process.
-        return max([sum(work.values()) / self._jobs, *work.values()])
+        return max([0.0, sum(work) / self._jobs, *work])

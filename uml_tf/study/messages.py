@@ -1,7 +1,7 @@
 """What the process of a study and the processes of its cells tell each other: a line of JSON each.
 
 The process of a cell reads its order from standard input, which stays open as long as the study lives, and
-writes its messages to a pipe. What it prints goes to a log.
+writes its messages to a pipe, whose number is its argument. What it prints goes to a log.
 """
 
 from __future__ import annotations
@@ -11,8 +11,11 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from uml_tf.runtime.errors import UmlError
 
 if TYPE_CHECKING:
     from uml_tf.training.report import EpochReport
@@ -37,18 +40,18 @@ class Reporter:
     """A display of a training (``uml_tf.training.display.Display``) that sends messages to the study.
 
     Args:
-        stream: where the messages are written.
+        stream: where the messages are written; without a buffer, which could not be closed without an error
+            when the study has ended.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
         self._epochs = 0
 
     def send(self, kind: str, **content: Any) -> None:
         """Sends a message; one that nobody reads any more is dropped."""
         try:
-            self._stream.write(json.dumps({"kind": kind, **content}) + "\n")
-            self._stream.flush()
+            self._stream.write(json.dumps({"kind": kind, **content}).encode() + b"\n")
         except OSError:
             return  # the study has ended, and this process is being stopped
 
@@ -90,3 +93,26 @@ def limit_threads(count: int) -> None:
     tf.config.threading.set_intra_op_parallelism_threads(count)
     tf.config.threading.set_inter_op_parallelism_threads(count)
     cv2.setNumThreads(count)
+
+
+def carry_out(work: Callable[[dict[str, Any], Reporter], dict[str, Any]]) -> None:
+    """The whole of such a process: carries out its order, and reports how it ended.
+
+    Args:
+        work: takes the order and the reporter; what it returns is the content of the message "finished".
+            An error becomes the message "failed", of one line, and the exit status.
+    """
+    with os.fdopen(int(sys.argv[1]), "wb", buffering=0) as stream:
+        reporter = Reporter(stream)
+        order = read_order()
+        try:
+            limit_threads(order["threads"])
+            reporter.send("finished", **work(order, reporter))
+        except UmlError as error:
+            print(error, file=sys.stderr)  # noqa: T201  (for the log)
+            reporter.send("failed", message=str(error))
+            sys.exit(error.exit_status)
+        except Exception as error:  # the log has the traceback, the study shows one line
+            traceback.print_exc()
+            reporter.send("failed", message=f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
+            sys.exit(1)

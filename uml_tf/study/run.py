@@ -59,6 +59,7 @@ class _Progress:
     epochs: dict[str, int] = field(default_factory=dict)
 
     def started(self, task: Task) -> None:
+        self.forecast.begin(task.name)
         self.display.started(self.cells[task.name], task.name in self.resumed)
 
     def message(self, task: Task, message: Message) -> None:
@@ -124,7 +125,10 @@ def finished_seeds(study: Study, runs: Mapping[str, CellRun]) -> dict[str, list[
 
 def _arms_markdown(study: Study, arms: Mapping[str, Sequence[Pooled]], runs: Mapping[str, CellRun]) -> str:
     """A Markdown table: what each arm changes, and what it cost."""
-    lines = ["| arm | changes | seeds | parameters | minutes of a cell |", "| --- | --- | --- | --- | --- |"]
+    lines = [
+        "| arm | changes | seeds | parameters | minutes of training |",
+        "| --- | --- | --- | --- | --- |",
+    ]
     for arm, fields in study.spec.arms.items():
         own = [runs[cell.key] for cell in study.of_arm(arm) if cell.key in runs and runs[cell.key].finished]
         changes = ", ".join(f"`{name}={value}`" for name, value in fields.items()) or "none"

@@ -13,7 +13,7 @@ import mlflow
 from uml_tf.data.dataset import PreparedDataset
 from uml_tf.data.pipeline import load_examples
 from uml_tf.evaluation.evaluate import Evaluation, evaluate
-from uml_tf.evaluation.sources import foreground_warnings
+from uml_tf.evaluation.sources import foreground_warnings, measures_by_source
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import read_text, write_text
 from uml_tf.tracking.environment import environment
@@ -213,7 +213,7 @@ def _finish(loop: Loop, dataset: PreparedDataset, run_id: str, display: Display)
     predictor.model.card = fit_card(predictor, loop.train, val, dataset, run_id)
     progress = display.stage("evaluating test", len(dataset.split("test")))
     test = evaluate(predictor, dataset, "test", progress, predictor.model.card)
-    for line in foreground_warnings(test.measures):
+    for line in foreground_warnings(measures_by_source(test.measures)):
         display.warn(line)
     write_files(folder, predictor, reports, val, dataset, test)
     with saving(f"run {run_id}"):

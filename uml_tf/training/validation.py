@@ -41,6 +41,8 @@ class Validation:
         class_uncertainty, mask_uncertainty: means over the images, in (0, 1].
         source_dice: source -> ``dice`` of its images alone, where the split has several sources; a source
             without masks is left out.
+        source_foreground: source -> mean predicted share of foreground, in [0, 1], which can be told of
+            images without masks too.
     """
 
     accuracy: float
@@ -50,6 +52,7 @@ class Validation:
     class_uncertainty: float
     mask_uncertainty: float
     source_dice: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    source_foreground: dict[str, float] = field(default_factory=dict)
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Validation:
@@ -79,9 +82,14 @@ class Validation:
         regions = pixel_classes[1:]
         named |= {f"val/dice_{n}": d for n, d in zip(regions, self.dice, strict=True)}
         for source, dice in self.source_dice.items():
-            plain = re.sub(r"[^\w.-]", "_", source)  # MLflow allows few characters
-            named |= {f"val/dice_{n}/{plain}": d for n, d in zip(regions, dice, strict=True)}
+            named |= {f"val/dice_{n}/{_plain(source)}": d for n, d in zip(regions, dice, strict=True)}
+        named |= {f"val/foreground/{_plain(name)}": share for name, share in self.source_foreground.items()}
         return {name: value for name, value in named.items() if not np.isnan(value)}
+
+
+def _plain(source: str) -> str:
+    """A source's name for MLflow, which allows few characters."""
+    return re.sub(r"[^\w.-]", "_", source)
 
 
 def smoothed_score(validations: Sequence[Validation]) -> float:
@@ -133,10 +141,15 @@ def _mean_dice(by_image: Array) -> tuple[float, ...]:
     return tuple(mean_of_known(list(column)) for column in by_image.T)
 
 
+def _places(examples: Examples) -> dict[str, Array]:
+    """Source -> places of its images; nothing where all are of one source."""
+    return places_by_source([row.dataset for row in examples.rows])
+
+
 def _source_dice(examples: Examples, by_image: Array) -> dict[str, tuple[float, ...]]:
     """Mean Dice of each source; ``by_image`` has a row for each image with a mask."""
     found = {}
-    for source, places in places_by_source([row.dataset for row in examples.rows]).items():
+    for source, places in _places(examples).items():
         chosen = np.isin(np.flatnonzero(examples.has_mask > 0), places)
         if chosen.any():
             found[source] = _mean_dice(by_image[chosen])
@@ -146,20 +159,22 @@ def _source_dice(examples: Examples, by_image: Array) -> dict[str, tuple[float, 
 def validate(predictor: KerasPredictor, examples: Examples) -> Validation:
     """Runs the model over the split and measures its outputs."""
     classes = predictor.model.pixel_classes
-    probability, class_uncertainty, mask_uncertainty, dice = [], [], [], []
+    probability, class_uncertainty, mask_uncertainty, foreground, dice = [], [], [], [], []
     for place, batch in predictor.over(examples):
         probability.append(batch["class_probability"])
         class_uncertainty.append(batch["class_uncertainty"].ravel())
         mask_uncertainty.append(batch["mask_uncertainty"].mean(axis=(1, 2, 3)))
         masked = examples.has_mask[place] > 0
-        predicted = batch["mask_probability"][masked].argmax(axis=-1)
-        dice.append(_image_dice(examples.masks[place][masked], predicted, classes))
+        predicted = batch["mask_probability"].argmax(axis=-1)
+        foreground.append((predicted > 0).mean(axis=(1, 2)))
+        dice.append(_image_dice(examples.masks[place][masked], predicted[masked], classes))
     labelled = examples.labels >= 0
-    by_image = np.concatenate(dice)
+    by_image, shares = np.concatenate(dice), np.concatenate(foreground)
     return Validation(
         *class_results(examples.labels[labelled], np.concatenate(probability)[labelled]),
         _mean_dice(by_image),
         float(np.concatenate(class_uncertainty).mean()),
         float(np.concatenate(mask_uncertainty).mean()),
         _source_dice(examples, by_image),
+        {source: float(shares[places].mean()) for source, places in _places(examples).items()},
     )
