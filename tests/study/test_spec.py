@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from uml_tf.runtime.errors import UmlError
@@ -30,6 +32,15 @@ def test_arms_are_overrides_of_one_config_and_an_empty_arm_changes_nothing(tmp_p
     assert (configs["class alone"].loss.seg, configs["class alone"].loss.cls) == (0, 0.5)
     # Defaults that depend on the epochs follow those of the arm.
     assert (configs["plain"].hold_epochs, configs["longer"].hold_epochs) == (1, 3)
+
+
+def test_the_example_of_the_page_is_a_study(tmp_path, monkeypatch):
+    root = Path(__file__).parents[2]
+    example = (root / "docs/study.md").read_text().split("```yaml\n")[1].split("```")[0]
+    monkeypatch.chdir(root)  # the example names docs/busi.yaml
+    configs = _configs(tmp_path, example)
+    assert list(configs) == ["scratch", "pretrained", "class alone"]
+    assert configs["pretrained"].class_encoder == "mobilenet_v2:0.35"
 
 
 def test_the_config_can_be_a_file(tmp_path, monkeypatch):
