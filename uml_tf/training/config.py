@@ -58,6 +58,22 @@ class LossConfig(_Section):
     skip_absent: bool = False
 
 
+class TeachingConfig(_Section):
+    """How images without a mask are taught; see ``uml_tf.training.teaching.Teacher``.
+
+    Attributes:
+        weight: of a taught image against one with a mask.
+        start: share of the epochs before which nothing is taught.
+        ramp: share of the epochs over which the weight then rises from 0.
+        spread: standard deviations of vacuity above its mean up to which a pixel is taught.
+    """
+
+    weight: float = Field(default=1.0, gt=0, le=1)
+    start: float = Field(default=0.2, ge=0, lt=1)
+    ramp: float = Field(default=0.2, ge=0, le=1)
+    spread: float = Field(default=0.0, ge=-5, le=5)
+
+
 class PhantomConfig(_Section):
     """The synthetic data set that is used when no ``data`` is given.
 
@@ -81,14 +97,18 @@ class TrainingConfig(_Section):
         class_encoder, segmentation_encoder: names of other encoders than the preset's; see
             ``uml_tf.networks.encoders``.
         encoder_weights: "imagenet" for the published weights of an encoder that has some, a local file (see
-            ``uml_tf.networks.encoder_weights``), or None to start from random weights.
+            ``uml_tf.networks.encoder_weights``), "none" for random weights, or None for the preset's default.
+        encoder_rate: learning rate of the encoders, as a multiple of the network's; below 1 for pretrained
+            encoders, 0 to keep them as they are, None for the preset's default.
+        frozen_norms: keep the encoders' batch norms as loaded, scale and statistics; for pretrained encoders
+            and small batches.
         image_size: side of the square input, pixels.
         epochs: number of epochs.
         batch_size: images per step, over all devices together.
         learning_rate: None for the preset's default.
         weight_decay: L2 decay added to the gradient.
         hold_epochs: epochs at the full rate, before the polynomial decay; None for 3 tenths of the epochs.
-        warmup_epochs: epochs of linear rise, counted within the held ones.
+        warmup_epochs: epochs of linear rise, counted within the held ones; None for the preset's default.
         averaging: decay per step of the moving average of the weights, which is validated and kept; 0 to
             validate and keep the weights themselves.
         gradient_clip: largest global norm of the gradient; None for no limit.
@@ -97,6 +117,9 @@ class TrainingConfig(_Section):
         precision: "float32", "mixed_bfloat16" or "mixed_float16" (with loss scaling).
         jit: compile the step with XLA.
         masked_share: share of each batch that has a mask, for data sets where only some images have one.
+        without_masks: what images without a mask add beside their label: "ignore" for nothing, "teach" for
+            the pixels that the averaged network holds for sure. It needs ``averaging``.
+        teaching: see ``TeachingConfig``.
         loss: see ``LossConfig``.
         augmentation: see ``uml_tf.data.augmentation_spec.AugmentationSpec``.
     """
@@ -108,13 +131,15 @@ class TrainingConfig(_Section):
     class_encoder: str | None = None
     segmentation_encoder: str | None = None
     encoder_weights: str | None = None
+    encoder_rate: float | None = Field(default=None, ge=0)
+    frozen_norms: bool = False
     image_size: int = Field(default=128, ge=32)
     epochs: int = Field(default=14, ge=1)
     batch_size: int = Field(default=8, ge=1)
     learning_rate: float | None = Field(default=None, gt=0)
     weight_decay: float = Field(default=1e-5, ge=0)
     hold_epochs: int | None = Field(default=None, ge=0)
-    warmup_epochs: int = Field(default=0, ge=0)
+    warmup_epochs: int | None = Field(default=None, ge=0)
     averaging: float = Field(default=0.99, ge=0, lt=1)
     gradient_clip: float | None = Field(default=None, gt=0)
     patience: int | None = Field(default=None, ge=1)
@@ -122,6 +147,8 @@ class TrainingConfig(_Section):
     precision: Precision = "float32"
     jit: bool = False
     masked_share: float | None = Field(default=None, gt=0, lt=1)
+    without_masks: Literal["ignore", "teach"] = "ignore"
+    teaching: TeachingConfig = TeachingConfig()
     loss: LossConfig = LossConfig()
     augmentation: AugmentationSpec = AugmentationSpec()
 
@@ -131,8 +158,9 @@ class TrainingConfig(_Section):
         update: dict[str, Any] = {}
         if self.data is not None:
             update["data"] = self.data.resolve()  # so that the config is valid in any working folder
-        if self.learning_rate is None:
-            update["learning_rate"] = defaults.learning_rate
+        for name in ("learning_rate", "encoder_weights", "encoder_rate", "warmup_epochs"):
+            if getattr(self, name) is None:
+                update[name] = getattr(defaults, name)
         if self.hold_epochs is None:
             update["hold_epochs"] = round(0.3 * self.epochs)
         if self.loss.segmentation is None:
