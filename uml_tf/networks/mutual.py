@@ -94,7 +94,8 @@ class MutualAssembly:
             feature = ops.concatenate([feature, mutual[-1]], axis=-1)
         eta = None
         if spec.ablation.instructor:
-            eta = reduce_by(2 ** (LEVELS - 1), spec.average_eta, "eta")(final.feature)
+            reliable = ops.stop_gradient(final.feature) if spec.instructor.detached else final.feature
+            eta = reduce_by(2 ** (LEVELS - 1), spec.average_eta, "eta")(reliable)
         regions = self.regions(final.logits[0]) if spec.instructor.read_mask else None
         logits = instructor(feature, eta, regions, spec.instructor, self.image_classes, spec.conv)
         outputs = {"class_head": make_head(self.evidential, "class_head")(logits)}

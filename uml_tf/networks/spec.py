@@ -126,6 +126,8 @@ class InstructorSpec:
         dropout_dense: dropout before the last dense layer.
         read_mask: the class also reads how much of each region the final mask shows, where it shows it most,
             and the feature there.
+        detached: the class learns from the segmentation's feature and does not change it. Else images that
+            have a label and no mask make of the decoder whatever suits their label.
     """
 
     widths: tuple[int, ...]
@@ -133,6 +135,7 @@ class InstructorSpec:
     dropout: float = 0.1
     dropout_dense: float = 0.0
     read_mask: bool = False
+    detached: bool = False
 
 
 @dataclass(frozen=True)
