@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -13,6 +13,22 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 if TYPE_CHECKING:
     from uml_tf.training.report import EpochReport
+    from uml_tf.training.validation import Validation
+
+
+def _dice(values: Sequence[float]) -> str:
+    return "/".join(f"{d:.3f}" for d in values)
+
+
+def _by_source(validation: Validation) -> str:
+    """The Dice of each source; of one without masks the predicted share of foreground."""
+    parts = [
+        f"{source} {_dice(validation.source_dice[source])}"
+        if source in validation.source_dice
+        else f"{source} no masks, {100 * share:.1f} % foreground"
+        for source, share in validation.source_foreground.items()
+    ]
+    return f" ({'; '.join(parts)})" if parts else ""
 
 
 class TerminalDisplay:
@@ -89,10 +105,10 @@ class TerminalDisplay:
         left = (time.monotonic() - self._start) / done * (self._epochs - done)
         terms = " ".join(f"{name} {value:.3f}" for name, value in report.losses.items())
         v = report.validation
-        dice = "/".join(f"{d:.3f}" for d in v.dice)
+        dice = _dice(v.dice)
         self.console.print(
             f"epoch {done:3d}/{self._epochs}  {terms}  | val accuracy {v.accuracy:.3f} "
-            f"Dice {dice} score {report.score:.3f}{' *' if report.is_best else '  '} "
+            f"Dice {dice}{_by_source(v)} score {report.score:.3f}{' *' if report.is_best else '  '} "
             f"| {report.seconds:.0f} s, {left / 60:.1f} min left",
             soft_wrap=True,
         )

@@ -14,6 +14,7 @@ from uml_tf.runtime.version import VERSION
 COMMANDS = {
     "data": ("uml_tf.cli.data", "data", "Prepare, check and show data sets."),
     "train": ("uml_tf.cli.train", "train", "Train a joint network."),
+    "study": ("uml_tf.cli.study", "study", "Compare ways to train, over seeds and folds."),
     "evaluate": ("uml_tf.cli.evaluate", "evaluate", "Measure a model on a data set."),
     "export": ("uml_tf.cli.export", "export", "Write a model for the device: TFLite, ONNX, TensorRT."),
     "import-torch": (

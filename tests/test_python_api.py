@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import subprocess
 import sys
@@ -53,4 +54,6 @@ def test_the_examples_of_the_page_run_from_top_to_bottom(tmp_path):
         "model 'nothing.keras': no such file, expected a .keras file, runs:/..., models:/... or last"
     )
     assert (tmp_path / "measured" / "metrics.json").is_file()
+    images = list(csv.DictReader((tmp_path / "measured" / "images.csv").open()))
+    assert {row["decision"] for row in images} <= {"accept", "refer", "ungradable"}
     assert (tmp_path / "bundle" / "model.tflite").is_file()

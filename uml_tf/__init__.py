@@ -142,7 +142,8 @@ def evaluate(
         model: what ``load`` returned, or anything that it takes.
         data: a prepared data set or its folder.
         split: "train", "val" or "test".
-        out: a folder for the numbers and figures that ``uml-tf evaluate`` writes; None to write nothing.
+        out: a folder for the numbers, the table of the images and the figures that ``uml-tf evaluate``
+            writes; None to write nothing.
 
     Raises:
         UmlError: model or data cannot be read, or their classes differ.
@@ -155,7 +156,7 @@ def evaluate(
     opened = load(model, batch_size=16) if isinstance(model, str | Path) else model
     dataset = PreparedDataset.open(Path(data)) if isinstance(data, str | Path) else data
     check_classes(opened.card, dataset)
-    evaluation = measure(opened, dataset, split)
+    evaluation = measure(opened, dataset, split, card=opened.card)
     if out is not None:
         write_evaluation(Path(out), evaluation, opened.card)
     return evaluation

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 
 import keras
 import numpy as np
 import pytest
 
+from uml_tf.data.dataset import Row
 from uml_tf.data.pipeline import Examples, load_examples
 from uml_tf.evaluation.keras_predictor import KerasPredictor
 from uml_tf.networks import UML, preset
@@ -39,7 +41,8 @@ class _Fixed:
 def _examples(labels, masks):
     labels, masks = np.asarray(labels), np.asarray(masks, np.uint8)
     has_mask = np.ones(len(labels), np.float32)
-    return Examples(np.zeros((*masks.shape, 3), np.uint8), labels, masks, has_mask, (None,) * len(labels))
+    rows = (Row("a.png", "a.png", "", "val", ""),) * len(labels)
+    return Examples(np.zeros((*masks.shape, 3), np.uint8), labels, masks, has_mask, rows)
 
 
 def _square(side):
@@ -120,3 +123,28 @@ def test_likelihood_and_dice_of_a_network_are_those_of_its_outputs(phantoms):
     chosen = probability[np.arange(len(val)), val.labels]
     mean = np.mean([np.log(chosen[val.labels == c]).mean() for c in (0, 1)])
     assert result.likelihood == pytest.approx(np.exp(mean), rel=1e-5)
+
+
+def test_the_dice_of_each_source_is_that_of_its_own_images():
+    truth = np.stack([_square(8), _square(8), _square(8), _square(8)])
+    predicted = np.stack([_square(8), _square(4), _square(0), _square(8)])
+    examples = _examples([0, 1, 0, 1], truth)
+    has_mask = np.array([1, 1, 1, 0], np.float32)
+    sources = ("drishti", "drishti", "refuge", "origa")
+    rows = tuple(Row("a.png", "", "", "val", "", dataset=source) for source in sources)
+    result = validate(_Fixed([[1, 0]] * 4, predicted, 2), replace(examples, has_mask=has_mask, rows=rows))
+    half = 2 * 16 / (16 + 64)
+    assert result.source_dice == {"drishti": (pytest.approx((1 + half) / 2),), "refuge": (0.0,)}
+    named = result.named(("background", "disc"))
+    assert named["val/dice_disc/drishti"] == pytest.approx((1 + half) / 2)
+    assert named["val/dice_disc"] == pytest.approx((1 + half) / 3)
+    assert "val/dice_disc/origa" not in named  # it has no mask to be compared with
+    assert named["val/foreground/origa"] == 64 / SIZE**2
+    assert named["val/foreground/drishti"] == (64 + 16) / 2 / SIZE**2
+    assert Validation.from_dict(json.loads(json.dumps(asdict(result)))) == result
+
+
+def test_one_source_is_not_named():
+    truth = np.stack([_square(8)] * 2)
+    result = validate(_Fixed([[1, 0]] * 2, truth, 2), _examples([0, 1], truth))
+    assert (result.source_dice, result.source_foreground) == ({}, {})

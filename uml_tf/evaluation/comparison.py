@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from uml_tf.data.dataset import PreparedDataset
 from uml_tf.evaluation.evaluate import read_chunks
 from uml_tf.evaluation.measure import ImageMeasure
-from uml_tf.evaluation.statistics import Statistic, statistics
+from uml_tf.evaluation.repeats import commonly_defined, mean_statistics
+from uml_tf.evaluation.statistics import Statistic
 from uml_tf.evaluation.summary import estimates
 from uml_tf.metrics.bootstrap import Estimate
 from uml_tf.metrics.metric import decisive_margins, metric_of
@@ -73,12 +74,6 @@ def measure_both(
     return measures
 
 
-def _comparable(one: ImageMeasure, other: ImageMeasure) -> ImageMeasure:
-    """The measure with only those values that are defined for both models."""
-    values = {name: np.nan if np.isnan(other.values[name]) else value for name, value in one.values.items()}
-    return replace(one, values=values)
-
-
 def _change(first: Statistic, second: Statistic) -> Statistic:
     """The change of every metric from the first model to the second."""
 
@@ -98,11 +93,24 @@ def differences(first: Sequence[ImageMeasure], second: Sequence[ImageMeasure]) -
     Returns:
         The differences, those of the decisive metrics first.
     """
-    before, after = (
-        statistics([_comparable(*pair) for pair in zip(*order, strict=True)])
-        for order in ((first, second), (second, first))
-    )
-    changes = estimates([_change(*pair) for pair in zip(before, after, strict=True)], first)
+    return differences_of_means([first], [second])
+
+
+def differences_of_means(
+    first: Sequence[Sequence[ImageMeasure]],
+    second: Sequence[Sequence[ImageMeasure]],
+    names: Collection[str] | None = None,
+) -> list[Difference]:
+    """``differences`` of two ways to train, each measured several times: of the means over the repeats.
+
+    Args:
+        first: for every repeat (seed) the measures of the images.
+        second: the same of the other; the same images in the same order, the number of repeats may differ.
+        names: the reported metrics that are wanted; None for all.
+    """
+    common = commonly_defined([*first, *second])
+    before, after = (mean_statistics(part, names) for part in (common[: len(first)], common[len(first) :]))
+    changes = estimates([_change(*pair) for pair in zip(before, after, strict=True)], first[0])
     values = [{n: v for one in side for n, v in one.of_all_images.items()} for side in (before, after)]
     decisive = decisive_margins()
     return [

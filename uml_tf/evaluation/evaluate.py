@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 
 import numpy as np
@@ -11,11 +11,13 @@ import numpy as np
 from uml_tf.data.dataset import PreparedDataset, Row
 from uml_tf.data.reading import read_row
 from uml_tf.evaluation.measure import ImageMeasure, measure_image
+from uml_tf.evaluation.sources import measures_by_source
 from uml_tf.evaluation.summary import Metrics, summarise
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.images import Array, resize_antialiased
 from uml_tf.runtime.model_card import ModelCard
 from uml_tf.runtime.predictor import Outputs, Predictor, predict_all
+from uml_tf.runtime.referral import decide
 
 CHUNK = 16
 
@@ -28,11 +30,13 @@ class Evaluation:
         split: the split's name.
         measures: per image, in manifest order.
         metrics: name -> estimate.
+        sources: source -> the same of its images alone; empty where all images are of one source.
     """
 
     split: str
     measures: list[ImageMeasure]
     metrics: Metrics
+    sources: dict[str, Metrics] = field(default_factory=dict)
 
 
 def check_classes(card: ModelCard, dataset: PreparedDataset) -> None:
@@ -45,10 +49,10 @@ def check_classes(card: ModelCard, dataset: PreparedDataset) -> None:
         ("image_classes", card.image_classes, dataset.info.image_classes),
         ("pixel_classes", card.pixel_classes, dataset.info.pixel_classes),
     )
-    for field, expected, found in pairs:
+    for name, expected, found in pairs:
         if tuple(expected) != tuple(found):
             raise UmlError(
-                f"{dataset.root / 'dataset.yaml'}: {field}: found {', '.join(found)}, "
+                f"{dataset.root / 'dataset.yaml'}: {name}: found {', '.join(found)}, "
                 f"expected the model's {', '.join(expected)}"
             )
 
@@ -71,8 +75,10 @@ class Chunk:
         """The images as ``(N, H, W, 3)`` float32 in [0, 255] at a network's input size."""
         return np.stack([resize_antialiased(image, size) for image in self.images])
 
-    def measure(self, outputs: Outputs, dataset: PreparedDataset) -> list[ImageMeasure]:
-        """Measures the outputs of a predictor for these images."""
+    def measure(
+        self, outputs: Outputs, dataset: PreparedDataset, decisions: Sequence[str] | None = None
+    ) -> list[ImageMeasure]:
+        """Measures the outputs of a predictor for these images, on which decisions may have been made."""
         return [
             measure_image(
                 row,
@@ -80,6 +86,7 @@ class Chunk:
                 {name: value[i] for name, value in outputs.items()},
                 mask,
                 dataset.info,
+                decisions[i] if decisions else "",
             )
             for i, (row, mask) in enumerate(zip(self.rows, self.masks, strict=True))
         ]
@@ -93,11 +100,19 @@ def read_chunks(dataset: PreparedDataset, split: str) -> Iterator[Chunk]:
         yield Chunk(chunk, [image for image, _ in pairs], [mask for _, mask in pairs])
 
 
+def _decisions(outputs: Outputs, seen: Array, card: ModelCard | None) -> list[str] | None:
+    if card is None:
+        return None
+    uncertainty = outputs["class_uncertainty"][:, 0]
+    return [decide(float(u), image, card).action for u, image in zip(uncertainty, seen, strict=True)]
+
+
 def measure_split(
     predictor: Predictor,
     dataset: PreparedDataset,
     split: str,
     progress: Callable[[int], None] = lambda done: None,
+    card: ModelCard | None = None,
 ) -> list[ImageMeasure]:
     """Measures every image of a split at its original size.
 
@@ -106,10 +121,13 @@ def measure_split(
         dataset: a data set with the model's classes.
         split: "train", "val" or "test".
         progress: called with the number of images done.
+        card: the model's thresholds, by which decisions are made; None for no decisions.
     """
     measures: list[ImageMeasure] = []
     for chunk in read_chunks(dataset, split):
-        measures += chunk.measure(predict_all(predictor, chunk.resized(predictor.image_size)), dataset)
+        seen = chunk.resized(predictor.image_size)
+        outputs = predict_all(predictor, seen)
+        measures += chunk.measure(outputs, dataset, _decisions(outputs, seen, card))
         progress(len(measures))
     return measures
 
@@ -119,7 +137,9 @@ def evaluate(
     dataset: PreparedDataset,
     split: str,
     progress: Callable[[int], None] = lambda done: None,
+    card: ModelCard | None = None,
 ) -> Evaluation:
-    """``measure_split`` and the metrics of its measures, each with an interval."""
-    measures = measure_split(predictor, dataset, split, progress)
-    return Evaluation(split, measures, summarise(measures))
+    """``measure_split`` and the metrics of its measures, of all and of each source, each with an interval."""
+    measures = measure_split(predictor, dataset, split, progress, card)
+    sources = {name: summarise(images) for name, images in measures_by_source(measures).items()}
+    return Evaluation(split, measures, summarise(measures), sources)

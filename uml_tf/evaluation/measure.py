@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import nan
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,11 @@ class ImageMeasure:
         values: metric of a region or of the mask, e.g. "dice_disc" -> number, nan where it is undefined;
             empty without a mask, and where no pixel of the mask is known.
         counts: metric of the pixels -> counts, which add up over images; empty where ``values`` is.
+        source: the data set that the image came from; "" where the manifest does not say.
+        decision: "accept", "refer" or "ungradable"; "" where no thresholds were given.
+        mask_uncertainty: mean over the pixels, in (0, 1].
+        foreground: share of the pixels whose most probable class is not the background, in [0, 1].
+        shares: the same of every region.
     """
 
     image: str
@@ -39,6 +45,16 @@ class ImageMeasure:
     class_uncertainty: float
     values: dict[str, float] = field(default_factory=dict)
     counts: dict[str, NDArray[Any]] = field(default_factory=dict)
+    source: str = ""
+    decision: str = ""
+    mask_uncertainty: float = nan
+    foreground: float = nan
+    shares: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def masked(self) -> bool:
+        """Whether the image has a mask."""
+        return bool(self.values or self.counts)
 
     @property
     def resampled_with(self) -> tuple[str, str]:
@@ -67,8 +83,23 @@ def _values(masks: MaskPair) -> dict[str, float]:
     return values
 
 
+def _predicted_shares(outputs: Mapping[str, NDArray[Any]], info: DatasetInfo) -> dict[str, Any]:
+    """Predicted shares of the picture, at the network's resolution: the same with and without a mask."""
+    predicted = outputs["mask_probability"].argmax(axis=-1)
+    members = region_members(info.pixel_classes, info.unions)
+    return {
+        "foreground": float((predicted > 0).mean()),
+        "shares": {name: float(np.isin(predicted, indices).mean()) for name, indices in members.items()},
+    }
+
+
 def measure_image(
-    row: Row, label: int, outputs: Mapping[str, NDArray[Any]], mask: NDArray[Any] | None, info: DatasetInfo
+    row: Row,
+    label: int,
+    outputs: Mapping[str, NDArray[Any]],
+    mask: NDArray[Any] | None,
+    info: DatasetInfo,
+    decision: str = "",
 ) -> ImageMeasure:
     """Measures one image.
 
@@ -79,6 +110,7 @@ def measure_image(
         mask: ``(H, W)`` true class indices at original size, or None. Pixels that are ``UNKNOWN_PIXEL`` are
             left out: for regions they lie outside both the true and the predicted one.
         info: the data set's classes, unions and spacing.
+        decision: what is decided on the prediction, "" where no thresholds were given.
     """
     measure: dict[str, Any] = {
         "image": row.image,
@@ -87,6 +119,10 @@ def measure_image(
         "probability": outputs["class_probability"].astype(np.float64),
         "belief": outputs["class_belief"].astype(np.float64),
         "class_uncertainty": float(outputs["class_uncertainty"][0]),
+        "source": row.dataset,
+        "decision": decision,
+        "mask_uncertainty": float(outputs["mask_uncertainty"].mean()),
+        **_predicted_shares(outputs, info),
     }
     known = None if mask is None else mask != UNKNOWN_PIXEL
     if mask is None or known is None or not known.any():

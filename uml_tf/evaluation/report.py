@@ -1,15 +1,19 @@
-"""An evaluation on disk: metrics.json, metrics.md and the figures."""
+"""An evaluation on disk: numbers, a table of the images, and the figures."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from uml_tf.data.dataset import DatasetInfo
 from uml_tf.evaluation.evaluate import Evaluation
+from uml_tf.evaluation.image_table import image_table
 from uml_tf.evaluation.measure import ImageMeasure
+from uml_tf.evaluation.overview import overview_csv, overview_markdown, overview_rows
+from uml_tf.evaluation.selection import default_names
 from uml_tf.evaluation.statistics import ClassArrays, class_arrays
 from uml_tf.evaluation.summary import as_json, as_markdown
 from uml_tf.figures.plots import confusion_matrix, reliability_diagram, risk_coverage_curve
@@ -31,17 +35,8 @@ def _reliability(measures: Sequence[ImageMeasure], arrays: ClassArrays) -> Figur
     return reliability_diagram(panels)
 
 
-def write_evaluation(folder: Path, evaluation: Evaluation, card: ModelCard) -> list[Path]:
-    """Writes ``metrics.json``, ``metrics.md`` and the figures.
-
-    Args:
-        folder: where; the figures go to ``figures`` in it.
-        evaluation: what was measured.
-        card: class names and referral threshold of the model.
-
-    Returns:
-        The written files.
-    """
+def _figures(evaluation: Evaluation, card: ModelCard) -> dict[str, Figure]:
+    """Name -> figure."""
     arrays = class_arrays(evaluation.measures)
     figures = {"reliability": _reliability(evaluation.measures, arrays)}
     if arrays.images:
@@ -54,11 +49,72 @@ def write_evaluation(folder: Path, evaluation: Evaluation, card: ModelCard) -> l
             "confusion_matrix": confusion_matrix(arrays.labels, predicted, card.image_classes),
             "risk_coverage": risk_coverage_curve(orders, arrays.correct, card.refer_above),
         }
-    numbers, table = folder / "metrics.json", folder / "metrics.md"
+    return figures
+
+
+def _info(card: ModelCard) -> DatasetInfo:
+    """The classes of the model, as those of a data set."""
+    return DatasetInfo(
+        name=card.dataset or "model",
+        image_classes=card.image_classes,
+        pixel_classes=card.pixel_classes,
+        unions=card.unions,
+    )
+
+
+def _markdown(evaluation: Evaluation, card: ModelCard) -> str:
+    text = as_markdown(evaluation.metrics)
+    if evaluation.sources:
+        rows = overview_rows({card.dataset or "data set": evaluation})[1:]
+        text += f"\nBy source:\n\n{overview_markdown(rows, default_names(_info(card)))}"
+    return text
+
+
+def write_evaluation(folder: Path, evaluation: Evaluation, card: ModelCard) -> list[Path]:
+    """Writes ``metrics.json``, ``metrics.md``, ``images.csv`` and the figures.
+
+    Where the images are of several sources, ``sources.json`` has the metrics of each, and ``metrics.md`` a
+    table of them.
+
+    Args:
+        folder: where; the figures go to ``figures`` in it.
+        evaluation: what was measured.
+        card: class names and referral threshold of the model.
+
+    Returns:
+        The written files.
+    """
+    numbers, table, images = (folder / name for name in ("metrics.json", "metrics.md", "images.csv"))
     write_json(numbers, as_json(evaluation.metrics))
-    write_text(table, as_markdown(evaluation.metrics))
-    written = [numbers, table]
-    for name, figure in figures.items():
+    write_text(table, _markdown(evaluation, card))
+    write_text(images, image_table(evaluation.measures, card))
+    written = [numbers, table, images]
+    if evaluation.sources:
+        written.append(folder / "sources.json")
+        write_json(written[-1], {name: as_json(found) for name, found in evaluation.sources.items()})
+    for name, figure in _figures(evaluation, card).items():
         written.append(folder / "figures" / f"{name}.png")
         save_figure(figure, written[-1])
+    return written
+
+
+def write_evaluations(folder: Path, evaluations: Mapping[str, Evaluation], card: ModelCard) -> list[Path]:
+    """Writes the evaluation of each data set into a folder of its name, and an overview of all.
+
+    ``overview.md`` shows the chief metrics of every data set and source, ``overview.csv`` all of them.
+
+    Args:
+        folder: where.
+        evaluations: name of a data set -> what was measured.
+        card: of the model.
+
+    Returns:
+        The written files, the two of the overview first.
+    """
+    rows = overview_rows(evaluations)
+    written = [folder / "overview.md", folder / "overview.csv"]
+    write_text(written[0], overview_markdown(rows, default_names(_info(card))))
+    write_text(written[1], overview_csv(rows))
+    for name, evaluation in evaluations.items():
+        written += write_evaluation(folder / name, evaluation, card)
     return written

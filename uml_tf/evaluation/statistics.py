@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -78,8 +78,8 @@ def class_arrays(measures: Sequence[ImageMeasure]) -> ClassArrays:
     )
 
 
-def _class_statistic(arrays: ClassArrays) -> Statistic:
-    metrics = metrics_of_kind(ClassMetric)
+def _class_statistic(arrays: ClassArrays, names: Collection[str] | None) -> Statistic:
+    metrics = {n: m for n, m in metrics_of_kind(ClassMetric).items() if names is None or n in names}
     functions = [metric.value for metric in metrics.values()]
 
     def values(index: NDArray[np.intp]) -> list[float]:
@@ -89,17 +89,20 @@ def _class_statistic(arrays: ClassArrays) -> Statistic:
     return Statistic(tuple(metrics), arrays.images, values)
 
 
-def _selective_statistic(arrays: ClassArrays) -> Statistic:
-    metrics = metrics_of_kind(SelectiveMetric)
-    functions = [metric.value for metric in metrics.values()]
-    correct, scores = arrays.correct, arrays.scores
+def _selective_statistic(arrays: ClassArrays, names: Collection[str] | None) -> Statistic:
+    correct = arrays.correct
+    functions = {
+        reported_name(name, score): (metric.value, doubt)
+        for score, doubt in arrays.scores.items()
+        for name, metric in metrics_of_kind(SelectiveMetric).items()
+        if names is None or reported_name(name, score) in names
+    }
 
     def values(index: NDArray[np.intp]) -> list[float]:
         selected = correct[index]
-        return [function(score[index], selected) for score in scores.values() for function in functions]
+        return [function(doubt[index], selected) for function, doubt in functions.values()]
 
-    names = tuple(reported_name(metric, score) for score in scores for metric in metrics)
-    return Statistic(names, arrays.images, values)
+    return Statistic(tuple(functions), arrays.images, values)
 
 
 def _mean_statistic(name: str, measures: Sequence[ImageMeasure]) -> Statistic:
@@ -116,16 +119,24 @@ def _pixel_statistic(name: str, metric: PixelMetric, measures: Sequence[ImageMea
     return Statistic((name,), images, lambda index: [metric.value(counts[index].sum(axis=0))])
 
 
-def statistics(measures: Sequence[ImageMeasure]) -> list[Statistic]:
+def statistics(measures: Sequence[ImageMeasure], names: Collection[str] | None = None) -> list[Statistic]:
     """Every registered metric that applies to these images.
 
     Metrics of the class apply to the labelled images, the others to the images with a mask.
+
+    Args:
+        measures: of the images.
+        names: the reported metrics that are wanted; None for all.
     """
     arrays = class_arrays(measures)
-    found = [_class_statistic(arrays), _selective_statistic(arrays)]
-    masked = next((m for m in measures if m.values or m.counts), None)
+    found = [_class_statistic(arrays, names), _selective_statistic(arrays, names)]
+    masked = next((m for m in measures if m.masked), None)
     if masked is not None:
-        found += [_mean_statistic(name, measures) for name in masked.values]
         pixel_metrics = metrics_of_kind(PixelMetric)
-        found += [_pixel_statistic(name, pixel_metrics[name], measures) for name in masked.counts]
-    return found
+        found += [_mean_statistic(name, measures) for name in masked.values if names is None or name in names]
+        found += [
+            _pixel_statistic(name, pixel_metrics[name], measures)
+            for name in masked.counts
+            if names is None or name in names
+        ]
+    return [one for one in found if one.names]

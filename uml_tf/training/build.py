@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -10,9 +10,7 @@ import keras
 import numpy as np
 
 from uml_tf.data.augmentation import Augmentation
-from uml_tf.data.converters.phantom import PhantomOptions
 from uml_tf.data.dataset import PreparedDataset
-from uml_tf.data.phantom_cache import cached_phantoms
 from uml_tf.data.pipeline import Examples, epoch_order
 from uml_tf.data.share import Share
 from uml_tf.evaluation.keras_predictor import KerasPredictor
@@ -21,31 +19,15 @@ from uml_tf.networks import UML, NetworkSpec, preset, without
 from uml_tf.networks.encoder_weights import load_encoder_weights
 from uml_tf.networks.encoders import resolve
 from uml_tf.runtime.errors import UmlError
-from uml_tf.tracking.store import local_store
 from uml_tf.training.averaging import WeightAverage
 from uml_tf.training.cluster import Cluster
 from uml_tf.training.config import TrainingConfig
+from uml_tf.training.dataset import open_dataset
 from uml_tf.training.display import Display
 from uml_tf.training.loop import Loop
 from uml_tf.training.schedule import HoldThenPolynomial, ScheduleSpec
 from uml_tf.training.step import StepSpec, TrainStep
 from uml_tf.training.teaching import Teacher
-
-
-def open_dataset(config: TrainingConfig, display: Display) -> PreparedDataset:
-    """The config's data set; without one, phantoms, which are drawn once and kept beside the runs."""
-    if config.data is not None:
-        return PreparedDataset.open(config.data)
-    p = config.phantoms
-    folder = local_store() / "phantoms" / f"{p.images}-{p.size}-seed{p.seed}"
-    stage: list[Callable[[int], None]] = []
-
-    def progress(done: int) -> None:
-        if not stage:  # begun here, since another process may draw the phantoms
-            stage.append(display.stage("drawing phantoms", p.images))
-        stage[0](done)
-
-    return cached_phantoms(folder, PhantomOptions(images=p.images, seed=p.seed, size=p.size), progress)
 
 
 def open_same_dataset(config: TrainingConfig, display: Display, cluster: Cluster) -> PreparedDataset:

@@ -11,6 +11,7 @@ from uml_tf.data.dataset import PreparedDataset
 from uml_tf.data.pipeline import Examples
 from uml_tf.evaluation.evaluate import Evaluation
 from uml_tf.evaluation.keras_predictor import KerasPredictor
+from uml_tf.evaluation.measures_file import MEASURES_FILE, save_measures
 from uml_tf.evaluation.report import write_evaluation
 from uml_tf.evaluation.samples import draw_samples
 from uml_tf.evaluation.seen_images import TRAINING_IMAGES_FILE, training_image_hashes
@@ -90,6 +91,7 @@ def write_files(
     card = predictor.model.card
     assert card is not None
     write_evaluation(folder, test, card)
+    save_measures(folder / MEASURES_FILE, test.measures)
     write_text(folder / TRAINING_IMAGES_FILE, "\n".join(training_image_hashes(dataset)) + "\n")
     figures = folder / "figures"
     save_figure(_curves(reports, dataset.info.pixel_classes), figures / "training_curves.png")

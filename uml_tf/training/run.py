@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ import mlflow
 from uml_tf.data.dataset import PreparedDataset
 from uml_tf.data.pipeline import load_examples
 from uml_tf.evaluation.evaluate import Evaluation, evaluate
+from uml_tf.evaluation.sources import foreground_warnings, measures_by_source
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import read_text, write_text
 from uml_tf.tracking.environment import environment
@@ -52,7 +53,12 @@ class RunResult:
         return self.folder / MODEL_FILE
 
 
-def train(config: TrainingConfig, display: Display = SILENT) -> RunResult | None:
+def train(
+    config: TrainingConfig,
+    display: Display = SILENT,
+    name: str | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> RunResult | None:
     """Trains, evaluates on the test split, and saves everything in MLflow and in a folder.
 
     Several workers (see ``Cluster.join``) train one network with the chief's config; only the path of the
@@ -61,6 +67,8 @@ def train(config: TrainingConfig, display: Display = SILENT) -> RunResult | None
     Args:
         config: the run; defaults that depend on the preset are filled in here.
         display: shows the progress.
+        name: of the run; None for preset and data set.
+        tags: of the run.
 
     Returns:
         The run; None on a worker that is not the chief, which saves nothing.
@@ -81,7 +89,8 @@ def train(config: TrainingConfig, display: Display = SILENT) -> RunResult | None
         _work(loop)
         return None
     with saving("new run"):
-        run_id = mlflow.start_run(run_name=f"{config.preset} {dataset.info.name}").info.run_id
+        title = name or f"{config.preset} {dataset.info.name}"
+        run_id = mlflow.start_run(run_name=title, tags=dict(tags or {})).info.run_id
     with _recorded(run_id), running(run_id):
         _log_start(run_id, dataset, loop)
         return _finish(loop, dataset, run_id, display)
@@ -203,7 +212,9 @@ def _finish(loop: Loop, dataset: PreparedDataset, run_id: str, display: Display)
     predictor, val = shipped(loop.predictor), loop.val
     predictor.model.card = fit_card(predictor, loop.train, val, dataset, run_id)
     progress = display.stage("evaluating test", len(dataset.split("test")))
-    test = evaluate(predictor, dataset, "test", progress)
+    test = evaluate(predictor, dataset, "test", progress, predictor.model.card)
+    for line in foreground_warnings(measures_by_source(test.measures)):
+        display.warn(line)
     write_files(folder, predictor, reports, val, dataset, test)
     with saving(f"run {run_id}"):
         mlflow.log_metrics({f"test/{n}": e.value for n, e in test.metrics.items() if e.value is not None})

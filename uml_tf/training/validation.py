@@ -7,8 +7,9 @@ Measured with ``benchmarks/best_epoch.py``; the figures are in docs/training.md.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from uml_tf.data.pipeline import Examples
 from uml_tf.evaluation.keras_predictor import KerasPredictor
+from uml_tf.evaluation.sources import places_by_source
 from uml_tf.runtime.regions import UNKNOWN_PIXEL
 
 Array = NDArray[Any]
@@ -37,6 +39,10 @@ class Validation:
         dice: for every foreground class the mean Dice over the images whose mask shows it, in [0, 1]; nan
             for a class that no mask shows.
         class_uncertainty, mask_uncertainty: means over the images, in (0, 1].
+        source_dice: source -> ``dice`` of its images alone, where the split has several sources; a source
+            without masks is left out.
+        source_foreground: source -> mean predicted share of foreground, in [0, 1], which can be told of
+            images without masks too.
     """
 
     accuracy: float
@@ -45,11 +51,14 @@ class Validation:
     dice: tuple[float, ...]
     class_uncertainty: float
     mask_uncertainty: float
+    source_dice: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    source_foreground: dict[str, float] = field(default_factory=dict)
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Validation:
         """The inverse of ``asdict``, after JSON has made lists of the tuples."""
-        return cls(**{**data, "dice": tuple(data["dice"])})
+        sources = {name: tuple(dice) for name, dice in data.get("source_dice", {}).items()}
+        return cls(**{**data, "dice": tuple(data["dice"]), "source_dice": sources})
 
     @property
     def score(self) -> float:
@@ -70,8 +79,17 @@ class Validation:
             "val/class_uncertainty": self.class_uncertainty,
             "val/mask_uncertainty": self.mask_uncertainty,
         }
-        named |= {f"val/dice_{n}": d for n, d in zip(pixel_classes[1:], self.dice, strict=True)}
+        regions = pixel_classes[1:]
+        named |= {f"val/dice_{n}": d for n, d in zip(regions, self.dice, strict=True)}
+        for source, dice in self.source_dice.items():
+            named |= {f"val/dice_{n}/{_plain(source)}": d for n, d in zip(regions, dice, strict=True)}
+        named |= {f"val/foreground/{_plain(name)}": share for name, share in self.source_foreground.items()}
         return {name: value for name, value in named.items() if not np.isnan(value)}
+
+
+def _plain(source: str) -> str:
+    """A source's name for MLflow, which allows few characters."""
+    return re.sub(r"[^\w.-]", "_", source)
 
 
 def smoothed_score(validations: Sequence[Validation]) -> float:
@@ -118,21 +136,45 @@ def class_results(labels: Array, probability: Array) -> tuple[float, float, floa
     return float(correct.mean()), float(recall), float(np.exp(mean_logarithm))
 
 
+def _mean_dice(by_image: Array) -> tuple[float, ...]:
+    """The mean of each foreground class over the images ``(N, classes - 1)`` that show it."""
+    return tuple(mean_of_known(list(column)) for column in by_image.T)
+
+
+def _places(examples: Examples) -> dict[str, Array]:
+    """Source -> places of its images; nothing where all are of one source."""
+    return places_by_source([row.dataset for row in examples.rows])
+
+
+def _source_dice(examples: Examples, by_image: Array) -> dict[str, tuple[float, ...]]:
+    """Mean Dice of each source; ``by_image`` has a row for each image with a mask."""
+    found = {}
+    for source, places in _places(examples).items():
+        chosen = np.isin(np.flatnonzero(examples.has_mask > 0), places)
+        if chosen.any():
+            found[source] = _mean_dice(by_image[chosen])
+    return found
+
+
 def validate(predictor: KerasPredictor, examples: Examples) -> Validation:
     """Runs the model over the split and measures its outputs."""
     classes = predictor.model.pixel_classes
-    probability, class_uncertainty, mask_uncertainty, dice = [], [], [], []
+    probability, class_uncertainty, mask_uncertainty, foreground, dice = [], [], [], [], []
     for place, batch in predictor.over(examples):
         probability.append(batch["class_probability"])
         class_uncertainty.append(batch["class_uncertainty"].ravel())
         mask_uncertainty.append(batch["mask_uncertainty"].mean(axis=(1, 2, 3)))
         masked = examples.has_mask[place] > 0
-        predicted = batch["mask_probability"][masked].argmax(axis=-1)
-        dice.append(_image_dice(examples.masks[place][masked], predicted, classes))
+        predicted = batch["mask_probability"].argmax(axis=-1)
+        foreground.append((predicted > 0).mean(axis=(1, 2)))
+        dice.append(_image_dice(examples.masks[place][masked], predicted[masked], classes))
     labelled = examples.labels >= 0
+    by_image, shares = np.concatenate(dice), np.concatenate(foreground)
     return Validation(
         *class_results(examples.labels[labelled], np.concatenate(probability)[labelled]),
-        tuple(mean_of_known(list(column)) for column in np.concatenate(dice).T),
+        _mean_dice(by_image),
         float(np.concatenate(class_uncertainty).mean()),
         float(np.concatenate(mask_uncertainty).mean()),
+        _source_dice(examples, by_image),
+        {source: float(shares[places].mean()) for source, places in _places(examples).items()},
     )

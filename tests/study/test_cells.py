@@ -1,0 +1,94 @@
+"""The cells of a study, and what tells one from another."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from uml_tf.runtime.errors import UmlError
+from uml_tf.study.cells import cells_by_seed, open_study
+
+
+class _Quiet:
+    def stage(self, name, total):
+        return lambda done: None
+
+
+@pytest.fixture
+def opened(phantoms, tmp_path, monkeypatch):
+    """Opens the study of a YAML on a copy of the phantoms."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(phantoms.root, tmp_path / "set")
+
+    def read(text, name="study.yaml"):
+        path = tmp_path / name
+        path.write_text(f"config: {{data: set, epochs: 3}}\n{text}")
+        return open_study(path, _Quiet())
+
+    return read
+
+
+TEXT = "arms: {plain: , longer: {epochs: 5}}\nseeds: [0, 7]\n"
+
+
+def test_arms_times_seeds_times_folds(opened):
+    study = opened(TEXT + "folds: 2\n")
+    assert len(study.cells) == 8
+    assert [cell.name for cell in study.cells[:3]] == [
+        "plain, seed 0, fold 1 of 2",
+        "longer, seed 0, fold 1 of 2",
+        "plain, seed 0, fold 2 of 2",
+    ]
+    assert [cell.config.seed for cell in study.of_arm("longer")] == [0, 0, 7, 7]
+    assert {seed: len(cells) for seed, cells in cells_by_seed(study.of_arm("plain")).items()} == {0: 2, 7: 2}
+    assert len({cell.key for cell in study.cells}) == len({cell.file_name for cell in study.cells}) == 8
+    # Every seed of every arm has the same folds.
+    assert len({cell.config.data for cell in study.cells}) == 2
+
+
+def test_the_identity_is_the_content_and_not_the_form(opened):
+    study = opened(TEXT)
+    assert opened("# a comment\n" + TEXT, "other.yaml").identity == study.identity
+    assert opened(TEXT + "metrics: [accuracy]\n").identity == study.identity
+    assert opened(TEXT.replace("epochs: 5", "epochs: 6")).identity != study.identity
+    assert opened(TEXT + "folds: 2\n").identity != study.identity
+
+
+def test_a_study_with_more_arms_and_seeds_has_the_cells_of_the_smaller_one(opened):
+    few = {cell.key for cell in opened(TEXT).cells}
+    more = opened("arms: {plain: , longer: {epochs: 5}, wider: {image_size: 160}}\nseeds: [0, 7, 8]\n")
+    assert few < {cell.key for cell in more.cells}
+
+
+def test_other_images_and_other_encoder_weights_are_other_cells(opened, phantoms, tmp_path):
+    text = "arms: {plain: {encoder_weights: weights.h5}}\nseeds: [0]\n"
+    (tmp_path / "weights.h5").write_bytes(b"one")
+    first = opened(text).cells[0].key
+    (tmp_path / "weights.h5").write_bytes(b"two")
+    second = opened(text).cells[0].key
+    image = tmp_path / "set" / phantoms.rows[0].image
+    image.write_bytes((tmp_path / "set" / phantoms.rows[1].image).read_bytes())
+    third = opened(text).cells[0].key
+    assert len({first, second, third}) == 3
+
+
+def test_the_place_of_the_data_is_not_a_part_of_a_cell(opened, tmp_path):
+    first = [cell.key for cell in opened(TEXT).cells]
+    (tmp_path / "set").rename(tmp_path / "moved")
+    path = tmp_path / "study.yaml"
+    path.write_text(path.read_text().replace("data: set", "data: moved"))
+    assert [cell.key for cell in open_study(path, _Quiet()).cells] == first
+
+
+def test_metrics_are_those_of_the_registry_unless_they_are_named(opened):
+    study = opened(TEXT)
+    assert {"balanced_accuracy", "auc", "dice_disc", "mean_dice", "class_failure_auroc"} <= set(study.metrics)
+    assert opened(TEXT + "metrics: [dice_cup, class_aurc_entropy]\n").metrics == (
+        "dice_cup",
+        "class_aurc_entropy",
+    )
+    with pytest.raises(
+        UmlError, match=r"study\.yaml: metrics: found 'dice_lesion', expected some of .*dice_cup"
+    ):
+        opened(TEXT + "metrics: [dice_lesion]\n")

@@ -1,0 +1,58 @@
+"""``images.csv``: the prediction for every image and how well it fits, one row an image."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+
+from uml_tf.evaluation.measure import ImageMeasure
+from uml_tf.runtime.model_card import ModelCard
+
+
+def _number(value: float) -> str:
+    """Six significant digits; nothing where the value is undefined."""
+    return "" if math.isnan(value) else f"{value:.6g}"
+
+
+def _record(measure: ImageMeasure, card: ModelCard) -> dict[str, str]:
+    classes = card.image_classes
+    probabilities = {
+        f"probability_{name}": _number(float(p)) for name, p in zip(classes, measure.probability, strict=True)
+    }
+    return {
+        "image": measure.image,
+        "dataset": measure.source,
+        "subject": measure.subject,
+        "label": classes[measure.label] if measure.label >= 0 else "",
+        "predicted": classes[int(measure.probability.argmax())],
+        **probabilities,
+        "class_uncertainty": _number(measure.class_uncertainty),
+        "decision": measure.decision,
+        "mask_uncertainty": _number(measure.mask_uncertainty),
+        "foreground": _number(measure.foreground),
+        **{f"share_{region}": _number(share) for region, share in measure.shares.items()},
+        **{name: _number(value) for name, value in measure.values.items()},
+    }
+
+
+def image_table(measures: Sequence[ImageMeasure], card: ModelCard) -> str:
+    """The images as CSV.
+
+    Columns: ``image``, ``dataset`` (its source in a merged set), ``subject``, ``label``, ``predicted`` (the
+    most probable class), ``probability_CLASS``, ``class_uncertainty``, ``decision``, ``mask_uncertainty``
+    (mean over the pixels), ``foreground`` and ``share_REGION`` (predicted share of the picture, in [0, 1]),
+    and every metric of the mask, e.g. ``dice_REGION``, empty where it is undefined.
+
+    Args:
+        measures: of the images, at least one.
+        card: names of the model's classes.
+    """
+    records = [_record(measure, card) for measure in measures]
+    columns = list(dict.fromkeys(column for record in records for column in record))
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
+    return buffer.getvalue()

@@ -1,0 +1,61 @@
+"""Several measurements of the same images, as by networks of several seeds: their mean as one statistic."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uml_tf.evaluation.measure import ImageMeasure
+from uml_tf.evaluation.statistics import Statistic, statistics
+
+Measures = Sequence[ImageMeasure]
+
+
+def _common_image(versions: Measures) -> list[ImageMeasure]:
+    """The measures of one image, each with only what is defined in all."""
+    values = {
+        name: np.nan if any(np.isnan(m.values[name]) for m in versions) else 0.0
+        for name in versions[0].values
+        if all(name in m.values for m in versions)
+    }
+    counts = [name for name in versions[0].counts if all(name in m.counts for m in versions)]
+    labelled = all(m.label >= 0 for m in versions)
+    return [
+        replace(
+            m,
+            label=m.label if labelled else -1,
+            values={name: m.values[name] + undefined for name, undefined in values.items()},
+            counts={name: m.counts[name] for name in counts},
+        )
+        for m in versions
+    ]
+
+
+def commonly_defined(repeats: Sequence[Measures]) -> list[list[ImageMeasure]]:
+    """Measures of the same images in the same order, each with only those values that are defined in all.
+
+    A value that is undefined in one of them (e.g. the cup-to-disc error where no disc was found) is left out
+    of all, so that all means are over the same images.
+    """
+    images = [_common_image(versions) for versions in zip(*repeats, strict=True)]
+    return [list(measures) for measures in zip(*images, strict=True)]
+
+
+def _mean(same: Sequence[Statistic]) -> Statistic:
+    def values(index: NDArray[np.intp]) -> list[float]:
+        return list(np.mean([one.values(index) for one in same], axis=0))
+
+    return Statistic(same[0].names, same[0].images, values)
+
+
+def mean_statistics(repeats: Sequence[Measures], names: Collection[str] | None = None) -> list[Statistic]:
+    """Metrics of the images, averaged over the repeats: the mean of each repeat's own metric.
+
+    Args:
+        repeats: from ``commonly_defined``, at least one.
+        names: the reported metrics that are wanted; None for all.
+    """
+    return [_mean(same) for same in zip(*(statistics(m, names) for m in repeats), strict=True)]

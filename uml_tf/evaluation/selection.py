@@ -1,0 +1,60 @@
+"""Which metrics a data set can be measured by, and which of them a summary shows."""
+
+from __future__ import annotations
+
+from uml_tf.data.dataset import DatasetInfo
+from uml_tf.metrics.metric import KINDS, METRICS, MaskMetric, Metric, RegionMetric, SelectiveMetric
+from uml_tf.metrics.scores import SCORES, reported_name
+from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.regions import region_members
+
+
+def _reported(name: str, metric: Metric, info: DatasetInfo) -> list[str]:
+    """The names under which a metric is reported for a data set."""
+    if isinstance(metric, SelectiveMetric):
+        return [reported_name(name, score) for score in SCORES]
+    if isinstance(metric, RegionMetric):
+        return [f"{name}_{region}" for region in region_members(info.pixel_classes, info.unions)]
+    if isinstance(metric, MaskMetric) and not set(metric.pixel_classes) <= set(info.pixel_classes):
+        return []
+    return [name]
+
+
+def _ordered() -> list[tuple[str, Metric]]:
+    """Every registered metric, those of the class first."""
+    return sorted(METRICS.items(), key=lambda item: (KINDS.index(type(item[1])), item[0]))
+
+
+def reported_names(info: DatasetInfo) -> list[str]:
+    """Every name that an evaluation on a data set of these classes reports."""
+    return [one for name, metric in _ordered() for one in _reported(name, metric, info)]
+
+
+def default_names(info: DatasetInfo) -> list[str]:
+    """The names of the metrics that the registry marks as headlines or as decisive for promotion.
+
+    A selective metric is shown for the class uncertainty alone, not for the other scores of doubt.
+    """
+    names = []
+    for name, metric in _ordered():
+        if metric.headline or metric.margin is not None:
+            reported = _reported(name, metric, info)
+            names += reported[:1] if isinstance(metric, SelectiveMetric) else reported
+    return names
+
+
+def check_names(names: tuple[str, ...], info: DatasetInfo, field: str) -> None:
+    """Refuses names of metrics that a data set of these classes has not.
+
+    Args:
+        names: reported names, e.g. "dice_lesion".
+        info: the data set.
+        field: where the names were read, for the message.
+
+    Raises:
+        UmlError: a name is unknown.
+    """
+    known = reported_names(info)
+    for name in names:
+        if name not in known:
+            raise UmlError(f"{field}: found '{name}', expected some of {', '.join(known)}")

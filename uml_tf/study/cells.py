@@ -1,0 +1,192 @@
+"""The cells of a study: one training each, of an arm, with a seed, on a fold."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from uml_tf.data.dataset import MANIFEST_NAME, YAML_NAME, PreparedDataset
+from uml_tf.evaluation.selection import check_names, default_names
+from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.files import read_bytes
+from uml_tf.study.folds import Division, fold_datasets
+from uml_tf.study.spec import StudySpec, arm_configs, read_study
+from uml_tf.tracking.store import local_store
+from uml_tf.training.config import TrainingConfig
+from uml_tf.training.dataset import StageDisplay, open_dataset
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training.
+
+    Attributes:
+        arm: name.
+        seed: of the training.
+        fold: number from 1.
+        folds: number of all folds.
+        config: resolved.
+        dataset: with the splits of the fold.
+        key: SHA-256 of everything that decides the result: config, data, and the encoder weights' file.
+    """
+
+    arm: str
+    seed: int
+    fold: int
+    folds: int
+    config: TrainingConfig
+    dataset: PreparedDataset
+    key: str
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        fold = f", fold {self.fold} of {self.folds}" if self.folds > 1 else ""
+        return f"{self.arm}, seed {self.seed}{fold}"
+
+    @property
+    def file_name(self) -> str:
+        """A name for files, that no other cell of the study has."""
+        return re.sub(r"[^\w.-]", "_", f"{self.arm}-seed{self.seed}-fold{self.fold}-{self.key[:6]}")
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study that can be run.
+
+    Attributes:
+        name: of its file.
+        spec: the content of its YAML.
+        cells: all trainings: of each seed and fold the arms one after the other, so that a study that is
+            stopped early has something to compare.
+        metrics: reported names.
+        text: its YAML as it was read, with the common config in it.
+    """
+
+    name: str
+    spec: StudySpec
+    cells: tuple[Cell, ...]
+    metrics: tuple[str, ...]
+    text: str
+
+    @property
+    def identity(self) -> str:
+        """SHA-256 of what the cells are; equal for two YAMLs that differ in form, or in metrics alone."""
+        content = [(cell.arm, cell.seed, cell.fold, cell.folds, cell.key) for cell in self.cells]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+    def of_arm(self, arm: str) -> list[Cell]:
+        """The cells of an arm, by seed and fold."""
+        return [cell for cell in self.cells if cell.arm == arm]
+
+
+@dataclass(frozen=True)
+class _Fold:
+    """A data set with its splits, and what tells it from others."""
+
+    dataset: PreparedDataset
+    digest: str
+
+
+def _folds(dataset: PreparedDataset, spec: StudySpec) -> list[_Fold]:
+    if spec.folds == 1:
+        return [_Fold(dataset, dataset.fingerprint)]
+    division = Division(spec.folds, spec.split_seed, spec.validation_share)
+    found = []
+    for fold in fold_datasets(dataset, division, local_store() / "folds"):
+        # The images are those of the data set, which are read once.
+        texts = [read_bytes(fold.root / name) for name in (YAML_NAME, MANIFEST_NAME)]
+        digest = hashlib.sha256(b"\n".join([dataset.fingerprint.encode(), *texts])).hexdigest()
+        found.append(_Fold(fold, digest))
+    return found
+
+
+def _key(config: TrainingConfig, fold: _Fold) -> str:
+    content: dict[str, Any] = config.model_dump(mode="json", exclude={"data"})
+    weights = Path(config.encoder_weights or "")
+    if weights.is_file():
+        content["encoder_weights"] = hashlib.sha256(read_bytes(weights)).hexdigest()
+    return hashlib.sha256(json.dumps([content, fold.digest], sort_keys=True).encode()).hexdigest()
+
+
+def _arm_folds(
+    configs: dict[str, TrainingConfig], spec: StudySpec, display: StageDisplay
+) -> dict[str, list[_Fold]]:
+    """Arm -> its folds; each data set is opened and read once."""
+    opened: dict[str, list[_Fold]] = {}
+    found = {}
+    for arm, config in configs.items():
+        which = str(config.data) if config.data is not None else config.phantoms.model_dump_json()
+        if which not in opened:
+            opened[which] = _folds(open_dataset(config, display), spec)
+        found[arm] = opened[which]
+    return found
+
+
+def _cell(spec: StudySpec, arm: str, config: TrainingConfig, seed: int, number: int, fold: _Fold) -> Cell:
+    fields: dict[str, Any] = {"seed": seed}
+    if config.data is not None or spec.folds > 1:
+        fields["data"] = fold.dataset.root.resolve()
+    own = config.model_copy(update=fields)
+    return Cell(arm, seed, number, spec.folds, own, fold.dataset, _key(own, fold))
+
+
+def _common_classes(folds: dict[str, list[_Fold]], path: Path) -> None:
+    """Refuses arms whose data sets have other classes than the first arm's."""
+    first = next(iter(folds.values()))[0].dataset
+    for arm, own in folds.items():
+        for field in ("image_classes", "pixel_classes"):
+            expected, found = (getattr(d.info, field) for d in (first, own[0].dataset))
+            if expected != found:
+                raise UmlError(
+                    f"{path}: arms.{arm}: {own[0].dataset.root}: {field}: found {', '.join(found)}, "
+                    f"expected those of the first arm, {', '.join(expected)}"
+                )
+
+
+def open_study(path: Path, display: StageDisplay) -> Study:
+    """Reads a study, opens its data and lays out its cells; trains nothing.
+
+    Args:
+        path: of its YAML.
+        display: shows the progress where phantoms are drawn.
+
+    Raises:
+        UmlError: the YAML, a config, the data or a metric is wrong.
+    """
+    spec = read_study(path)
+    configs = arm_configs(spec, path)
+    folds = _arm_folds(configs, spec, display)
+    _common_classes(folds, path)
+    info = next(iter(folds.values()))[0].dataset.info
+    check_names(spec.metrics, info, f"{path}: metrics")
+    cells = [
+        _cell(spec, arm, configs[arm], seed, number + 1, folds[arm][number])
+        for seed in spec.seeds
+        for number in range(spec.folds)
+        for arm in spec.arms
+    ]
+    return Study(path.stem, spec, tuple(cells), spec.metrics or tuple(default_names(info)), _whole_text(spec))
+
+
+def _whole_text(spec: StudySpec) -> str:
+    """The study's YAML, in which the common config stands in place of the name of its file."""
+    data = spec.model_dump(mode="json", exclude_unset=True)
+    if isinstance(spec.config, Path):
+        data["config"] = yaml.safe_load(read_bytes(spec.config)) or {}
+    return yaml.safe_dump(data, sort_keys=False)
+
+
+def cells_by_seed(cells: Sequence[Cell]) -> dict[int, list[Cell]]:
+    """Seed -> its cells, one of each fold."""
+    found: dict[int, list[Cell]] = {}
+    for cell in cells:
+        found.setdefault(cell.seed, []).append(cell)
+    return found

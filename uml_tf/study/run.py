@@ -1,0 +1,227 @@
+"""Running a study: train what is not finished yet, then summarise what is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from uml_tf.figures.save import save_figure
+from uml_tf.runtime.files import write_text
+from uml_tf.study.cells import Cell, Study, cells_by_seed
+from uml_tf.study.display import StudyDisplay
+from uml_tf.study.forecast import Forecast
+from uml_tf.study.pool import Message, Outcome, Pool, Task
+from uml_tf.study.results import ArmMetric, Pooled, pooled, study_results
+from uml_tf.study.runs import (
+    CellRun,
+    cell_measures,
+    cell_tags,
+    end_abandoned,
+    end_study,
+    find_runs,
+    held,
+    parent_run,
+)
+from uml_tf.study.table import results_csv, results_figure, results_markdown
+from uml_tf.tracking.store import run_folder
+from uml_tf.training.interruption import StoppedError
+
+_MODULE = "uml_tf.study.cell_process"
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """A study that was run to its end.
+
+    Attributes:
+        run_id: of the parent run.
+        files: Markdown, CSV and figure; nothing where no arm has a finished seed.
+        failures: name of a cell -> why it failed, in one line.
+        cells: number of all cells.
+    """
+
+    run_id: str
+    files: tuple[Path, ...]
+    failures: dict[str, str]
+    cells: int
+
+
+@dataclass
+class _Progress:
+    """Passes what the processes of the cells report on to the display."""
+
+    display: StudyDisplay
+    cells: Mapping[str, Cell]
+    resumed: frozenset[str]
+    forecast: Forecast
+    done: int
+    epochs: dict[str, int] = field(default_factory=dict)
+
+    def started(self, task: Task) -> None:
+        self.forecast.begin(task.name)
+        self.display.started(self.cells[task.name], task.name in self.resumed)
+
+    def message(self, task: Task, message: Message) -> None:
+        cell = self.cells[task.name]
+        if message["kind"] == "epoch":
+            done = message["done"]
+            self.forecast.epoch(task.name, message["epochs"] - done, message["seconds"])
+            self.display.epoch(cell, done, self.forecast.seconds())
+        elif message["kind"] == "warning":
+            self.display.warn(f"{cell.name}: {message['message']}")
+
+    def ended(self, task: Task, outcome: Outcome) -> None:
+        self.forecast.end(task.name)
+        if outcome.failure:
+            self.display.failed(self.cells[task.name], outcome.failure)
+        else:
+            self.done += 1
+            self.display.finished(self.cells[task.name], self.done, self.forecast.seconds())
+
+
+def _task(study: Study, cell: Cell, parent: str, found: CellRun | None) -> Task:
+    order = {
+        "config": cell.config.to_yaml(),
+        "name": cell.name,
+        "tags": cell_tags(study, cell, parent),
+        "run_id": found.run_id if found is not None else None,
+    }
+    return Task(cell.name, _MODULE, order, run_folder(parent) / "logs" / f"{cell.file_name}.log")
+
+
+def _train(study: Study, parent: str, jobs: int, display: StudyDisplay) -> dict[str, str]:
+    """Trains what is not finished; name of a cell -> why it failed."""
+    runs = find_runs(study.cells)
+    end_abandoned(study.cells)
+    left = [cell for cell in study.cells if cell.key not in runs or not runs[cell.key].finished]
+    finished = len(study.cells) - len(left)
+    display.begin(len(study.cells), finished)
+    progress = _Progress(
+        display,
+        {cell.name: cell for cell in left},
+        frozenset(cell.name for cell in left if cell.key in runs),
+        Forecast({cell.name: (cell.arm, cell.config.epochs) for cell in left}, jobs),
+        finished,
+    )
+    pool = Pool(jobs, progress.started, progress.message, progress.ended)
+    outcomes = pool.run([_task(study, cell, parent, runs.get(cell.key)) for cell in left])
+    return {name: outcome.failure for name, outcome in outcomes.items() if outcome.failure}
+
+
+def finished_seeds(study: Study, runs: Mapping[str, CellRun]) -> dict[str, list[Pooled]]:
+    """Arm -> the pooled measures of each seed of which all folds are finished; arms without any left out."""
+    found = {}
+    for arm in study.spec.arms:
+        seeds = []
+        for cells in cells_by_seed(study.of_arm(arm)).values():
+            own = [runs[cell.key] for cell in cells if cell.key in runs and runs[cell.key].finished]
+            if len(own) == len(cells):
+                seeds.append(pooled([cell_measures(run) for run in own]))
+        if seeds:
+            found[arm] = seeds
+    return found
+
+
+def _arms_markdown(study: Study, arms: Mapping[str, Sequence[Pooled]], runs: Mapping[str, CellRun]) -> str:
+    """A Markdown table: what each arm changes, and what it cost."""
+    lines = [
+        "| arm | changes | seeds | parameters | minutes of training |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for arm, fields in study.spec.arms.items():
+        own = [runs[cell.key] for cell in study.of_arm(arm) if cell.key in runs and runs[cell.key].finished]
+        changes = ", ".join(f"`{name}={value}`" for name, value in fields.items()) or "none"
+        seeds = f"{len(arms.get(arm, ()))} of {len(study.spec.seeds)}"
+        cost = ["", ""]
+        if own:
+            cost = [f"{own[0].parameters:,}", f"{sum(run.minutes for run in own) / len(own):.1f}"]
+        lines.append("| " + " | ".join([arm, changes, seeds, *cost]) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _notes(study: Study, rows: Sequence[ArmMetric], runs: Mapping[str, CellRun]) -> str:
+    spec, own = study.spec, [runs[cell.key] for cell in study.cells if cell.key in runs]
+    splits = "the data set's own splits"
+    if spec.folds > 1:
+        splits = f"{spec.folds} folds by subject (split seed {spec.split_seed}), pooled"
+    notes = [
+        f"Test images: {splits}. Means over seeds. Intervals: bootstrap over the {rows[0].mean.subjects} "
+        f"subjects of {rows[0].mean.images} images ({rows[0].metric}); differences are paired by subject. "
+        f"Better or worse: the interval of the difference excludes 0, and the difference is larger than "
+        f"seeds explain (Welch's t-test at 5 %)."
+    ]
+    if len(spec.seeds) == 1:
+        notes.append("One seed: what another training of the same arm would change is not known.")
+    commits = sorted({run.commit for run in own if run.commit})
+    if len(commits) > 1:
+        notes.append(f"The cells were trained by different code: commits {', '.join(commits)}.")
+    different = [
+        row.arm
+        for row in rows
+        if row.difference is not None and row.difference.change.images < row.mean.images
+    ]
+    if different:
+        notes.append(
+            f"Differences of {', '.join(dict.fromkeys(different))} are on the images that both arms have "
+            "measured, fewer than those of the means: see the CSV."
+        )
+    return "\n\n".join(notes) + "\n"
+
+
+def _write(study: Study, out: Path, display: StudyDisplay) -> tuple[tuple[Path, ...], dict[str, float]]:
+    """Writes the results of what is finished; the files, and the means for MLflow."""
+    runs = find_runs(study.cells)
+    arms = finished_seeds(study, runs)
+    if not arms:
+        return (), {}
+    first = next(iter(study.spec.arms))
+    if first not in arms:
+        display.warn(f"no seed of arm '{first}' is finished: differences are to '{next(iter(arms))}' instead")
+    rows = study_results(arms, study.metrics)
+    text = "\n".join([results_markdown(rows), _arms_markdown(study, arms, runs), _notes(study, rows, runs)])
+    files = tuple(out / f"study.{suffix}" for suffix in ("md", "csv", "png", "yaml"))
+    write_text(files[0], text)
+    write_text(files[1], results_csv(rows))
+    save_figure(results_figure(rows), files[2])
+    write_text(files[3], study.text)
+    return files, {f"{row.arm}/{row.metric}": row.mean.value for row in rows if row.mean.value is not None}
+
+
+def run_study(
+    study: Study,
+    out: Path,
+    jobs: int,
+    display: StudyDisplay,
+    before_results: Callable[[], None] = lambda: None,
+) -> StudyResult:
+    """Trains the cells that are not finished and writes the results of all that are.
+
+    A cell that fails does not stop the others, and is tried again when the study is run again. Where some
+    failed, arms are summarised over the seeds of which all folds are finished.
+
+    Args:
+        study: the study.
+        out: folder of the results.
+        jobs: cells that are trained at the same time, each with its share of the processor's cores.
+        display: shows the progress.
+        before_results: called before the results are computed, for which TensorFlow is imported.
+
+    Raises:
+        StoppedError: Ctrl-C or SIGTERM; everything is saved.
+        UmlError: another process runs it, or something cannot be written.
+    """
+    parent = parent_run(study)
+    status, files, numbers = "FAILED", tuple[Path, ...](), dict[str, float]()
+    with held(parent):
+        try:
+            failures = _train(study, parent, jobs, display)
+            before_results()
+            files, numbers = _write(study, out, display)
+            status = "FAILED" if failures else "FINISHED"
+        except (StoppedError, KeyboardInterrupt):
+            status = "KILLED"
+            raise
+        finally:
+            end_study(parent, status, files, numbers)
+    return StudyResult(parent, files, failures, len(study.cells))
