@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from uml_tf.networks.presets import PRESETS
+from uml_tf.runtime.placement import FITS
 from uml_tf.training.cluster import VARIABLE, set_tf_config
 from uml_tf.training.config import ABLATION_PARTS, TrainingConfig, load_config, parse_assignment
 
@@ -120,6 +121,12 @@ _RATES = ", ".join(f"{spec.training.learning_rate:g} for {name}" for name, spec 
 @click.option("--batch-size", type=int, help=f"[default: {_DEFAULTS.batch_size}]")
 @click.option(
     "--image-size", type=int, help=f"Side of the square input, pixels.  [default: {_DEFAULTS.image_size}]"
+)
+@click.option(
+    "--fit",
+    type=click.Choice(FITS),
+    help="How a picture becomes that square: stretch changes its aspect, letterbox pads it, crop reads its "
+    "largest centred square.  [default: stretch]",
 )
 @click.option("--learning-rate", type=float, help=f"[default: {_RATES}]")
 @click.option("--seed", type=int, help="[default: 0]")

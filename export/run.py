@@ -109,7 +109,8 @@ def _calibration(
     if not kind.calibrated:
         return None
     files = calibration_files(source, job.calibration_images)
-    return read_calibration(files, network.image_size, stage("reading calibration images", len(files)))
+    progress = stage("reading calibration images", len(files))
+    return read_calibration(files, network.image_size, progress, KerasPredictor(network).place)
 
 
 def _remove_refused(out: Path) -> None:

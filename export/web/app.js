@@ -2,8 +2,9 @@
 
 import { loadAndCompile, loadLiteRt, Tensor } from "@litertjs/core";
 import { classColour, css, drawOverlay, drawUncertainty } from "./drawing.js";
-import { decode, resizeAntialiased } from "./image.js";
+import { decode, placeImage } from "./image.js";
 import { readMetadata } from "./metadata.js";
+import { place } from "./placement.js";
 import { interpret } from "./prediction.js";
 
 const MODEL = "../model.tflite";
@@ -56,9 +57,9 @@ async function read(blob, name) {
     showStatus("Reading the image…");
     const image = await decode(blob);
     const start = performance.now();
-    const seen = resizeAntialiased(image, metadata.image_size);
-    const outputs = await run(seen);
-    prediction = interpret(outputs, seen, metadata.image_size, [image.height, image.width], metadata.card, name);
+    const placement = place(metadata.card.fit ?? "stretch", [image.height, image.width], metadata.image_size);
+    const seen = placeImage(image, placement);
+    prediction = interpret(await run(seen), seen, placement, metadata.card, name);
     show(image, name);
     showStatus(`${name}: ${image.width} x ${image.height} pixels, ${Math.round(performance.now() - start)} ms`);
   } catch (error) {

@@ -13,9 +13,11 @@ from uml_tf.data.reading import read_row
 from uml_tf.evaluation.measure import ImageMeasure, measure_image
 from uml_tf.evaluation.summary import Metrics, summarise
 from uml_tf.runtime.errors import UmlError
-from uml_tf.runtime.images import Array, resize_antialiased
+from uml_tf.runtime.images import Array
 from uml_tf.runtime.model_card import ModelCard
-from uml_tf.runtime.predictor import Outputs, Predictor, predict_all
+from uml_tf.runtime.placement import Placement
+from uml_tf.runtime.prediction import Model
+from uml_tf.runtime.predictor import Outputs, predict_all
 
 CHUNK = 16
 
@@ -54,6 +56,19 @@ def check_classes(card: ModelCard, dataset: PreparedDataset) -> None:
 
 
 @dataclass(frozen=True)
+class Inputs:
+    """A few images as a network reads them.
+
+    Attributes:
+        images: ``(N, H, W, 3)`` float32 in [0, 255] at the network's input size.
+        placements: where each picture lies in its input.
+    """
+
+    images: Array
+    placements: Sequence[Placement]
+
+
+@dataclass(frozen=True)
 class Chunk:
     """A few images of a split, read once for every predictor that reads them.
 
@@ -67,12 +82,16 @@ class Chunk:
     images: list[Array]
     masks: list[Array | None]
 
-    def resized(self, size: tuple[int, int]) -> Array:
-        """The images as ``(N, H, W, 3)`` float32 in [0, 255] at a network's input size."""
-        return np.stack([resize_antialiased(image, size) for image in self.images])
+    def inputs(self, model: Model) -> Inputs:
+        """The images as a model reads them."""
+        placements = [model.place(image) for image in self.images]
+        pairs = zip(placements, self.images, strict=True)
+        return Inputs(np.stack([placement.image(image) for placement, image in pairs]), placements)
 
-    def measure(self, outputs: Outputs, dataset: PreparedDataset) -> list[ImageMeasure]:
-        """Measures the outputs of a predictor for these images."""
+    def measure(
+        self, outputs: Outputs, dataset: PreparedDataset, placements: Sequence[Placement]
+    ) -> list[ImageMeasure]:
+        """Measures the outputs of a model for these images, which lay in its inputs as given."""
         return [
             measure_image(
                 row,
@@ -80,6 +99,7 @@ class Chunk:
                 {name: value[i] for name, value in outputs.items()},
                 mask,
                 dataset.info,
+                placements[i],
             )
             for i, (row, mask) in enumerate(zip(self.rows, self.masks, strict=True))
         ]
@@ -94,7 +114,7 @@ def read_chunks(dataset: PreparedDataset, split: str) -> Iterator[Chunk]:
 
 
 def measure_split(
-    predictor: Predictor,
+    model: Model,
     dataset: PreparedDataset,
     split: str,
     progress: Callable[[int], None] = lambda done: None,
@@ -102,24 +122,25 @@ def measure_split(
     """Measures every image of a split at its original size.
 
     Args:
-        predictor: the model, in any form.
+        model: in any form.
         dataset: a data set with the model's classes.
         split: "train", "val" or "test".
         progress: called with the number of images done.
     """
     measures: list[ImageMeasure] = []
     for chunk in read_chunks(dataset, split):
-        measures += chunk.measure(predict_all(predictor, chunk.resized(predictor.image_size)), dataset)
+        inputs = chunk.inputs(model)
+        measures += chunk.measure(predict_all(model, inputs.images), dataset, inputs.placements)
         progress(len(measures))
     return measures
 
 
 def evaluate(
-    predictor: Predictor,
+    model: Model,
     dataset: PreparedDataset,
     split: str,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Evaluation:
     """``measure_split`` and the metrics of its measures, each with an interval."""
-    measures = measure_split(predictor, dataset, split, progress)
+    measures = measure_split(model, dataset, split, progress)
     return Evaluation(split, measures, summarise(measures))

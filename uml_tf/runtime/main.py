@@ -44,7 +44,7 @@ def main(model: Path, arguments: Sequence[str]) -> int:
     try:
         with silenced(2):  # LiteRT prints a line about its delegate
             network = DeviceModel(model, options.threads)
-        predict_files(network, network.card, options.images, options.out, print, _complain)
+        predict_files(network, options.images, options.out, print, _complain)
     except UmlError as error:
         _complain(str(error))
         return 1

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.gradability import Gradability
+from uml_tf.runtime.placement import FITS, Fit
 
 
 @dataclass(frozen=True)
@@ -15,6 +17,7 @@ class ModelCard:
     Attributes:
         image_classes, pixel_classes: names, in the order of the outputs.
         unions: region -> the pixel classes it unites.
+        fit: how a picture becomes the network's input; see ``uml_tf.runtime.placement``.
         refer_above: class uncertainty above which an image is referred to a specialist, or None where no
             threshold was fitted.
         risk_target: the selective risk on the validation split that the threshold was fitted for.
@@ -27,6 +30,7 @@ class ModelCard:
     image_classes: tuple[str, ...]
     pixel_classes: tuple[str, ...]
     unions: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    fit: Fit = "stretch"
     refer_above: float | None = None
     risk_target: float | None = None
     gradability: Gradability | None = None
@@ -42,8 +46,14 @@ class ModelCard:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> ModelCard:
-        """The inverse of ``to_dict``; lists, which JSON makes of tuples, become tuples again."""
+        """The inverse of ``to_dict``; lists, which JSON makes of tuples, become tuples again.
+
+        Raises:
+            UmlError: the fit is not known, as in a card of a newer uml-tf.
+        """
         values = dict(data)
+        if values.get("fit", "stretch") not in FITS:
+            raise UmlError(f"model card: fit: found {values['fit']!r}, expected one of {', '.join(FITS)}")
         for key in ("image_classes", "pixel_classes"):
             values[key] = tuple(values[key])
         values["unions"] = {name: tuple(parts) for name, parts in values.get("unions", {}).items()}

@@ -27,7 +27,7 @@ def decide(class_uncertainty: float, image: NDArray[Any], card: ModelCard) -> De
 
     Args:
         class_uncertainty: in (0, 1].
-        image: ``(H, W, 3)`` in [0, 255], as the network read it.
+        image: ``(H, W, 3)`` in [0, 255], as the network read it, without padding.
         card: the model's thresholds; without a referral threshold every image is referred.
     """
     if card.gradability is not None:

@@ -15,6 +15,7 @@ from uml_tf.networks.presets import PRESETS, preset
 from uml_tf.networks.spec import Ablation
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import read_text
+from uml_tf.runtime.placement import Fit
 
 LARGEST_SEED = 2**32 - 1
 """NumPy's legacy generator, which Keras seeds too, accepts no larger one."""
@@ -83,6 +84,7 @@ class TrainingConfig(_Section):
         encoder_weights: "imagenet" for the published weights of an encoder that has some, a local file (see
             ``uml_tf.networks.encoder_weights``), or None to start from random weights.
         image_size: side of the square input, pixels.
+        fit: how a picture becomes that square; see ``uml_tf.runtime.placement``.
         epochs: number of epochs.
         batch_size: images per step, over all devices together.
         learning_rate: None for the preset's default.
@@ -109,6 +111,7 @@ class TrainingConfig(_Section):
     segmentation_encoder: str | None = None
     encoder_weights: str | None = None
     image_size: int = Field(default=128, ge=32)
+    fit: Fit = "stretch"
     epochs: int = Field(default=14, ge=1)
     batch_size: int = Field(default=8, ge=1)
     learning_rate: float | None = Field(default=None, gt=0)

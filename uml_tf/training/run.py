@@ -144,10 +144,10 @@ def _work(loop: Loop) -> None:
 
 def _build(config: TrainingConfig, dataset: PreparedDataset, display: Display, cluster: Cluster) -> Loop:
     size = (config.image_size, config.image_size)
-    splits = {
-        name: load_examples(dataset, name, size, display.stage(f"reading {name}", len(dataset.split(name))))
-        for name in ("train", "val")
-    }
+    splits = {}
+    for name in ("train", "val"):
+        progress = display.stage(f"reading {name}", len(dataset.split(name)))
+        splits[name] = load_examples(dataset, name, size, progress, config.fit)
     loop = build_loop(config, dataset, splits, display, cluster)
     loop.listener = _listener(display, dataset.info.pixel_classes, cluster.is_chief)
     return loop
@@ -201,7 +201,7 @@ def _finish(loop: Loop, dataset: PreparedDataset, run_id: str, display: Display)
     with stop_requests() as loop.stop:
         reports = loop.run()
     predictor, val = shipped(loop.predictor), loop.val
-    predictor.model.card = fit_card(predictor, loop.train, val, dataset, run_id)
+    predictor.model.card = fit_card(predictor, loop.train, val, dataset, run_id, loop.config.fit)
     progress = display.stage("evaluating test", len(dataset.split("test")))
     test = evaluate(predictor, dataset, "test", progress)
     write_files(folder, predictor, reports, val, dataset, test)

@@ -1,0 +1,181 @@
+"""How a picture becomes a network's input, and how the network's maps return to the picture.
+
+A network reads inputs of one size, a picture has any. The fit, which is part of the trained model, says what
+happens to the difference:
+
+- stretch: the whole picture, its aspect changed to the input's.
+- letterbox: the whole picture, its aspect kept; the rest of the input is padded.
+- crop: the largest rectangle of the input's shape in the middle of the picture; nothing outside it is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uml_tf.runtime.images import at_original_size, resize_antialiased, resize_nearest
+from uml_tf.runtime.regions import UNKNOWN_PIXEL
+
+Array = NDArray[Any]
+
+Fit = Literal["stretch", "letterbox", "crop"]
+FITS: tuple[Fit, ...] = get_args(Fit)
+
+PADDING = 0
+"""Grey value of padded pixels: black, as augmentation fills what it uncovers, so that a network has learned
+to read nothing there; and every type of input holds it exactly, an integer one too."""
+
+SMALLEST_SHOWN = 3
+"""Pixels of the shorter side in a letterbox: the fewest that have a gradient and a Laplacian."""
+
+
+class Box(NamedTuple):
+    """A rectangle in whole pixels: ``top``, ``left``, ``height`` and ``width``."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Rows and columns, to index an array with."""
+        return slice(self.top, self.top + self.height), slice(self.left, self.left + self.width)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width)."""
+        return self.height, self.width
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where one picture lies in the input of a network.
+
+    Attributes:
+        original: (H, W) of the picture.
+        crop: the part of the picture that the network reads.
+        size: (h, w) of the network's input.
+        target: the part of the input that shows it; the rest is padded.
+    """
+
+    original: tuple[int, int]
+    crop: Box
+    size: tuple[int, int]
+    target: Box
+
+    def image(self, image: Array) -> Array:
+        """The input ``(h, w, 3)`` float32 that an image ``(H, W, 3)`` becomes; values as the image's."""
+        shown = resize_antialiased(image[self.crop.slices], self.target.size)
+        if self.target.size == self.size:
+            return shown
+        padded = np.full((*self.size, *image.shape[2:]), PADDING, np.float32)
+        padded[self.target.slices] = shown
+        return padded
+
+    def mask(self, mask: Array) -> Array:
+        """The mask ``(h, w)`` that a mask ``(H, W)`` becomes, ``UNKNOWN_PIXEL`` where the input is padded."""
+        shown = resize_nearest(mask[self.crop.slices], self.target.size)
+        if self.target.size == self.size:
+            return shown
+        padded = np.full(self.size, UNKNOWN_PIXEL, mask.dtype)
+        padded[self.target.slices] = shown
+        return padded
+
+    @property
+    def inside(self) -> NDArray[np.bool_]:
+        """``(h, w)``: True where the input shows the picture, False where it is padded."""
+        inside = np.zeros(self.size, bool)
+        inside[self.target.slices] = True
+        return inside
+
+    def shown(self, maps: Array) -> Array:
+        """The part of ``(h, w, ...)`` that shows the picture."""
+        return maps[self.target.slices]
+
+    def restored(self, outputs: Mapping[str, Array], name: str) -> Array:
+        """A map of the output contract at the picture's size, ``(H, W, D)``.
+
+        Pixels that the network did not read have the opinion of no evidence: uncertainty 1, no belief, and
+        every class as probable as the others, of which the first, background, is taken.
+
+        Args:
+            outputs: the contract's arrays of this picture, ``(h, w, D)``, without the batch axis.
+            name: "mask_probability", "mask_belief" or "mask_uncertainty".
+        """
+        maps = outputs[name]
+        part = maps if self.target.size == self.size else np.ascontiguousarray(self.shown(maps))
+        read = part if part.shape[:2] == self.crop.size else at_original_size(part, self.crop.size)
+        if self.crop.size == self.original:
+            return read
+        unread = {"mask_probability": 1 / maps.shape[-1], "mask_belief": 0.0, "mask_uncertainty": 1.0}
+        whole = np.full((*self.original, maps.shape[-1]), unread[name], maps.dtype)
+        whole[self.crop.slices] = read
+        return whole
+
+    def of_resized(self, size: tuple[int, int]) -> Placement:
+        """The placement of the same picture after it was resized to ``size``, to the nearest pixel."""
+        rows, columns = (
+            _scaled(start, length, self.original[axis], size[axis])
+            for axis, (start, length) in enumerate(
+                ((self.crop.top, self.crop.height), (self.crop.left, self.crop.width))
+            )
+        )
+        return Placement(size, Box(rows[0], columns[0], rows[1], columns[1]), self.size, self.target)
+
+
+def _scaled(start: int, length: int, source: int, target: int) -> tuple[int, int]:
+    """A stretch of an axis of ``source`` pixels on one of ``target`` pixels, at least one pixel long."""
+    first = min(_nearest(start * target / source), target - 1)
+    last = max(_nearest((start + length) * target / source), first + 1)
+    return first, last - first
+
+
+def _nearest(value: float) -> int:
+    """The nearest whole number, halves up: as JavaScript rounds, for the page."""
+    return int(np.floor(value + 0.5))
+
+
+def place(fit: Fit, original: tuple[int, int], size: tuple[int, int], box: Box | None = None) -> Placement:
+    """Where a picture lies in the input of a network.
+
+    Args:
+        fit: see the module.
+        original: (H, W) of the picture.
+        size: (h, w) of the input.
+        box: the part of the picture that is fitted; None for all of it.
+    """
+    box = box or Box(0, 0, *original)
+    (height, width), whole = box.size, Box(0, 0, *size)
+    tall = height * size[1] >= width * size[0]  # no less tall than the input's shape
+    if fit == "stretch" or height * size[1] == width * size[0]:
+        return Placement(original, box, size, whole)
+    if fit == "letterbox":
+        shown = (
+            (size[0], _nearest(width * size[0] / height))
+            if tall
+            else (
+                _nearest(height * size[1] / width),
+                size[1],
+            )
+        )
+        shown = (max(shown[0], SMALLEST_SHOWN), max(shown[1], SMALLEST_SHOWN))
+        return Placement(original, box, size, _centred(whole, shown))
+    kept = (
+        (_nearest(width * size[0] / size[1]), width)
+        if tall
+        else (
+            height,
+            _nearest(height * size[1] / size[0]),
+        )
+    )
+    return Placement(original, _centred(box, (max(kept[0], 1), max(kept[1], 1))), size, whole)
+
+
+def _centred(box: Box, size: tuple[int, int]) -> Box:
+    """A box of this size in the middle of another."""
+    return Box(box.top + (box.height - size[0]) // 2, box.left + (box.width - size[1]) // 2, *size)
