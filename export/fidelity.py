@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,11 @@ class Fidelity:
     class_uncertainty: Array
     mask_uncertainty: Array
 
+    def with_check(self, check: Check) -> Fidelity:
+        """The same with one more figure and its bound."""
+        numbers = {**self.numbers, check.figure: check.found}
+        return replace(self, numbers=numbers, checks=[*self.checks, check])
+
     @property
     def broken(self) -> list[str]:
         """The tolerances that were not kept, one sentence each."""
@@ -70,10 +75,15 @@ class _Collected:
         self.classes.append(np.stack([o["class_probability"].argmax(-1) for o in pair], axis=1))
         uncertainty = np.concatenate([o["class_uncertainty"] for o in pair], axis=1)
         self.class_uncertainty.append(uncertainty)
-        shown = (p.shown(image) for p, image in zip(inputs.placements, inputs.images, strict=True))
-        for image, (of_network, of_file) in zip(shown, uncertainty.tolist(), strict=True):
+        shown = (
+            (p.shown(image), p.missing) for p, image in zip(inputs.placements, inputs.images, strict=True)
+        )
+        for (image, missing), (of_network, of_file) in zip(shown, uncertainty.tolist(), strict=True):
             self.decisions.append(
-                (decide(of_network, image, card).action, decide(of_file, image, card).action)
+                (
+                    decide(of_network, image, card, missing).action,
+                    decide(of_file, image, card, missing).action,
+                )
             )
         inside = np.stack([placement.inside for placement in inputs.placements])
         masks = [o["mask_probability"].argmax(-1)[inside] for o in pair]

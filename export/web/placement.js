@@ -3,17 +3,21 @@
 
 const SMALLEST_SHOWN = 3;
 
-const nearest = (value) => Math.floor(value + 0.5);
+/** The nearest whole number, halves up. */
+export const nearest = (value) => Math.floor(value + 0.5);
 const boxOf = ([height, width]) => ({ top: 0, left: 0, height, width });
 
 function centred({ top, left, height, width }, [h, w]) {
   return { top: top + Math.floor((height - h) / 2), left: left + Math.floor((width - w) / 2), height: h, width: w };
 }
 
-/** The placement of an image of a size, [height, width], by the model's fit in an input of a size. */
-export function place(fit, original, size) {
-  const [height, width] = original, [h, w] = size;
-  const crop = boxOf(original), target = boxOf(size);
+/**
+ * The placement of an image of a size, [height, width], by the model's fit in an input of a size; of a part of the image
+ * where a box is given.
+ */
+export function place(fit, original, size, box = null) {
+  const crop = box ?? boxOf(original), target = boxOf(size);
+  const { height, width } = crop, [h, w] = size;
   const tall = height * w >= width * h; // no less tall than the input's shape
   if (fit === "stretch" || height * w === width * h) return { original, crop, size, target };
   if (fit === "letterbox") {

@@ -2,6 +2,7 @@
 
 import { forEachRead } from "./image.js";
 import { shownOf } from "./placement.js";
+import { regionMembers } from "./regions.js";
 
 const STATISTICS = ["brightness", "contrast", "redness", "blueness", "sharpness", "edge strength"];
 const FLAT = 1e-3;
@@ -36,6 +37,9 @@ function imageStatistics(seen, [h, w]) {
 }
 
 function decide(uncertainty, seen, placement, card) {
+  if (placement.around && !placement.around.box) {
+    return ["refer", `no ${placement.around.region} was found, so the whole image was read`];
+  }
   if (card.gradability) {
     const { mean, deviation, limit } = card.gradability;
     const shown = [placement.target.height, placement.target.width];
@@ -68,12 +72,6 @@ function regionOf(mask, members, [height, width]) {
   return { area, box: area ? [left, top, right - left + 1, bottom - top + 1] : null };
 }
 
-function regionMembers({ pixel_classes: names, unions }) {
-  const regions = names.slice(1).map((name, i) => [name, [i + 1]]);
-  for (const [union, parts] of Object.entries(unions)) regions.push([union, parts.map((p) => names.indexOf(p))]);
-  return regions;
-}
-
 function cupToDisc(mask, names, size) {
   const cup = names.indexOf("cup"), rim = names.indexOf("rim");
   if (cup < 0 || rim < 0) return null;
@@ -87,12 +85,14 @@ const argmax = (values) => values.reduce((best, value, i) => (value > values[bes
 /**
  * Turns the outputs for one image into {json, mask, uncertainty}, the maps at original size.
  * outputs: name -> Float32Array of the contract; seen: the image as the network read it; placement: of the original in
- * it. Where the network did not read, the mask is background and the uncertainty 1.
+ * it. Where the network did not read, the mask is background and the uncertainty the locator's, or 1 without one.
  */
 export function interpret(outputs, seen, placement, card, imageName) {
   const size = placement.original;
   const mask = new Uint8Array(size[0] * size[1]);
   const uncertainty = new Float32Array(mask.length).fill(1);
+  const { around } = placement;
+  if (around) forEachRead(around.uncertainty, 1, around.placement, (i, v) => (uncertainty[i] = v[0]));
   const depth = card.pixel_classes.length;
   forEachRead(outputs.mask_probability, depth, placement, (i, v) => (mask[i] = argmax(v)));
   forEachRead(outputs.mask_uncertainty, 1, placement, (i, v) => (uncertainty[i] = v[0]));
@@ -111,5 +111,9 @@ export function interpret(outputs, seen, placement, card, imageName) {
   };
   const ratio = cupToDisc(mask, card.pixel_classes, size);
   if (ratio !== null) json.vertical_cup_to_disc_ratio = ratio;
+  if (around) {
+    const { region, box } = around;
+    json.roi = { region, box: box && [box.left, box.top, box.width, box.height] };
+  }
   return { json, mask, uncertainty };
 }

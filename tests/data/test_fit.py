@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import cv2
 import keras
 import numpy as np
 import pytest
 from small_networks import random_network
 
-from uml_tf.data.dataset import PreparedDataset
 from uml_tf.data.masks import read_mask
 from uml_tf.data.pipeline import load_examples, training_batches
 from uml_tf.evaluation.evaluate import measure_split
 from uml_tf.evaluation.keras_predictor import KerasPredictor
 from uml_tf.losses import LossSpec, joint_loss
-from uml_tf.runtime.images import read_image, write_png
+from uml_tf.runtime.images import read_image
 from uml_tf.runtime.placement import FITS, place
 from uml_tf.runtime.predictor import predict_all
 from uml_tf.runtime.regions import UNKNOWN_PIXEL
@@ -24,21 +22,6 @@ from uml_tf.training.finish import fit_card
 from uml_tf.training.validation import validate
 
 SIZE = (64, 64)
-
-
-@pytest.fixture(scope="module")
-def oblong(phantoms, tmp_path_factory):
-    """The phantoms, every second one 96 x 60 and the others 60 x 96 pixels."""
-    folder = tmp_path_factory.mktemp("oblong")
-    for name in ("dataset.yaml", "manifest.csv"):
-        (folder / name).write_bytes((phantoms.root / name).read_bytes())
-    for index, row in enumerate(phantoms.rows):
-        part = (slice(18, 78), slice(None)) if index % 2 else (slice(None), slice(18, 78))
-        for name in (row.image, row.mask):
-            (folder / name).parent.mkdir(exist_ok=True)
-        write_png(folder / row.image, read_image(phantoms.root / row.image)[part])
-        cv2.imwrite(str(folder / row.mask), read_mask(phantoms.root / row.mask)[part])
-    return PreparedDataset.open(folder)
 
 
 @pytest.mark.parametrize("fit", FITS)

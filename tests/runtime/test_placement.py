@@ -44,7 +44,9 @@ def test_letterbox_keeps_the_aspect_and_padding_gets_nowhere(shape):
     height, width = placement.target.size
     assert max(height, width) == 64
     if min(height, width) > 3:
-        assert width / height == pytest.approx(shape[1] / shape[0], abs=0.6 / min(height, width) * width / height)
+        assert width / height == pytest.approx(
+            shape[1] / shape[0], abs=0.6 / min(height, width) * width / height
+        )
     seen = placement.image(_picture(shape))
     assert (seen[~placement.inside] == PADDING).all()
     assert (placement.shown(seen) > 0).all()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from uml_tf.data.reading import read_row
 from uml_tf.data.share import WHOLE, Share
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.images import Array
-from uml_tf.runtime.placement import PADDING, Fit, Placement, place
+from uml_tf.runtime.placement import PADDING, Box, Fit, Placement, place
 
 BATCH_KEYS = ("image", "label", "mask", "has_mask")
 
@@ -55,11 +55,11 @@ class Examples:
 
 
 def _decode(
-    dataset: PreparedDataset, row: Row, fit: Fit, size: tuple[int, int]
+    dataset: PreparedDataset, row: Row, fit: Fit, size: tuple[int, int], box: Box | None
 ) -> tuple[Array, Array, Placement]:
     """The part of the image that the network reads, in its own size; the mask in the input's; and where."""
     image, mask = read_row(dataset, row)
-    placement = place(fit, (image.shape[0], image.shape[1]), size)
+    placement = place(fit, (image.shape[0], image.shape[1]), size, box)
     if mask is None:
         mask = np.zeros(image.shape[:2], np.uint8)
     return np.ascontiguousarray(image[placement.crop.slices]), placement.mask(mask), placement
@@ -80,6 +80,7 @@ def load_examples(
     size: tuple[int, int],
     progress: Callable[[int], None] = lambda done: None,
     fit: Fit = "stretch",
+    boxes: Mapping[str, Box] | None = None,
 ) -> Examples:
     """Reads one split with tf.data: decode, resize (image bilinear with antialias, mask nearest).
 
@@ -88,7 +89,8 @@ def load_examples(
         split: "train", "val" or "test".
         size: (H, W).
         progress: called with the number of images read.
-        fit: how a picture becomes an input.
+        fit: how a picture, or the part of it that is read, becomes an input.
+        boxes: image -> the part of it that is read; all of it for images that are not named.
 
     Raises:
         UmlError: a file is missing, damaged or does not fit, naming it.
@@ -100,7 +102,8 @@ def load_examples(
 
     def decode(index: Array) -> tuple[Array, Array, Array]:
         try:
-            image, mask, placement = _decode(dataset, rows[int(index)], fit, size)
+            row = rows[int(index)]
+            image, mask, placement = _decode(dataset, row, fit, size, (boxes or {}).get(row.image))
         except UmlError as error:
             failures.append(error)
             raise

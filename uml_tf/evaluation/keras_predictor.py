@@ -14,7 +14,7 @@ from uml_tf.data.pipeline import Examples
 from uml_tf.networks import UML
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.model_card import ModelCard
-from uml_tf.runtime.placement import Placement, place
+from uml_tf.runtime.placement import Placement
 from uml_tf.runtime.prediction import Prediction, predict_image
 from uml_tf.runtime.predictor import Outputs
 
@@ -60,9 +60,9 @@ class KerasPredictor:
         """Where an image ``(H, W, 3)`` lies in the input.
 
         Raises:
-            UmlError: the network has no card.
+            UmlError: the network has no card, or needs its locator; see ``uml_tf.evaluation.opening``.
         """
-        return place(self.card.fit, (image.shape[0], image.shape[1]), self.image_size)
+        return self.card.place(image, self.image_size)
 
     def predict(self, image: Path | str | NDArray[Any]) -> Prediction:
         """Class, mask, uncertainty and decision of one image, at its original size.

@@ -14,7 +14,7 @@ from uml_tf.runtime.contract import CONTRACT, LOGITS
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.integer import dequantize, finish, quantize
 from uml_tf.runtime.metadata import FileMetadata, read_metadata
-from uml_tf.runtime.placement import Placement, place
+from uml_tf.runtime.placement import Placement
 from uml_tf.runtime.prediction import Prediction, predict_image
 
 Array = NDArray[Any]
@@ -101,8 +101,12 @@ class DeviceModel:
         return {name: outputs[name][:count] for name in CONTRACT}
 
     def place(self, image: Array) -> Placement:
-        """Where an image ``(H, W, 3)`` lies in the input."""
-        return place(self.card.fit, (image.shape[0], image.shape[1]), self.image_size)
+        """Where an image ``(H, W, 3)`` lies in the input.
+
+        Raises:
+            UmlError: the network needs its locator; see ``open_device_model``.
+        """
+        return self.card.place(image, self.image_size)
 
     def predict(self, image: Path | str | Array) -> Prediction:
         """Class, mask, uncertainty and decision of one image, at its original size.

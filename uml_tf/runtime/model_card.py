@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from numpy.typing import NDArray
+
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.gradability import Gradability
-from uml_tf.runtime.placement import FITS, Fit
+from uml_tf.runtime.placement import FITS, Fit, Placement, place
+from uml_tf.runtime.roi import Roi
 
 
 @dataclass(frozen=True)
@@ -17,7 +20,9 @@ class ModelCard:
     Attributes:
         image_classes, pixel_classes: names, in the order of the outputs.
         unions: region -> the pixel classes it unites.
-        fit: how a picture becomes the network's input; see ``uml_tf.runtime.placement``.
+        fit: how a picture, or the part of it that is read, becomes the network's input; see
+            ``uml_tf.runtime.placement``.
+        roi: the part of a picture that is read, which a locator finds; None for all of it.
         refer_above: class uncertainty above which an image is referred to a specialist, or None where no
             threshold was fitted.
         risk_target: the selective risk on the validation split that the threshold was fitted for.
@@ -31,6 +36,7 @@ class ModelCard:
     pixel_classes: tuple[str, ...]
     unions: dict[str, tuple[str, ...]] = field(default_factory=dict)
     fit: Fit = "stretch"
+    roi: Roi | None = None
     refer_above: float | None = None
     risk_target: float | None = None
     gradability: Gradability | None = None
@@ -62,4 +68,19 @@ class ModelCard:
             values["gradability"] = Gradability(
                 tuple(fitted["mean"]), tuple(fitted["deviation"]), fitted["limit"]
             )
+        if values.get("roi") is not None:
+            values["roi"] = Roi(**values["roi"])
         return cls(**values)
+
+    def place(self, image: NDArray[Any], size: tuple[int, int]) -> Placement:
+        """Where an image ``(H, W, 3)`` lies in an input of ``size`` = (height, width).
+
+        Raises:
+            UmlError: a locator must find the part that is read.
+        """
+        if self.roi is not None:
+            raise UmlError(
+                f"model: found a network that reads the part of a picture around its {self.roi.name}, "
+                "expected its locator beside it"
+            )
+        return place(self.fit, (image.shape[0], image.shape[1]), size)

@@ -11,7 +11,7 @@ happens to the difference:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -53,6 +53,23 @@ class Box(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Around:
+    """What a locator found in the picture of which a network reads a part (``uml_tf.runtime.two_pass``).
+
+    Attributes:
+        placement: of the picture in the locator's input.
+        uncertainty: ``(h, w, 1)`` in (0, 1], of the locator.
+        region: what it looked for.
+        box: the part of the picture around it; None where the locator found nothing.
+    """
+
+    placement: Placement
+    uncertainty: Array
+    region: str
+    box: Box | None
+
+
+@dataclass(frozen=True)
 class Placement:
     """Where one picture lies in the input of a network.
 
@@ -61,12 +78,14 @@ class Placement:
         crop: the part of the picture that the network reads.
         size: (h, w) of the network's input.
         target: the part of the input that shows it; the rest is padded.
+        around: what a locator found, where one chose the part that is read.
     """
 
     original: tuple[int, int]
     crop: Box
     size: tuple[int, int]
     target: Box
+    around: Around | None = field(default=None, compare=False)
 
     def image(self, image: Array) -> Array:
         """The input ``(h, w, 3)`` float32 that an image ``(H, W, 3)`` becomes; values as the image's."""
@@ -100,8 +119,8 @@ class Placement:
     def restored(self, outputs: Mapping[str, Array], name: str) -> Array:
         """A map of the output contract at the picture's size, ``(H, W, D)``.
 
-        Pixels that the network did not read have the opinion of no evidence: uncertainty 1, no belief, and
-        every class as probable as the others, of which the first, background, is taken.
+        Pixels that the network did not read are background, with the uncertainty u of the locator, or 1 where
+        there was none: the belief in background is 1 - u, and every class has the probability belief + u / C.
 
         Args:
             outputs: the contract's arrays of this picture, ``(h, w, D)``, without the batch axis.
@@ -112,10 +131,27 @@ class Placement:
         read = part if part.shape[:2] == self.crop.size else at_original_size(part, self.crop.size)
         if self.crop.size == self.original:
             return read
-        unread = {"mask_probability": 1 / maps.shape[-1], "mask_belief": 0.0, "mask_uncertainty": 1.0}
-        whole = np.full((*self.original, maps.shape[-1]), unread[name], maps.dtype)
+        whole = self._unread(name, maps.shape[-1]).astype(maps.dtype)
         whole[self.crop.slices] = read
         return whole
+
+    def _unread(self, name: str, classes: int) -> Array:
+        """A map ``(H, W, D)`` that holds everywhere what is said of pixels that were not read."""
+        if self.around is None:
+            uncertainty = np.ones((*self.original, 1), np.float32)
+        else:
+            maps = {"mask_uncertainty": self.around.uncertainty}
+            uncertainty = self.around.placement.restored(maps, "mask_uncertainty")
+        if name == "mask_uncertainty":
+            return uncertainty.copy()
+        opinion = np.zeros((*self.original, classes), np.float32)
+        opinion[..., :1] = 1 - uncertainty
+        return opinion + uncertainty / classes if name == "mask_probability" else opinion
+
+    @property
+    def missing(self) -> str:
+        """The region that a locator looked for and did not find, or ""."""
+        return self.around.region if self.around is not None and self.around.box is None else ""
 
     def of_resized(self, size: tuple[int, int]) -> Placement:
         """The placement of the same picture after it was resized to ``size``, to the nearest pixel."""
@@ -125,18 +161,20 @@ class Placement:
                 ((self.crop.top, self.crop.height), (self.crop.left, self.crop.width))
             )
         )
-        return Placement(size, Box(rows[0], columns[0], rows[1], columns[1]), self.size, self.target)
+        box = Box(rows[0], columns[0], rows[1], columns[1])
+        around = self.around and replace(self.around, placement=self.around.placement.of_resized(size))
+        return Placement(size, box, self.size, self.target, around)
 
 
 def _scaled(start: int, length: int, source: int, target: int) -> tuple[int, int]:
     """A stretch of an axis of ``source`` pixels on one of ``target`` pixels, at least one pixel long."""
-    first = min(_nearest(start * target / source), target - 1)
-    last = max(_nearest((start + length) * target / source), first + 1)
+    first = min(nearest(start * target / source), target - 1)
+    last = max(nearest((start + length) * target / source), first + 1)
     return first, last - first
 
 
-def _nearest(value: float) -> int:
-    """The nearest whole number, halves up: as JavaScript rounds, for the page."""
+def nearest(value: float) -> int:
+    """The nearest whole number, halves up, as JavaScript rounds: the page must find the same pixels."""
     return int(np.floor(value + 0.5))
 
 
@@ -156,21 +194,21 @@ def place(fit: Fit, original: tuple[int, int], size: tuple[int, int], box: Box |
         return Placement(original, box, size, whole)
     if fit == "letterbox":
         shown = (
-            (size[0], _nearest(width * size[0] / height))
+            (size[0], nearest(width * size[0] / height))
             if tall
             else (
-                _nearest(height * size[1] / width),
+                nearest(height * size[1] / width),
                 size[1],
             )
         )
         shown = (max(shown[0], SMALLEST_SHOWN), max(shown[1], SMALLEST_SHOWN))
         return Placement(original, box, size, _centred(whole, shown))
     kept = (
-        (_nearest(width * size[0] / size[1]), width)
+        (nearest(width * size[0] / size[1]), width)
         if tall
         else (
             height,
-            _nearest(height * size[1] / size[0]),
+            nearest(height * size[1] / size[0]),
         )
     )
     return Placement(original, _centred(box, (max(kept[0], 1), max(kept[1], 1))), size, whole)

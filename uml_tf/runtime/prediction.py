@@ -46,6 +46,8 @@ class Prediction:
         mask_uncertainty: ``(H, W)`` float32 in (0, 1] at original size.
         regions: name -> area and bounding box.
         cup_to_disc: vertical cup-to-disc ratio in [0, 1]; None without a disc or without these classes.
+        roi: the part of the image that was read, where a locator chose it: its "region", and its "box" as
+            (left, top, width, height) in pixels, or None where nothing was found and the whole was read.
     """
 
     class_name: str
@@ -57,6 +59,7 @@ class Prediction:
     mask_uncertainty: Array
     regions: dict[str, Region]
     cup_to_disc: float | None
+    roi: dict[str, Any] | None = None
 
     def to_dict(self, image: str) -> dict[str, Any]:
         """The JSON of the output contract."""
@@ -73,6 +76,8 @@ class Prediction:
         }
         if self.cup_to_disc is not None:
             data["vertical_cup_to_disc_ratio"] = self.cup_to_disc
+        if self.roi is not None:
+            data["roi"] = self.roi
         return data
 
 
@@ -83,6 +88,14 @@ def _region(mask: Array) -> Region:
     top, left = int(rows[0]), int(columns[0])
     box = (left, top, int(columns[-1]) - left + 1, int(rows[-1]) - top + 1)
     return Region(int(mask.sum()), box)
+
+
+def _roi(placement: Placement) -> dict[str, Any] | None:
+    if placement.around is None:
+        return None
+    box = placement.around.box
+    found = None if box is None else (box.left, box.top, box.width, box.height)
+    return {"region": placement.around.region, "box": found}
 
 
 def interpret(outputs: dict[str, Array], seen: Array, placement: Placement, card: ModelCard) -> Prediction:
@@ -106,11 +119,12 @@ def interpret(outputs: dict[str, Array], seen: Array, placement: Placement, card
         class_probability=named("class_probability"),
         class_belief=named("class_belief"),
         class_uncertainty=uncertainty,
-        decision=decide(uncertainty, placement.shown(seen), card),
+        decision=decide(uncertainty, placement.shown(seen), card, placement.missing),
         mask=mask,
         mask_uncertainty=placement.restored(outputs, "mask_uncertainty")[..., 0],
         regions={name: _region(np.isin(mask, indices)) for name, indices in members.items()},
         cup_to_disc=vertical_cup_to_disc_ratio(mask, card.pixel_classes),
+        roi=_roi(placement),
     )
 
 

@@ -103,11 +103,10 @@ class ServedNetwork(PythonModel):
     """
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Opens and compiles the network."""
-        from uml_tf.evaluation.keras_predictor import KerasPredictor
-        from uml_tf.networks.files import read_network
+        """Opens and compiles the network, and its locator where it has one."""
+        from uml_tf.evaluation.opening import open_network
 
-        self._predictor = KerasPredictor(read_network(Path(context.artifacts[KERAS_ARTIFACT])), batch_size=1)
+        self._model = open_network(Path(context.artifacts[KERAS_ARTIFACT]), batch_size=1)
 
     # np.ndarray because MLflow reads other type hints as a schema of the input, and warns without one.
     def predict(self, context, model_input: np.ndarray, params=None):  # type: ignore[no-untyped-def]
@@ -127,9 +126,9 @@ class ServedNetwork(PythonModel):
             images = read_images(model_input)
         except UmlError as error:
             raise RequestError(str(error)) from error
-        placements = [self._predictor.place(image) for image in images]
+        placements = [self._model.place(image) for image in images]
         inputs = [placement.image(image) for placement, image in zip(placements, images, strict=True)]
-        outputs = predict_all(self._predictor, np.stack(inputs))
+        outputs = predict_all(self._model, np.stack(inputs))
         if (params or {}).get("maps", True):
             return outputs | _of_whole_pictures(outputs, placements)
         return {name: value for name, value in outputs.items() if not name.startswith("mask_")}

@@ -71,6 +71,20 @@ class PhantomConfig(_Section):
     size: int = Field(default=192, ge=64)
 
 
+class RoiConfig(_Section):
+    """The part of every image that the network reads; see ``uml_tf.runtime.roi``.
+
+    Attributes:
+        model: the locator, a MODEL that reads whole images; None to read all of every image.
+        region: a pixel class or union of the locator; "" for everything that is not background.
+        margin: around the region, as a share of its longer side, on each side.
+    """
+
+    model: str | None = None
+    region: str = ""
+    margin: float = Field(default=0.5, ge=0, le=4)
+
+
 class TrainingConfig(_Section):
     """Everything that determines a training run.
 
@@ -85,6 +99,7 @@ class TrainingConfig(_Section):
             ``uml_tf.networks.encoder_weights``), or None to start from random weights.
         image_size: side of the square input, pixels.
         fit: how a picture becomes that square; see ``uml_tf.runtime.placement``.
+        roi: see ``RoiConfig``.
         epochs: number of epochs.
         batch_size: images per step, over all devices together.
         learning_rate: None for the preset's default.
@@ -112,6 +127,7 @@ class TrainingConfig(_Section):
     encoder_weights: str | None = None
     image_size: int = Field(default=128, ge=32)
     fit: Fit = "stretch"
+    roi: RoiConfig = RoiConfig()
     epochs: int = Field(default=14, ge=1)
     batch_size: int = Field(default=8, ge=1)
     learning_rate: float | None = Field(default=None, gt=0)
@@ -134,6 +150,8 @@ class TrainingConfig(_Section):
         update: dict[str, Any] = {}
         if self.data is not None:
             update["data"] = self.data.resolve()  # so that the config is valid in any working folder
+        if self.roi.model is not None and Path(self.roi.model).is_file():
+            update["roi"] = self.roi.model_copy(update={"model": str(Path(self.roi.model).resolve())})
         if self.learning_rate is None:
             update["learning_rate"] = defaults.learning_rate
         if self.hold_epochs is None:
@@ -229,6 +247,19 @@ def parse_assignment(text: str) -> tuple[str, Any]:
         return field.strip(), yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise UmlError(f"--set {field}: found '{value}', expected a YAML value") from error
+
+
+def parse_roi(text: str) -> dict[str, Any]:
+    """The fields of ``LOCATOR[:REGION]``, as ``--roi`` takes it.
+
+    Example:
+        >>> parse_roi("models:/discs@champion:disc")
+        {'roi.model': 'models:/discs@champion', 'roi.region': 'disc'}
+    """
+    model, colon, region = text.rpartition(":")
+    if not colon or "/" in region:  # the colon of models:/NAME or of runs:/ID
+        return {"roi.model": text}
+    return {"roi.model": model, "roi.region": region}
 
 
 def with_fields(config: TrainingConfig, fields: Mapping[str, Any]) -> TrainingConfig:

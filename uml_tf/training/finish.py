@@ -22,6 +22,7 @@ from uml_tf.runtime.gradability import fit_gradability
 from uml_tf.runtime.model_card import ModelCard
 from uml_tf.runtime.placement import Fit
 from uml_tf.runtime.predictor import predict_all
+from uml_tf.runtime.roi import Roi
 from uml_tf.training.referral_threshold import RISK_TARGET, fit_refer_above
 from uml_tf.training.report import EpochReport
 
@@ -45,6 +46,7 @@ def fit_card(
     dataset: PreparedDataset,
     run_id: str,
     fit: Fit = "stretch",
+    roi: Roi | None = None,
 ) -> ModelCard:
     """The card of a network, with thresholds that are fitted on its own outputs.
 
@@ -55,6 +57,7 @@ def fit_card(
         dataset: both splits' data set.
         run_id: MLflow run of the training.
         fit: how the pictures of both splits became inputs.
+        roi: the part of them that a locator found.
     """
     outputs, info = predict_all(predictor, val.images), dataset.info
     labelled = val.labels >= 0
@@ -64,6 +67,7 @@ def fit_card(
         pixel_classes=info.pixel_classes,
         unions=info.unions,
         fit=fit,
+        roi=roi,
         refer_above=fit_refer_above(outputs["class_uncertainty"][labelled, 0], correct),
         risk_target=RISK_TARGET,
         gradability=fit_gradability(train.shown_images(), val.shown_images()),

@@ -1,0 +1,122 @@
+"""A network that reads what a locator finds: trained, measured, exported and served as one model."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+
+import cv2
+import mlflow
+import pytest
+from small_networks import random_network
+
+import uml_tf
+from uml_tf.networks.files import weights_sha256
+from uml_tf.runtime.device_model import DeviceModel
+from uml_tf.runtime.errors import UmlError
+
+
+@pytest.fixture(scope="module")
+def work(phantoms, uml_tf_command, tmp_path_factory):
+    """A folder with a locator, a network that was trained with it, and its bundle.
+
+    What the locator finds need not be a disc: its weights are random.
+    """
+    folder = tmp_path_factory.mktemp("roi")
+    locator = random_network(1)
+    locator.card = replace(locator.card, unions={"disc": ("region 1", "region 2")})
+    locator.save(folder / "finder.keras")
+    options = ("--roi", "finder.keras:disc", "--set", "roi.margin=0.1", "--epochs", "1", "--image-size", "32")
+    uml_tf_command("train", "--data", phantoms.root, *options, cwd=folder)
+    export = ("--tflite", "--quantize", "float16", "--no-web", "--force", "--out", "bundle")
+    uml_tf_command("export", "last", *export, cwd=folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(work):
+    mlflow.set_tracking_uri(f"sqlite:///{work}/mlruns/mlflow.db")
+    (found,) = mlflow.search_runs(experiment_names=["uml-tf"], output_format="list")
+    return found
+
+
+@pytest.fixture(scope="module")
+def model(work):
+    (file,) = work.glob("mlruns/runs/*/model.keras")
+    return uml_tf.load(file)
+
+
+def _paths(phantoms):
+    return [phantoms.root / row.image for row in phantoms.split("test")[:4]]
+
+
+def test_the_run_keeps_its_locator(work, run, model):
+    assert model.card.roi.region == "disc"
+    assert model.card.roi.margin == 0.1
+    assert model.card.roi.locator_sha256 == weights_sha256(model.locator.model)
+    assert run.data.params["roi.model"] == str((work / "finder.keras").resolve())
+    (kept,) = work.glob("mlruns/runs/*/locator.keras")
+    assert kept.read_bytes() == (work / "finder.keras").read_bytes()
+
+
+def test_the_bundle_says_what_the_network_says(work, phantoms, model, uml_tf_command):
+    paths = _paths(phantoms)
+    command = [sys.executable, work / "bundle/run.py", *paths, "--out", work / "device"]
+    subprocess.run(list(map(str, command)), check=True, capture_output=True)
+    report = json.loads((work / "bundle/fidelity.json").read_text())
+    assert report["tolerances"]["box_iou"]["kept"]
+    assert report["bytes_locator.tflite"] == (work / "bundle/locator.tflite").stat().st_size
+    boxes = set()
+    for path in paths:
+        expected = model.predict(path)
+        found = json.loads((work / "device" / f"{path.stem}.json").read_text())
+        box = expected.roi["box"]
+        assert found["roi"]["region"] == "disc"
+        assert found["roi"]["box"] == pytest.approx(box, abs=4)
+        assert found["class_uncertainty"] == pytest.approx(expected.class_uncertainty, abs=0.02)
+        mask = cv2.imread(str(work / "device" / f"{path.stem}_mask.png"), cv2.IMREAD_UNCHANGED)
+        assert (mask == expected.mask).mean() > 0.95
+        boxes.add(box)
+    assert len(boxes) > 1
+    assert all(min(box[2:]) < 96 for box in boxes)
+
+
+def test_evaluation_takes_both_files(model, run, phantoms):
+    found = uml_tf.evaluate(model, phantoms).metrics
+    for name in ("mean_dice", "mask_ece", "accuracy"):
+        assert found[name].value == pytest.approx(run.data.metrics[f"test/{name}"], abs=1e-5)
+
+
+def test_the_served_model_and_the_store_have_the_locator(run, phantoms, model):
+    served = mlflow.pyfunc.load_model(f"runs:/{run.info.run_id}/model")
+    path = _paths(phantoms)[0]
+    outputs = served.predict([path.read_bytes()])
+    assert outputs["class_uncertainty"][0, 0] == pytest.approx(
+        model.predict(path).class_uncertainty, abs=1e-5
+    )
+    exported = uml_tf.load(f"runs:/{run.info.run_id}/exports/tflite-float16/model.tflite")
+    assert exported.card.roi == model.card.roi
+
+
+def test_what_does_not_fit_is_refused_in_one_line(work, phantoms, tmp_path, uml_tf_command):
+    small = ("--data", phantoms.root, "--epochs", "1", "--image-size", "32")
+    failed = uml_tf_command("train", *small, "--roi", "finder.keras:lesion", cwd=work, expect=1)
+    assert (
+        "roi: region: found 'lesion', expected one of the locator's region 1, region 2, disc" in failed.stderr
+    )
+    (file,) = work.glob("mlruns/runs/*/model.keras")
+    failed = uml_tf_command("train", *small, "--roi", file, cwd=work, expect=1)
+    assert "found a network with a locator of its own" in failed.stderr
+    failed = uml_tf_command("export", file, "--onnx", "--out", "onnx", cwd=work, expect=1)
+    assert "found a network with a locator, expected --tflite" in failed.stderr
+    shutil.copy(file, tmp_path / "model.keras")
+    with pytest.raises(UmlError, match=r"locator\.keras"):
+        uml_tf.load(tmp_path / "model.keras")
+    random_network(2).save(tmp_path / "locator.keras")
+    with pytest.raises(UmlError, match="with which the network was trained"):
+        uml_tf.load(tmp_path / "model.keras")
+    with pytest.raises(UmlError, match="expected its locator beside it"):
+        DeviceModel(work / "bundle/model.tflite").predict(_paths(phantoms)[0])
