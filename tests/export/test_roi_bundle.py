@@ -1,4 +1,4 @@
-"""A network that reads what a locator finds: trained, measured, exported and served as one model."""
+"""A network that reads what a locator finds, with a letterbox: trained, measured, exported, served as one."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from dataclasses import replace
 
 import cv2
 import mlflow
+import numpy as np
 import pytest
-from small_networks import random_network
+from small_networks import SIZE, finding_network, random_network
 
 import uml_tf
+from uml_tf.data.pipeline import load_examples
 from uml_tf.networks.files import weights_sha256
 from uml_tf.runtime.device_model import DeviceModel
 from uml_tf.runtime.errors import UmlError
 
 
 @pytest.fixture(scope="module")
-def work(phantoms, uml_tf_command, tmp_path_factory):
-    """A folder with a locator, a network that was trained with it, and its bundle.
-
-    What the locator finds need not be a disc: its weights are random.
-    """
+def work(oblong, uml_tf_command, tmp_path_factory):
+    """A folder with a locator, a network that was trained with it, and its bundle."""
     folder = tmp_path_factory.mktemp("roi")
-    locator = random_network(1)
+    locator = finding_network(2, load_examples(oblong, "val", SIZE))
     locator.card = replace(locator.card, unions={"disc": ("region 1", "region 2")})
     locator.save(folder / "finder.keras")
-    options = ("--roi", "finder.keras:disc", "--set", "roi.margin=0.1", "--epochs", "1", "--image-size", "32")
-    uml_tf_command("train", "--data", phantoms.root, *options, cwd=folder)
+    options = ("--roi", "finder.keras:disc", "--set", "roi.margin=0.1", "--fit", "letterbox")
+    small = ("--epochs", "1", "--image-size", "32")
+    uml_tf_command("train", "--data", oblong.root, *options, *small, cwd=folder)
     export = ("--tflite", "--quantize", "float16", "--no-web", "--force", "--out", "bundle")
     uml_tf_command("export", "last", *export, cwd=folder)
     return folder
@@ -49,21 +49,23 @@ def model(work):
     return uml_tf.load(file)
 
 
-def _paths(phantoms):
-    return [phantoms.root / row.image for row in phantoms.split("test")[:4]]
+def _paths(oblong):
+    return [oblong.root / row.image for row in oblong.split("test")[:4]]
 
 
 def test_the_run_keeps_its_locator(work, run, model):
     assert model.card.roi.region == "disc"
     assert model.card.roi.margin == 0.1
+    assert model.card.fit == "letterbox"
+    assert run.data.params["fit"] == "letterbox"
     assert model.card.roi.locator_sha256 == weights_sha256(model.locator.model)
     assert run.data.params["roi.model"] == str((work / "finder.keras").resolve())
     (kept,) = work.glob("mlruns/runs/*/locator.keras")
     assert kept.read_bytes() == (work / "finder.keras").read_bytes()
 
 
-def test_the_bundle_says_what_the_network_says(work, phantoms, model, uml_tf_command):
-    paths = _paths(phantoms)
+def test_the_bundle_says_what_the_network_says(work, oblong, model, uml_tf_command):
+    paths = _paths(oblong)
     command = [sys.executable, work / "bundle/run.py", *paths, "--out", work / "device"]
     subprocess.run(list(map(str, command)), check=True, capture_output=True)
     report = json.loads((work / "bundle/fidelity.json").read_text())
@@ -81,28 +83,33 @@ def test_the_bundle_says_what_the_network_says(work, phantoms, model, uml_tf_com
         assert (mask == expected.mask).mean() > 0.95
         boxes.add(box)
     assert len(boxes) > 1
-    assert all(min(box[2:]) < 96 for box in boxes)
+    assert min(box[2] * box[3] for box in boxes) < 0.6 * 96 * 60
+    assert DeviceModel(work / "bundle/model.tflite").metadata.format == 2
 
 
-def test_evaluation_takes_both_files(model, run, phantoms):
-    found = uml_tf.evaluate(model, phantoms).metrics
+def test_evaluation_takes_both_files(model, run, oblong):
+    found = uml_tf.evaluate(model, oblong).metrics
     for name in ("mean_dice", "mask_ece", "accuracy"):
         assert found[name].value == pytest.approx(run.data.metrics[f"test/{name}"], abs=1e-5)
 
 
-def test_the_served_model_and_the_store_have_the_locator(run, phantoms, model):
+def test_the_served_model_and_the_store_have_the_locator(run, oblong, model):
     served = mlflow.pyfunc.load_model(f"runs:/{run.info.run_id}/model")
-    path = _paths(phantoms)[0]
+    path = _paths(oblong)[0]
     outputs = served.predict([path.read_bytes()])
-    assert outputs["class_uncertainty"][0, 0] == pytest.approx(
-        model.predict(path).class_uncertainty, abs=1e-5
-    )
+    prediction = model.predict(path)
+    assert outputs["class_uncertainty"][0, 0] == pytest.approx(prediction.class_uncertainty, abs=1e-5)
+    # Its maps show the whole picture.
+    uncertainty = outputs["mask_uncertainty"]
+    assert uncertainty.shape == (1, 32, 32, 1)
+    original = cv2.resize(prediction.mask_uncertainty, (32, 32), interpolation=cv2.INTER_AREA)
+    assert np.abs(uncertainty[0, ..., 0] - original).mean() < 0.01
     exported = uml_tf.load(f"runs:/{run.info.run_id}/exports/tflite-float16/model.tflite")
     assert exported.card.roi == model.card.roi
 
 
-def test_what_does_not_fit_is_refused_in_one_line(work, phantoms, tmp_path, uml_tf_command):
-    small = ("--data", phantoms.root, "--epochs", "1", "--image-size", "32")
+def test_what_does_not_fit_is_refused_in_one_line(work, oblong, tmp_path, uml_tf_command):
+    small = ("--data", oblong.root, "--epochs", "1", "--image-size", "32")
     failed = uml_tf_command("train", *small, "--roi", "finder.keras:lesion", cwd=work, expect=1)
     assert (
         "roi: region: found 'lesion', expected one of the locator's region 1, region 2, disc" in failed.stderr
@@ -119,4 +126,4 @@ def test_what_does_not_fit_is_refused_in_one_line(work, phantoms, tmp_path, uml_
     with pytest.raises(UmlError, match="with which the network was trained"):
         uml_tf.load(tmp_path / "model.keras")
     with pytest.raises(UmlError, match="expected its locator beside it"):
-        DeviceModel(work / "bundle/model.tflite").predict(_paths(phantoms)[0])
+        DeviceModel(work / "bundle/model.tflite").predict(_paths(oblong)[0])

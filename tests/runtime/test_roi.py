@@ -118,6 +118,12 @@ def test_two_passes_speak_of_the_whole_picture(two_pass):
         opinion = placement.restored(outputs, name)[~read]
         assert (opinion.argmax(axis=-1) == 0).all()
     np.testing.assert_allclose(opinion[:, 0], 1 - LOCATOR_DOUBT, rtol=1e-6)
+    # A speck that the locator calls cup, but that is not the largest part, is background by a tie.
+    image[5:15, 5:15] = 255
+    placement = two_pass.place(image)
+    speck = placement.restored(outputs, "mask_probability")[8, 8]
+    np.testing.assert_allclose(speck, [1 / 3] * 3, rtol=1e-5)
+    assert speck.argmax() == 0
 
 
 def test_where_nothing_is_found_the_whole_picture_is_read_and_referred(two_pass):

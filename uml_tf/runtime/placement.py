@@ -59,12 +59,14 @@ class Around:
     Attributes:
         placement: of the picture in the locator's input.
         uncertainty: ``(h, w, 1)`` in (0, 1], of the locator.
+        background: ``(h, w, 1)`` in [0, 1], the locator's probability of anything but the region.
         region: what it looked for.
         box: the part of the picture around it; None where the locator found nothing.
     """
 
     placement: Placement
     uncertainty: Array
+    background: Array
     region: str
     box: Box | None
 
@@ -119,34 +121,46 @@ class Placement:
     def restored(self, outputs: Mapping[str, Array], name: str) -> Array:
         """A map of the output contract at the picture's size, ``(H, W, D)``.
 
-        Pixels that the network did not read are background, with the uncertainty u of the locator, or 1 where
-        there was none: the belief in background is 1 - u, and every class has the probability belief + u / C.
+        Pixels that the network did not read are background: with the locator's uncertainty u, the belief
+        1 - u, and the probability that the locator gives to anything but its region. Without a locator there
+        is no evidence: u is 1, and every class as probable as the others.
 
         Args:
             outputs: the contract's arrays of this picture, ``(h, w, D)``, without the batch axis.
             name: "mask_probability", "mask_belief" or "mask_uncertainty".
         """
         maps = outputs[name]
+        all_read = self.crop.size == self.original
+        return self._onto_picture(maps, 0.0 if all_read else self._unread(name, maps.shape[-1]))
+
+    def _onto_picture(self, maps: Array, unread: Array | float) -> Array:
+        """Maps ``(h, w, D)`` at the picture's size, with other values where nothing was read."""
         part = maps if self.target.size == self.size else np.ascontiguousarray(self.shown(maps))
         read = part if part.shape[:2] == self.crop.size else at_original_size(part, self.crop.size)
         if self.crop.size == self.original:
             return read
-        whole = self._unread(name, maps.shape[-1]).astype(maps.dtype)
+        whole = np.empty((*self.original, maps.shape[-1]), maps.dtype)
+        whole[...] = unread
         whole[self.crop.slices] = read
         return whole
 
-    def _unread(self, name: str, classes: int) -> Array:
-        """A map ``(H, W, D)`` that holds everywhere what is said of pixels that were not read."""
-        if self.around is None:
-            uncertainty = np.ones((*self.original, 1), np.float32)
-        else:
-            maps = {"mask_uncertainty": self.around.uncertainty}
-            uncertainty = self.around.placement.restored(maps, "mask_uncertainty")
+    def _unread(self, name: str, classes: int) -> Array | float:
+        """What a map of ``classes`` pixel classes says of pixels that were not read."""
+        uncertainty: Array | float = 1.0
+        background: Array | float = 1 / classes
+        if self.around is not None:
+            uncertainty = self.around.placement._onto_picture(self.around.uncertainty, 1.0)
+            found = self.around.placement._onto_picture(self.around.background, background)
+            background = np.maximum(found, background)  # of equal classes the first, background, is taken
         if name == "mask_uncertainty":
-            return uncertainty.copy()
+            return uncertainty
         opinion = np.zeros((*self.original, classes), np.float32)
-        opinion[..., :1] = 1 - uncertainty
-        return opinion + uncertainty / classes if name == "mask_probability" else opinion
+        if name == "mask_belief":
+            opinion[..., :1] = 1 - uncertainty
+        else:
+            opinion[..., :1] = background
+            opinion[..., 1:] = (1 - background) / (classes - 1)
+        return opinion
 
     @property
     def missing(self) -> str:

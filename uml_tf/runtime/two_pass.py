@@ -28,9 +28,10 @@ def locate(locator: Model, image: Array, roi: Roi) -> Around:
     members = roi_members(roi.region, locator.card.pixel_classes, locator.card.unions)
     whole = locator.place(image)
     outputs = {name: value[0] for name, value in locator(whole.image(image)[None]).items()}
-    mask = np.isin(outputs["mask_probability"].argmax(axis=-1), members)
-    box = region_box(mask, whole, roi.margin)
-    return Around(whole, outputs["mask_uncertainty"], roi.name, box)
+    probability = outputs["mask_probability"]
+    box = region_box(np.isin(probability.argmax(axis=-1), members), whole, roi.margin)
+    background = 1 - probability[..., members].sum(axis=-1, keepdims=True)
+    return Around(whole, outputs["mask_uncertainty"], background, roi.name, box)
 
 
 class TwoPass:
