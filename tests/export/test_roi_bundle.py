@@ -19,6 +19,8 @@ from uml_tf.data.pipeline import load_examples
 from uml_tf.networks.files import weights_sha256
 from uml_tf.runtime.device_model import DeviceModel
 from uml_tf.runtime.errors import UmlError
+from uml_tf.training.config import RoiConfig, parse_roi
+from uml_tf.training.locator import open_locator
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +33,7 @@ def work(oblong, uml_tf_command, tmp_path_factory):
     options = ("--roi", "finder.keras:disc", "--set", "roi.margin=0.1", "--fit", "letterbox")
     small = ("--epochs", "1", "--image-size", "32")
     uml_tf_command("train", "--data", oblong.root, *options, *small, cwd=folder)
-    export = ("--tflite", "--quantize", "float16", "--no-web", "--force", "--out", "bundle")
+    export = ("--tflite", "--quantize", "none", "--no-web", "--force", "--out", "bundle")
     uml_tf_command("export", "last", *export, cwd=folder)
     return folder
 
@@ -104,21 +106,21 @@ def test_the_served_model_and_the_store_have_the_locator(run, oblong, model):
     assert uncertainty.shape == (1, 32, 32, 1)
     original = cv2.resize(prediction.mask_uncertainty, (32, 32), interpolation=cv2.INTER_AREA)
     assert np.abs(uncertainty[0, ..., 0] - original).mean() < 0.01
-    exported = uml_tf.load(f"runs:/{run.info.run_id}/exports/tflite-float16/model.tflite")
+    exported = uml_tf.load(f"runs:/{run.info.run_id}/exports/tflite-none/model.tflite")
     assert exported.card.roi == model.card.roi
 
 
-def test_what_does_not_fit_is_refused_in_one_line(work, oblong, tmp_path, uml_tf_command):
-    small = ("--data", oblong.root, "--epochs", "1", "--image-size", "32")
-    failed = uml_tf_command("train", *small, "--roi", "finder.keras:lesion", cwd=work, expect=1)
-    assert (
-        "roi: region: found 'lesion', expected one of the locator's region 1, region 2, disc" in failed.stderr
-    )
+def test_what_does_not_fit_is_refused_in_one_line(work, model, oblong, tmp_path):
+    wrong = RoiConfig(model=str(work / "finder.keras"), region="lesion")
+    with pytest.raises(
+        UmlError, match="found 'lesion', expected one of the locator's region 1, region 2, disc"
+    ):
+        open_locator(wrong)
     (file,) = work.glob("mlruns/runs/*/model.keras")
-    failed = uml_tf_command("train", *small, "--roi", file, cwd=work, expect=1)
-    assert "found a network with a locator of its own" in failed.stderr
-    failed = uml_tf_command("export", file, "--onnx", "--out", "onnx", cwd=work, expect=1)
-    assert "found a network with a locator, expected --tflite" in failed.stderr
+    with pytest.raises(UmlError, match="found a network with a locator of its own"):
+        open_locator(RoiConfig(model=str(file)))
+    with pytest.raises(UmlError, match="found a network with a locator, expected --tflite"):
+        uml_tf.export_model(file, tmp_path / "onnx", kind="onnx-none")
     shutil.copy(file, tmp_path / "model.keras")
     with pytest.raises(UmlError, match=r"locator\.keras"):
         uml_tf.load(tmp_path / "model.keras")
@@ -127,3 +129,5 @@ def test_what_does_not_fit_is_refused_in_one_line(work, oblong, tmp_path, uml_tf
         uml_tf.load(tmp_path / "model.keras")
     with pytest.raises(UmlError, match="expected its locator beside it"):
         DeviceModel(work / "bundle/model.tflite").predict(_paths(oblong)[0])
+    assert parse_roi("runs:/1/model") == {"roi.model": "runs:/1/model"}
+    assert parse_roi("last:disc") == {"roi.model": "last", "roi.region": "disc"}
