@@ -11,7 +11,8 @@ import click
 from uml_tf.networks.presets import PRESETS
 from uml_tf.runtime.placement import FITS
 from uml_tf.training.cluster import VARIABLE, set_tf_config
-from uml_tf.training.config import ABLATION_PARTS, TrainingConfig, load_config, parse_assignment, parse_roi
+from uml_tf.training.config import ABLATION_PARTS, TrainingConfig, load_config, parse_assignment
+from uml_tf.training.roi_config import parse_roi
 
 if TYPE_CHECKING:
     from uml_tf.training.run import RunResult

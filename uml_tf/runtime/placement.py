@@ -159,7 +159,8 @@ class Placement:
             opinion[..., :1] = 1 - uncertainty
         else:
             opinion[..., :1] = background
-            opinion[..., 1:] = (1 - background) / (classes - 1)
+            rest = (1 - background) / (classes - 1)
+            opinion[..., 1:] = np.minimum(rest, background)  # a rounding must not make another class win
         return opinion
 
     @property

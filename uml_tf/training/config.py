@@ -16,6 +16,7 @@ from uml_tf.networks.spec import Ablation
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import read_text
 from uml_tf.runtime.placement import Fit
+from uml_tf.training.roi_config import RoiConfig
 
 LARGEST_SEED = 2**32 - 1
 """NumPy's legacy generator, which Keras seeds too, accepts no larger one."""
@@ -69,20 +70,6 @@ class PhantomConfig(_Section):
     images: int = Field(default=1000, ge=10)
     seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
     size: int = Field(default=192, ge=64)
-
-
-class RoiConfig(_Section):
-    """The part of every image that the network reads; see ``uml_tf.runtime.roi``.
-
-    Attributes:
-        model: the locator, a MODEL that reads whole images; None to read all of every image.
-        region: a pixel class or union of the locator; "" for everything that is not background.
-        margin: around the region, as a share of its longer side, on each side.
-    """
-
-    model: str | None = None
-    region: str = ""
-    margin: float = Field(default=0.5, ge=0, le=4)
 
 
 class TrainingConfig(_Section):
@@ -247,19 +234,6 @@ def parse_assignment(text: str) -> tuple[str, Any]:
         return field.strip(), yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise UmlError(f"--set {field}: found '{value}', expected a YAML value") from error
-
-
-def parse_roi(text: str) -> dict[str, Any]:
-    """The fields of ``LOCATOR[:REGION]``, as ``--roi`` takes it.
-
-    Example:
-        >>> parse_roi("models:/discs@champion:disc")
-        {'roi.model': 'models:/discs@champion', 'roi.region': 'disc'}
-    """
-    model, colon, region = text.rpartition(":")
-    if not colon or "/" in region:  # the colon of models:/NAME or of runs:/ID
-        return {"roi.model": text}
-    return {"roi.model": model, "roi.region": region}
 
 
 def with_fields(config: TrainingConfig, fields: Mapping[str, Any]) -> TrainingConfig:
