@@ -12,10 +12,13 @@ import cv2
 import mlflow
 import numpy as np
 import pytest
-from small_networks import SIZE, finding_network, random_network
+from small_networks import SIZE, finding_network
 
 import uml_tf
 from uml_tf.data.pipeline import load_examples
+from uml_tf.evaluation.opening import read_locator
+from uml_tf.export.job import ExportJob
+from uml_tf.export.run import export
 from uml_tf.networks.files import weights_sha256
 from uml_tf.runtime.device_model import DeviceModel
 from uml_tf.runtime.errors import UmlError
@@ -95,7 +98,8 @@ def test_evaluation_takes_both_files(model, run, oblong):
         assert found[name].value == pytest.approx(run.data.metrics[f"test/{name}"], abs=1e-5)
 
 
-def test_the_served_model_and_the_store_have_the_locator(run, oblong, model):
+def test_the_served_model_and_the_store_have_the_locator(work, run, oblong, model, monkeypatch):
+    monkeypatch.chdir(work)
     served = mlflow.pyfunc.load_model(f"runs:/{run.info.run_id}/model")
     path = _paths(oblong)[0]
     outputs = served.predict([path.read_bytes()])
@@ -119,14 +123,15 @@ def test_what_does_not_fit_is_refused_in_one_line(work, model, oblong, tmp_path)
     (file,) = work.glob("mlruns/runs/*/model.keras")
     with pytest.raises(UmlError, match="found a network with a locator of its own"):
         open_locator(RoiConfig(model=str(file)))
+    network = model.network.model
+    job = ExportJob(out=tmp_path / "onnx", kind="onnx-none")
     with pytest.raises(UmlError, match="found a network with a locator, expected --tflite"):
-        uml_tf.export_model(file, tmp_path / "onnx", kind="onnx-none")
-    shutil.copy(file, tmp_path / "model.keras")
+        export(network, job, lambda name, total: lambda done: None, model.locator.model)
     with pytest.raises(UmlError, match=r"locator\.keras"):
-        uml_tf.load(tmp_path / "model.keras")
-    random_network(2).save(tmp_path / "locator.keras")
+        read_locator(network, tmp_path / "model.keras")
+    shutil.copy(file, tmp_path / "locator.keras")
     with pytest.raises(UmlError, match="with which the network was trained"):
-        uml_tf.load(tmp_path / "model.keras")
+        read_locator(network, tmp_path / "model.keras")
     with pytest.raises(UmlError, match="expected its locator beside it"):
         DeviceModel(work / "bundle/model.tflite").predict(_paths(oblong)[0])
     assert parse_roi("runs:/1/model") == {"roi.model": "runs:/1/model"}
