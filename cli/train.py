@@ -12,7 +12,7 @@ from uml_tf.networks.presets import PRESETS
 from uml_tf.runtime.placement import FITS
 from uml_tf.training.cluster import VARIABLE, set_tf_config
 from uml_tf.training.config import ABLATION_PARTS, TrainingConfig, load_config, parse_assignment
-from uml_tf.training.roi_config import parse_roi
+from uml_tf.training.sections import parse_roi
 
 if TYPE_CHECKING:
     from uml_tf.training.run import RunResult
@@ -117,7 +117,8 @@ _RATES = ", ".join(f"{spec.training.learning_rate:g} for {name}" for name, spec 
 @click.option(
     "--encoder-weights",
     help='Start the encoders from "imagenet", the published weights that --list-encoders marks (over the '
-    "network), or from a file: the public Res2Net or VGG16-BN .pth, a uml-tf .keras, Keras .weights.h5.",
+    "network), from a file (the public Res2Net or VGG16-BN .pth, a uml-tf .keras, Keras .weights.h5), or "
+    'from "none".  [default: imagenet for ...-pretrained and unet-edge, else none]',
 )
 @click.option("--epochs", type=int, help=f"[default: {_DEFAULTS.epochs}]")
 @click.option("--batch-size", type=int, help=f"[default: {_DEFAULTS.batch_size}]")
@@ -142,6 +143,12 @@ _RATES = ", ".join(f"{spec.training.learning_rate:g} for {name}" for name, spec 
 @click.option("--class-weights", type=click.Choice(["none", "balanced"]), help="[default: none]")
 @click.option("--annealing-epochs", type=float, help="Epochs until the KL term has its full weight.")
 @click.option("--masked-share", type=float, help="Share of each batch that has a mask, for mixed data sets.")
+@click.option(
+    "--without-masks",
+    type=click.Choice(["ignore", "teach"]),
+    help="What images without a mask add beside their label: nothing, or the pixels that the averaged "
+    f"network holds for sure.  [default: {_DEFAULTS.without_masks}]",
+)
 @click.option("--jit", is_flag=True, default=None, help="Compile the step with XLA; for GPUs.")
 @click.option(
     "--set",

@@ -23,7 +23,7 @@ from uml_tf.networks.files import weights_sha256
 from uml_tf.runtime.device_model import DeviceModel
 from uml_tf.runtime.errors import UmlError
 from uml_tf.training.locator import open_locator
-from uml_tf.training.roi_config import RoiConfig, parse_roi
+from uml_tf.training.sections import RoiConfig, parse_roi
 
 
 @pytest.fixture(scope="module")

@@ -158,7 +158,7 @@ def test_contract(name):
     _check_contract(model(_images(32)), 32)
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", ["edge", "released", "paper"])
 @pytest.mark.parametrize("part", PARTS)
 def test_every_ablation_returns_the_contract(name, part):
     # A VGG16 at both places keeps the published presets quick to build; the blocks are what is tested.
@@ -199,10 +199,34 @@ def _gigaflop(model, size):
     return tf.compat.v1.profiler.profile(frozen.graph, options=options).total_float_ops / 1e9
 
 
-def test_edge_stays_within_its_budget():
-    model = UML(preset("edge"), K, C, (256, 256))
+@pytest.mark.parametrize("name", ["edge", "edge-pretrained", "unet-edge"])
+def test_device_presets_stay_within_their_budget(name):
+    model = UML(preset(name), K, C, (256, 256))
     assert model.count_params() <= 2.5e6
     assert _gigaflop(model, 256) <= 1.0
+
+
+def test_the_class_reads_the_mask_and_does_not_change_it():
+    model = UML(preset("edge-pretrained"), K, C, (64, 64)).training_model
+    images = _images(64)
+    with tf.GradientTape() as tape:
+        head = model(images)["class_head"]
+    mask = model.get_layer("navigator_logits_1").kernel
+    assert tape.gradient(head, mask.value) is None
+    before = model(images)["class_head"].numpy()
+    mask.assign(mask * -300.0)
+    assert np.abs(model(images)["class_head"].numpy() - before).max() > 1e-4
+
+
+def test_the_unet_has_one_encoder_and_one_mask():
+    model = UML(preset("unet-edge"), K, C, (64, 64))
+    names = [layer.name for layer in model.training_model.layers]
+    assert "segmentation_encoder" in names
+    assert "class_encoder" not in names
+    outputs = model.training_model(_images(64))
+    np.testing.assert_array_equal(outputs["mutual_head_1"], outputs["segmentation_logits_1"])
+    with pytest.raises(UmlError, match="found softmax heads"):
+        model.distributions(_images(64))
 
 
 def test_encoders_share_no_weights():

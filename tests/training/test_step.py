@@ -13,7 +13,7 @@ from uml_tf.losses import LossSpec
 from uml_tf.networks import UML, preset, without
 from uml_tf.runtime.errors import UmlError
 from uml_tf.training.averaging import WeightAverage
-from uml_tf.training.build import _optimizer, _precision, build_loop
+from uml_tf.training.build import _optimizer, _precision, build_loop, encoder_rates
 from uml_tf.training.cluster import Cluster
 from uml_tf.training.config import LARGEST_SEED, TrainingConfig
 from uml_tf.training.display import SILENT
@@ -88,6 +88,40 @@ def test_weight_decay_is_added_to_the_gradient(batch):
         TrainStep(model, keras.optimizers.SGD(0.5), LossSpec(), StepSpec(decay), None)(batch, 0)
         moved.append(kernel.numpy() - before)
     np.testing.assert_allclose(moved[1] - moved[0], -0.5 * 0.1 * before, atol=1e-5)
+
+
+def _moves(batch, rate):
+    """How far one step moves a weight of an encoder and one of the head."""
+    keras.utils.set_random_seed(0)
+    model = UML(preset("edge"), 2, 3, (SIZE, SIZE))
+    encoder = model.training_model.get_layer("class_encoder").trainable_variables[0]
+    head = model.training_model.get_layer("instructor_logits").kernel
+    before = [variable.numpy() for variable in (encoder, head)]
+    optimizer = keras.optimizers.Adam(1e-3)
+    TrainStep(model, optimizer, LossSpec(), StepSpec(), None, rates=encoder_rates(model, rate))(batch, 0)
+    return [variable.numpy() - old for variable, old in zip((encoder, head), before, strict=True)]
+
+
+def test_encoders_move_by_their_share_of_the_rate(batch):
+    whole, part = (_moves(batch, rate) for rate in (1.0, 0.25))
+    assert np.abs(whole[0]).max() > 5e-4
+    np.testing.assert_allclose(part[0], 0.25 * whole[0], atol=1e-6)
+    np.testing.assert_allclose(part[1], whole[1], atol=1e-7)
+
+
+def test_frozen_norms_keep_scale_and_statistics(phantoms):
+    config = TrainingConfig(image_size=SIZE, epochs=1, averaging=0.0, frozen_norms=True).resolved()
+    splits = {name: load_examples(phantoms, name, (SIZE, SIZE)) for name in ("train", "val")}
+    loop = build_loop(config, phantoms, splits, SILENT, Cluster.alone())
+    encoder = loop.step.model.training_model.get_layer("class_encoder")
+    norms = [v for v in encoder.variables if "moving" in v.path or "gamma" in v.path or "beta" in v.path]
+    others = [v for v in encoder.trainable_variables if "kernel" in v.path]
+    before = [[v.numpy() for v in part] for part in (norms, others)]
+    loop.run()
+    assert len(norms) > 20
+    for variable, old in zip(norms, before[0], strict=True):
+        np.testing.assert_array_equal(variable, old)
+    assert any(np.abs(v.numpy() - old).max() > 0 for v, old in zip(others, before[1], strict=True))
 
 
 def test_average_follows_the_weights_and_restores_them():

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from uml_tf.data.augmentation_spec import AugmentationSpec
 from uml_tf.data.share import WHOLE, Share
+from uml_tf.data.style import StyleVariation
 
 
 def _geometric(spec: AugmentationSpec) -> list[keras.layers.Layer]:
@@ -63,6 +64,7 @@ class Augmentation:
         self._geometric = _geometric(spec)
         self._photometric = _photometric(spec)
         self._noise_seed = tf.Variable([0, 0], dtype=tf.int64, trainable=False)
+        self._style = StyleVariation(spec.style, seed)
         self.start_epoch(0)
 
     def start_epoch(self, epoch: int) -> None:
@@ -71,6 +73,7 @@ class Augmentation:
         for layer in (*self._geometric, *self._photometric):
             layer.generator.state.assign(rng.integers(0, 2**31 - 1, 2))
         self._noise_seed.assign(rng.integers(0, 2**31 - 1, 2))
+        self._style.start_epoch(epoch)
 
     def _add_noise(self, images: tf.Tensor) -> tf.Tensor:
         seed = self._noise_seed.assign_add([0, 1])
@@ -98,7 +101,10 @@ class Augmentation:
         }
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Transforms ``image`` ``(B, H, W, 3)`` and ``mask`` ``(B, H, W)``; B is this share's static size."""
+        """Transforms ``image`` ``(B, H, W, 3)`` and ``mask`` ``(B, H, W)``; B is this share's static size.
+
+        Adds ``plain``, the image without the variation of style.
+        """
         images = tf.cast(batch["image"], tf.float32)
         masks = tf.cast(batch["mask"][..., None], tf.float32)
         for layer in self._geometric:
@@ -110,4 +116,5 @@ class Augmentation:
         if self.spec.noise:
             images = self._add_noise(images)
         mask = tf.cast(tf.round(masks[..., 0]), tf.uint8)
-        return {**batch, "image": tf.clip_by_value(images, 0.0, 255.0), "mask": mask}
+        plain = tf.clip_by_value(images, 0.0, 255.0)
+        return {**batch, "image": self._style(plain), "plain": plain, "mask": mask}

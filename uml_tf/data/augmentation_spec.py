@@ -7,6 +7,29 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 
+class StyleSpec(BaseModel):
+    """How strongly what tells one camera from another is varied; 0 turns a part off.
+
+    The images vary after the geometric and photometric parts of ``AugmentationSpec``; where a network teaches
+    itself on images without a mask, it learns from the varied image what it holds of the unvaried one.
+
+    Attributes:
+        exchange: share of the images that take over part of another image's colour statistics.
+        gamma: largest logarithm of the exponent of the tone curve, e.g. 0.4 for 0.67 to 1.5.
+        colour: how much of that each colour channel varies by itself, in [0, 1]; 0 for grey images.
+        blur: largest standard deviation of a Gaussian blur, share of the side; half of the images stay sharp.
+        noise: largest standard deviation of added Gaussian noise, share of the range.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    exchange: float = Field(default=0.0, ge=0, le=1)
+    gamma: float = Field(default=0.0, ge=0, le=2)
+    colour: float = Field(default=0.5, ge=0, le=1)
+    blur: float = Field(default=0.0, ge=0, le=0.1)
+    noise: float = Field(default=0.0, ge=0, lt=1)
+
+
 class AugmentationSpec(BaseModel):
     """How strongly training images are varied; 0 or "none" turns a part off.
 
@@ -20,6 +43,7 @@ class AugmentationSpec(BaseModel):
         contrast: largest relative change of contrast.
         saturation: largest relative change of colour saturation.
         noise: largest standard deviation of added Gaussian noise, share of the range.
+        style: see ``StyleSpec``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -33,3 +57,4 @@ class AugmentationSpec(BaseModel):
     contrast: float = Field(default=0.2, ge=0, lt=1)
     saturation: float = Field(default=0.0, ge=0, lt=1)
     noise: float = Field(default=0.0, ge=0, lt=1)
+    style: StyleSpec = StyleSpec()

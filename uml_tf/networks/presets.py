@@ -1,8 +1,11 @@
-"""The three networks, as data: what ``UML`` is built from."""
+"""The networks, as data: what ``UML`` is built from."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from uml_tf.networks.spec import (
+    Ablation,
     ConvStyle,
     EncoderSpec,
     InstructorSpec,
@@ -11,6 +14,7 @@ from uml_tf.networks.spec import (
     NavigatorSpec,
     NetworkSpec,
     TrainingDefaults,
+    UnetSpec,
     UpStyle,
 )
 from uml_tf.runtime.errors import UmlError
@@ -65,11 +69,43 @@ EDGE = NetworkSpec(
     training=TrainingDefaults(2e-3, "dice+ce"),
 )
 
-PRESETS = {spec.preset: spec for spec in (EDGE, RELEASED, PAPER)}
+_MOBILENET = EncoderSpec("mobilenet_v2", {"alpha": 0.35, "context": True})
+
+EDGE_PRETRAINED = replace(
+    EDGE,
+    preset="edge-pretrained",
+    class_encoder=_MOBILENET,
+    segmentation_encoder=_MOBILENET,
+    instructor=replace(EDGE.instructor, read_mask=True, detached=True),
+    training=TrainingDefaults(1e-3, "dice+ce", "imagenet", 0.3, 2),
+)
+
+# What segmentation_models.pytorch builds of a MobileNetV2, and with the decoder of edge's arithmetic.
+UNET = replace(
+    EDGE,
+    preset="unet",
+    class_encoder=EncoderSpec("mobilenet_v2", {"context": True}),
+    segmentation_encoder=EncoderSpec("mobilenet_v2", {"context": True}),
+    conv=ConvStyle(dropout=0.0),
+    ablation=Ablation(False, False, False, False),
+    training=TrainingDefaults(1e-3, "dice+ce"),
+    unet=UnetSpec((128, 64, 32, 16)),
+)
+UNET_EDGE = replace(
+    UNET,
+    preset="unet-edge",
+    class_encoder=_MOBILENET,
+    segmentation_encoder=_MOBILENET,
+    conv=ConvStyle(separable=True, activation="relu6", dropout=0.0),
+    training=EDGE_PRETRAINED.training,
+    unet=UnetSpec((96, 48, 32)),
+)
+
+PRESETS = {spec.preset: spec for spec in (EDGE, EDGE_PRETRAINED, RELEASED, PAPER, UNET, UNET_EDGE)}
 
 
 def preset(name: str) -> NetworkSpec:
-    """The preset of that name: "edge", "released" or "paper".
+    """The preset of that name.
 
     Raises:
         UmlError: there is no such preset.

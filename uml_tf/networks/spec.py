@@ -7,6 +7,9 @@ from typing import Any, Literal
 
 from uml_tf.runtime.errors import UmlError
 
+CLASS_ENCODER, SEGMENTATION_ENCODER = "class_encoder", "segmentation_encoder"
+"""Fields of ``NetworkSpec``, and names of the encoders' models in the network."""
+
 
 @dataclass(frozen=True)
 class EncoderSpec:
@@ -121,12 +124,32 @@ class InstructorSpec:
         join_mutual: they read the classification feature and the mutual feature m4 together (paper).
         dropout: spatial dropout after each of them.
         dropout_dense: dropout before the last dense layer.
+        read_mask: the class also reads how much of each region the final mask shows, where it shows it most,
+            and the feature there.
+        detached: the class learns from the segmentation's feature and does not change it. Else images that
+            have a label and no mask make of the decoder whatever suits their label.
     """
 
     widths: tuple[int, ...]
     join_mutual: bool = False
     dropout: float = 0.1
     dropout_dense: float = 0.0
+    read_mask: bool = False
+    detached: bool = False
+
+
+@dataclass(frozen=True)
+class UnetSpec:
+    """A plain U-Net with softmax heads, for comparison; see ``uml_tf.networks.unet``.
+
+    Attributes:
+        widths: channels of the decoder steps, coarsest first: three reach the encoder's finest feature, a
+            fourth goes to twice its size, without a skip.
+        dropout: before the class head's dense layer.
+    """
+
+    widths: tuple[int, ...]
+    dropout: float = 0.2
 
 
 @dataclass(frozen=True)
@@ -153,10 +176,17 @@ class TrainingDefaults:
     Attributes:
         learning_rate: full rate of the schedule.
         segmentation: form of L_seg, "dice" or "dice+ce"; see ``uml_tf.losses.LossSpec``.
+        encoder_weights: what the encoders start from, as ``--encoder-weights`` takes it, or None for random
+            weights.
+        encoder_rate: learning rate of the encoders, as a multiple of ``learning_rate``.
+        warmup_epochs: epochs of linear rise.
     """
 
     learning_rate: float
     segmentation: Literal["dice", "dice+ce"]
+    encoder_weights: str | None = None
+    encoder_rate: float = 1.0
+    warmup_epochs: int = 0
 
 
 @dataclass(frozen=True)
@@ -172,6 +202,8 @@ class NetworkSpec:
         stride: the finest level's stride; final maps are resized by it to the input size.
         ablation: the parts that are on.
         training: what the preset is trained with by default.
+        unet: a plain U-Net in place of the mutual network: it has the segmentation encoder alone, and mixer,
+            mutual decoder, navigator and instructor are not built.
     """
 
     preset: str
@@ -187,6 +219,12 @@ class NetworkSpec:
     stride: int = 1
     ablation: Ablation = field(default_factory=Ablation)
     training: TrainingDefaults = TrainingDefaults(1e-4, "dice+ce")
+    unet: UnetSpec | None = None
+
+    @property
+    def encoders(self) -> tuple[str, ...]:
+        """The fields of the encoders that the network has."""
+        return (SEGMENTATION_ENCODER,) if self.unet else (CLASS_ENCODER, SEGMENTATION_ENCODER)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for a model's config."""
@@ -216,6 +254,7 @@ _SECTIONS: dict[str, Any] = {
     "up": UpStyle,
     "ablation": Ablation,
     "training": TrainingDefaults,
+    "unet": UnetSpec,
 }
 
 

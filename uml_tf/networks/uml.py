@@ -1,4 +1,4 @@
-"""The joint network: two encoders, mixer, mutual decoder, navigator, instructor (UML, figure 2)."""
+"""The network as a Keras model: one set of layers, seen as the contract, the logits and the heads."""
 
 from __future__ import annotations
 
@@ -7,113 +7,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
-from keras import ops
 
 from uml_tf.losses.dirichlet import distribution
 from uml_tf.networks.encoders import LEVELS, build_encoder, complete
-from uml_tf.networks.heads import Contract, HeadUncertainty, make_head
-from uml_tf.networks.instructor import instructor
-from uml_tf.networks.mixer import LevelMixer
-from uml_tf.networks.mutual_decoder import mutual_decoder
-from uml_tf.networks.navigator import NavigatorInputs, navigator
-from uml_tf.networks.resize import BilinearResize, reduce_by
-from uml_tf.networks.spec import EncoderSpec, NetworkSpec
-from uml_tf.runtime.contract import LOGITS
+from uml_tf.networks.heads import Contract
+from uml_tf.networks.mutual import MutualAssembly
+from uml_tf.networks.scaling import scaling
+from uml_tf.networks.spec import NetworkSpec
+from uml_tf.networks.unet import UnetAssembly
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.model_card import ModelCard
 
-
-def _scaling(encoder: EncoderSpec) -> tuple[float, float]:
-    """(scale, offset) from [0, 255] to the encoder's input range."""
-    assert encoder.input_range is not None  # the spec is complete
-    low, high = encoder.input_range
-    return (high - low) / 255.0, low
-
-
-class _Assembly:
-    """Builds the functional graph; its methods follow the paper's figure from left to right."""
-
-    def __init__(self, spec: NetworkSpec, image_classes: int, pixel_classes: int) -> None:
-        self.spec = spec
-        self.evidential = spec.ablation.evidential
-        self.image_classes = image_classes
-        self.pixel_classes = pixel_classes
-
-    def resized(self, tensor: Any, level: int, name: str) -> Any:
-        """A map of a level at the input size, as float32."""
-        factor = self.spec.stride * 2 ** (level - 1)
-        resize = BilinearResize(factor, self.spec.up.align_corners, dtype="float32", name=f"{name}_resized")
-        return resize(tensor)
-
-    def encoded(self, image: Any, encoders: Sequence[keras.Model]) -> list[Any]:
-        """Each encoder's features of the image, brought to the range of values that the encoder reads."""
-        scalings = [_scaling(self.spec.class_encoder), _scaling(self.spec.segmentation_encoder)]
-        normalised = {}
-        for number, (scale, offset) in enumerate(dict.fromkeys(scalings), start=1):
-            name = "normalisation" if number == 1 else f"normalisation_{number}"
-            normalised[scale, offset] = keras.layers.Rescaling(scale, offset, name=name)(image)
-        return [encoder(normalised[scaling]) for encoder, scaling in zip(encoders, scalings, strict=True)]
-
-    def mutual_features(self, classes: list[Any], segmentation: list[Any]) -> list[Any]:
-        mixer, on = self.spec.mixer, self.spec.ablation.mixer
-        return [
-            LevelMixer(width, filters, on, mixer.integer_safe, name=f"mixer_{i + 1}")(
-                [classes[i], segmentation[i]]
-            )
-            for i, (width, filters) in enumerate(zip(mixer.widths, mixer.filters, strict=True))
-        ]
-
-    def outputs(self, image: Any, encoders: Sequence[keras.Model]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """(what the loss needs, at input size; the logits that it is computed from)."""
-        spec = self.spec
-        class_features, segmentation_features = self.encoded(image, encoders)
-        mutual = self.mutual_features(class_features, segmentation_features)
-        decoded = mutual_decoder(mutual, spec.mutual_decoder, self.pixel_classes, spec.up, spec.conv)
-        heads = [
-            make_head(self.evidential, f"mutual_head_{level}")(z)
-            for level, z in enumerate(decoded.logits, start=1)
-        ]
-        uncertainty = [
-            HeadUncertainty(self.evidential, name=f"mutual_uncertainty_{level}")(head)
-            for level, head in enumerate(heads, start=1)
-        ]
-        final = navigator(
-            NavigatorInputs(
-                segmentation_features,
-                mutual,
-                decoded.feature,
-                heads[0] - 1.0 if self.evidential else heads[0],
-                uncertainty[0] if spec.ablation.navigator else None,
-            ),
-            spec.navigator,
-            self.pixel_classes,
-            spec.up,
-            spec.conv,
-        )
-        feature = class_features[-1]
-        if spec.instructor.join_mutual:
-            feature = ops.concatenate([feature, mutual[-1]], axis=-1)
-        eta = None
-        if spec.ablation.instructor:
-            eta = reduce_by(2 ** (LEVELS - 1), spec.average_eta, "eta")(final.feature)
-        logits = instructor(feature, eta, spec.instructor, self.image_classes, spec.conv)
-        outputs = {"class_head": make_head(self.evidential, "class_head")(logits)}
-        for kind, maps in (
-            ("mutual_head", heads),
-            ("mutual_uncertainty", uncertainty),
-            ("segmentation_logits", final.logits),
-        ):
-            for level, tensor in enumerate(maps, start=1):
-                name = f"{kind}_{level}"
-                outputs[name] = self.resized(tensor, level, name)
-        outputs |= {f"reliable_mask_{level}": mask for level, mask in final.reliable_masks.items()}
-        return outputs, dict(zip(LOGITS, (logits, decoded.logits[0], final.logits[0]), strict=True))
-
-    def contract(self, outputs: dict[str, Any]) -> dict[str, Any]:
-        """The outputs that every model returns."""
-        names = ("class_head", "mutual_head_1", "segmentation_logits_1")
-        layer = Contract(self.evidential, name="contract")
-        return dict(layer([outputs[name] for name in names]))
+_CONTRACT_HEADS = ("class_head", "mutual_head_1", "segmentation_logits_1")
 
 
 @dataclass(frozen=True)
@@ -183,11 +88,12 @@ class UML(keras.Model):
         self.image_size = (int(image_size[0]), int(image_size[1]))
         self.card = ModelCard.from_dict(card) if isinstance(card, dict) else card
         self._check()
-        encoders = self._encoders()
-        assembly = _Assembly(self.spec, image_classes, pixel_classes)
+        kind = UnetAssembly if self.spec.unet else MutualAssembly
+        assembly = kind(self.spec, image_classes, pixel_classes)
         image = keras.Input((*self.image_size, 3), name="image")
-        outputs, logits = assembly.outputs(image, encoders)
-        contract = assembly.contract(outputs)
+        outputs, logits = assembly.outputs(image, self._encoders())
+        contract_layer = Contract(self.spec.ablation.evidential, name="contract")
+        contract = dict(contract_layer([outputs[name] for name in _CONTRACT_HEADS]))
         heads = {"class": outputs["class_head"], "mask": outputs["mutual_head_1"]}
         self.training_model = keras.Model(image, outputs, name="training_model")
         self._views = _Views(
@@ -210,9 +116,9 @@ class UML(keras.Model):
                 f"for preset '{self.spec.preset}'"
             )
 
-    def _encoders(self) -> list[keras.Model]:
-        shape, built = (*self.image_size, 3), []
-        for name in ("class_encoder", "segmentation_encoder"):
+    def _encoders(self) -> dict[str, keras.Model]:
+        shape, built = (*self.image_size, 3), {}
+        for name in self.spec.encoders:
             encoder = build_encoder(getattr(self.spec, name), shape, name)
             stride = self.image_size[0] / encoder.outputs[0].shape[1]
             if stride != self.spec.stride:
@@ -220,7 +126,7 @@ class UML(keras.Model):
                     f"{name}: finest feature at stride {stride:g}, expected {self.spec.stride} "
                     f"for preset '{self.spec.preset}'"
                 )
-            built.append(encoder)
+            built[name] = encoder
         return built
 
     def call(self, inputs: Any, training: bool | None = None) -> dict[str, Any]:
@@ -258,8 +164,8 @@ class UML(keras.Model):
 
     @property
     def normalisation(self) -> tuple[float, float]:
-        """(scale, offset) that map [0, 255] to the class encoder's input range."""
-        return _scaling(self.spec.class_encoder)
+        """(scale, offset) that map [0, 255] to the input range of the first encoder."""
+        return scaling(getattr(self.spec, self.spec.encoders[0]))
 
     def with_image_size(self, image_size: Sequence[int]) -> UML:
         """The same network with the same weights for another input size."""

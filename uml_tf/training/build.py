@@ -29,6 +29,7 @@ from uml_tf.training.display import Display
 from uml_tf.training.loop import Loop
 from uml_tf.training.schedule import HoldThenPolynomial, ScheduleSpec
 from uml_tf.training.step import StepSpec, TrainStep
+from uml_tf.training.teaching import Teacher
 
 
 def open_dataset(config: TrainingConfig, display: Display) -> PreparedDataset:
@@ -114,7 +115,7 @@ def _optimizer(config: TrainingConfig, steps_per_epoch: int) -> keras.optimizers
             steps_per_epoch,
             config.epochs,
             config.hold_epochs or 0,
-            config.warmup_epochs,
+            config.warmup_epochs or 0,
         )
     )
     adam = keras.optimizers.Adam(schedule)
@@ -137,13 +138,43 @@ def _network(config: TrainingConfig, spec: NetworkSpec, dataset: PreparedDataset
     info, size = dataset.info, (config.image_size, config.image_size)
     with _precision(config.precision):
         model = UML(spec, len(info.image_classes), len(info.pixel_classes), size)
-    if config.encoder_weights:
-        names = {
-            "class_encoder": config.class_encoder or spec.class_encoder.name,
-            "segmentation_encoder": config.segmentation_encoder or spec.segmentation_encoder.name,
-        }
-        load_encoder_weights(model, config.encoder_weights, names)
+    if config.encoder_weights not in (None, "none"):
+        names = {name: getattr(config, name) or getattr(spec, name).name for name in spec.encoders}
+        load_encoder_weights(model, str(config.encoder_weights), names)
+    if config.frozen_norms:
+        for encoder in _encoders(model):
+            _freeze_norms(encoder)
     return model
+
+
+def _encoders(model: UML) -> list[keras.Model]:
+    return [model.training_model.get_layer(name) for name in model.spec.encoders]
+
+
+def _freeze_norms(encoder: keras.Model) -> None:
+    for layer in encoder.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.trainable = False
+
+
+def encoder_rates(model: UML, encoder_rate: float) -> list[float]:
+    """The share of the learning rate of every trained variable: ``encoder_rate`` in the encoders, else 1."""
+    slow = {id(variable) for encoder in _encoders(model) for variable in encoder.trainable_variables}
+    variables = model.training_model.trainable_variables
+    return [encoder_rate if id(variable) in slow else 1.0 for variable in variables]
+
+
+def _teacher(
+    config: TrainingConfig, model: UML, average: WeightAverage | None, train: Examples, steps: int
+) -> Teacher | None:
+    """The teacher of the images without a mask, where there are some and the config asks for it."""
+    masked = train.has_mask > 0
+    if config.without_masks == "ignore" or masked.all() or not masked.any():
+        return None
+    if average is None:
+        raise UmlError("without_masks: found 'teach' and averaging 0, expected averaging above 0")
+    t, every = config.teaching, config.epochs * steps
+    return Teacher(model, average, t.weight, round(t.start * every), round(t.ramp * every), t.spread)
 
 
 def build_loop(
@@ -181,13 +212,16 @@ def build_loop(
     steps //= config.batch_size
     with cluster.strategy.scope():
         model = _network(config, spec, dataset)
+        average = WeightAverage(model.variables, config.averaging) if config.averaging else None
         step = TrainStep(
             model,
             _optimizer(config, steps),
             loss_spec(config, spec, train.labels, len(dataset.info.image_classes)),
             StepSpec(config.weight_decay, config.gradient_clip, config.jit),
-            WeightAverage(model.variables, config.averaging) if config.averaging else None,
+            average,
             cluster.strategy,
+            encoder_rates(model, 1.0 if config.encoder_rate is None else config.encoder_rate),
+            _teacher(config, model, average, train, steps),
         )
     display.begin_training(config.epochs, steps)
     share = Share(cluster.index, cluster.workers)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from uml_tf.data.augmentation_spec import AugmentationSpec
 from uml_tf.data.validation_error import describe_validation_error
@@ -16,10 +16,14 @@ from uml_tf.networks.spec import Ablation
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import read_text
 from uml_tf.runtime.placement import Fit
-from uml_tf.training.roi_config import RoiConfig
-
-LARGEST_SEED = 2**32 - 1
-"""NumPy's legacy generator, which Keras seeds too, accepts no larger one."""
+from uml_tf.training.sections import (
+    LARGEST_SEED,
+    LossConfig,
+    PhantomConfig,
+    RoiConfig,
+    Section,
+    TeachingConfig,
+)
 
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 ABLATION_PARTS = tuple(Ablation.__dataclass_fields__)
@@ -36,43 +40,7 @@ def _one_of(known: Iterable[str]) -> Callable[[str], str]:
     return check
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class LossConfig(_Section):
-    """Weights of the joint loss; see ``uml_tf.losses.LossSpec``.
-
-    Attributes:
-        cls, seg, mut: weights of the three terms.
-        annealing_epochs: epochs until the KL term has its full weight.
-        segmentation: "dice+ce", "dice", or None for the preset's default.
-        class_weights: "none", or "balanced" for weights inverse to the class counts of the training split.
-        skip_absent: see ``uml_tf.losses.dice.soft_dice_loss``; for data with many empty masks.
-    """
-
-    cls: float = Field(default=0.5, ge=0)
-    seg: float = Field(default=0.4, ge=0)
-    mut: float = Field(default=0.1, ge=0)
-    annealing_epochs: float = Field(default=50, gt=0)
-    segmentation: Literal["dice", "dice+ce"] | None = None
-    class_weights: Literal["none", "balanced"] = "none"
-    skip_absent: bool = False
-
-
-class PhantomConfig(_Section):
-    """The synthetic data set that is used when no ``data`` is given.
-
-    Attributes:
-        images, seed, size: see ``uml_tf.data.converters.phantom.PhantomOptions``.
-    """
-
-    images: int = Field(default=1000, ge=10)
-    seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
-    size: int = Field(default=192, ge=64)
-
-
-class TrainingConfig(_Section):
+class TrainingConfig(Section):
     """Everything that determines a training run.
 
     Attributes:
@@ -83,7 +51,11 @@ class TrainingConfig(_Section):
         class_encoder, segmentation_encoder: names of other encoders than the preset's; see
             ``uml_tf.networks.encoders``.
         encoder_weights: "imagenet" for the published weights of an encoder that has some, a local file (see
-            ``uml_tf.networks.encoder_weights``), or None to start from random weights.
+            ``uml_tf.networks.encoder_weights``), "none" for random weights, or None for the preset's default.
+        encoder_rate: learning rate of the encoders, as a multiple of the network's; below 1 for pretrained
+            encoders, 0 to keep them as they are, None for the preset's default.
+        frozen_norms: keep the encoders' batch norms as loaded, scale and statistics; for pretrained encoders
+            and small batches.
         image_size: side of the square input, pixels.
         fit: how a picture becomes that square; see ``uml_tf.runtime.placement``.
         roi: see ``RoiConfig``.
@@ -92,7 +64,7 @@ class TrainingConfig(_Section):
         learning_rate: None for the preset's default.
         weight_decay: L2 decay added to the gradient.
         hold_epochs: epochs at the full rate, before the polynomial decay; None for 3 tenths of the epochs.
-        warmup_epochs: epochs of linear rise, counted within the held ones.
+        warmup_epochs: epochs of linear rise, counted within the held ones; None for the preset's default.
         averaging: decay per step of the moving average of the weights, which is validated and kept; 0 to
             validate and keep the weights themselves.
         gradient_clip: largest global norm of the gradient; None for no limit.
@@ -101,6 +73,9 @@ class TrainingConfig(_Section):
         precision: "float32", "mixed_bfloat16" or "mixed_float16" (with loss scaling).
         jit: compile the step with XLA.
         masked_share: share of each batch that has a mask, for data sets where only some images have one.
+        without_masks: what images without a mask add beside their label: "ignore" for nothing, "teach" for
+            the pixels that the averaged network holds for sure. It needs ``averaging``.
+        teaching: see ``TeachingConfig``.
         loss: see ``LossConfig``.
         augmentation: see ``uml_tf.data.augmentation_spec.AugmentationSpec``.
     """
@@ -112,6 +87,8 @@ class TrainingConfig(_Section):
     class_encoder: str | None = None
     segmentation_encoder: str | None = None
     encoder_weights: str | None = None
+    encoder_rate: float | None = Field(default=None, ge=0)
+    frozen_norms: bool = False
     image_size: int = Field(default=128, ge=32)
     fit: Fit = "stretch"
     roi: RoiConfig = RoiConfig()
@@ -120,7 +97,7 @@ class TrainingConfig(_Section):
     learning_rate: float | None = Field(default=None, gt=0)
     weight_decay: float = Field(default=1e-5, ge=0)
     hold_epochs: int | None = Field(default=None, ge=0)
-    warmup_epochs: int = Field(default=0, ge=0)
+    warmup_epochs: int | None = Field(default=None, ge=0)
     averaging: float = Field(default=0.99, ge=0, lt=1)
     gradient_clip: float | None = Field(default=None, gt=0)
     patience: int | None = Field(default=None, ge=1)
@@ -128,6 +105,8 @@ class TrainingConfig(_Section):
     precision: Precision = "float32"
     jit: bool = False
     masked_share: float | None = Field(default=None, gt=0, lt=1)
+    without_masks: Literal["ignore", "teach"] = "ignore"
+    teaching: TeachingConfig = TeachingConfig()
     loss: LossConfig = LossConfig()
     augmentation: AugmentationSpec = AugmentationSpec()
 
@@ -139,8 +118,9 @@ class TrainingConfig(_Section):
             update["data"] = self.data.resolve()  # so that the config is valid in any working folder
         if self.roi.model is not None and Path(self.roi.model).is_file():
             update["roi"] = self.roi.model_copy(update={"model": str(Path(self.roi.model).resolve())})
-        if self.learning_rate is None:
-            update["learning_rate"] = defaults.learning_rate
+        for name in ("learning_rate", "encoder_weights", "encoder_rate", "warmup_epochs"):
+            if getattr(self, name) is None:
+                update[name] = getattr(defaults, name)
         if self.hold_epochs is None:
             update["hold_epochs"] = round(0.3 * self.epochs)
         if self.loss.segmentation is None:

@@ -37,6 +37,10 @@ class FlatVariables:
         """The variables' values."""
         return joined(self.variables)
 
+    def spread(self, values: Sequence[float]) -> Any:
+        """A constant ``(size,)`` that holds the i-th value wherever the i-th variable's values lie."""
+        return tf.constant(np.repeat(np.asarray(values, np.float32), self._sizes))
+
     def write(self, vector: Any) -> None:
         """Sets the variables."""
         for variable, part in zip(self.variables, tf.split(vector, self._sizes), strict=True):

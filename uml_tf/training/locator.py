@@ -19,7 +19,7 @@ from uml_tf.runtime.prediction import Model
 from uml_tf.runtime.roi import Roi, roi_members
 from uml_tf.runtime.two_pass import locate
 from uml_tf.tracking.models import resolve_model
-from uml_tf.training.roi_config import RoiConfig
+from uml_tf.training.sections import RoiConfig
 
 _SHOWN = 3
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from uml_tf.losses.replicas import replica_count, sum_over_replicas
 from uml_tf.networks import UML
 from uml_tf.training.averaging import WeightAverage
 from uml_tf.training.flat import FlatVariables, joined
+from uml_tf.training.teaching import Teacher
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ class TrainStep:
         average: moving average to update, or None.
         strategy: TensorFlow's distribution strategy of the devices that share every batch; None for one
             device. Model, optimizer and average must be made in its scope.
+        rates: for each trained variable its share of the learning rate; None for the whole rate.
+        teacher: gives masks to images without one, or None.
     """
 
     def __init__(
@@ -51,16 +55,20 @@ class TrainStep:
         spec: StepSpec,
         average: WeightAverage | None,
         strategy: tf.distribute.Strategy | None = None,
+        rates: Sequence[float] | None = None,
+        teacher: Teacher | None = None,
     ) -> None:
         self.model = model
         self.optimizer = optimizer
         self.loss = loss
         self.spec = spec
         self.average = average
+        self.teacher = teacher
         self._has_loss_scale = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
         self.strategy = strategy or tf.distribute.get_strategy()
         self.variables = model.training_model.trainable_variables
         self._trained = FlatVariables(self.variables)
+        self._rates = self._trained.spread(rates) if rates is not None and set(rates) != {1.0} else None
         self._vector = keras.Variable(tf.zeros(self._trained.size), name="trained_weights")
         optimizer.build([self._vector])
         # Without AutoGraph, which writes temporary files, and warns where the disk is full.
@@ -107,12 +115,21 @@ class TrainStep:
         # The optimizer sums over the replicas, a second time where the gradient is summed already.
         return gradient / replicas if summed else gradient
 
+    def _updated(self, weights: Any) -> Any:
+        """The weights after the optimizer's step, each moved by its share of the learning rate."""
+        if self._rates is None:
+            return self._vector.value
+        # Adam's step does not depend on the gradient's scale: the rate must act on the step itself.
+        return weights + self._rates * (self._vector.value - weights)
+
     def _step(self, batch: dict[str, Any], epoch: Any) -> dict[str, Any]:
+        if self.teacher is not None:
+            batch = self.teacher(batch)
         gradients, terms = self.gradients(batch, epoch)
         weights = self._trained.read()
         self._vector.assign(weights)
         self.optimizer.apply([self._decayed_and_clipped(joined(gradients), weights)], [self._vector])
-        self._trained.write(self._vector.value)
+        self._trained.write(self._updated(weights))
         if self.average is not None:
             self.average.update()
         return terms

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -30,11 +32,14 @@ class _Network:
             inputs, the last and richest of each stride.
         input_range: (low, high) of the pixel values that it was trained on.
         fixed: arguments of the function that are not the user's.
+        deepest: name of the last block's output, at stride 32, which ``context`` adds; the convolution behind
+            it, which widens it for ImageNet's thousand classes, is left out.
         has_alpha: whether its width can be scaled.
     """
 
     application: Callable[..., keras.Model]
     strided: tuple[str, str, str, str]
+    deepest: str
     input_range: tuple[float, float]
     fixed: dict[str, Any] = field(default_factory=dict)
     has_alpha: bool = True
@@ -48,17 +53,20 @@ _NETWORKS = {
     "mobilenet_v2": _Network(
         keras.applications.MobileNetV2,
         ("block_1_pad", "block_3_pad", "block_6_pad", "block_13_pad"),
+        "block_16_project_BN",
         (-1.0, 1.0),
     ),
     "mobilenet_v3_small": _Network(
         keras.applications.MobileNetV3Small,
         _mobilenet_strided("", "_1", "_3", "_8"),  # type: ignore[arg-type]
+        "expanded_conv_10_add",
         (-1.0, 1.0),
         {"include_preprocessing": False},
     ),
     "mobilenet_v3_large": _Network(
         keras.applications.MobileNetV3Large,
         _mobilenet_strided("_1", "_3", "_6", "_12"),  # type: ignore[arg-type]
+        "expanded_conv_14_add",
         (-1.0, 1.0),
         {"include_preprocessing": False},
     ),
@@ -66,6 +74,7 @@ _NETWORKS = {
     "efficientnet_v2_b0": _Network(
         keras.applications.EfficientNetV2B0,
         ("block2a_expand_conv", "block3a_expand_conv", "block4a_dwconv2", "block6a_dwconv2"),
+        "block6h_add",
         (0.0, 255.0),
         {"include_preprocessing": True},
         has_alpha=False,
@@ -85,7 +94,10 @@ def _backbone(
 def _encoder(network: _Network, backbone: keras.Model, name: str, context: bool) -> keras.Model:
     features = [backbone.get_layer(layer).input for layer in network.strided]
     if context:
-        deepest = keras.layers.UpSampling2D(2, name="context")(backbone.output)
+        if any(side % 32 for side in backbone.input_shape[1:3]):
+            height, width = backbone.input_shape[1:3]
+            raise ValueError(f"found an image size of {height} x {width}, expected both divisible by 32")
+        deepest = keras.layers.UpSampling2D(2, name="context")(backbone.get_layer(network.deepest).output)
         features[-1] = keras.layers.Concatenate(name="with_context")([features[-1], deepest])
     return keras.Model(backbone.input, features, name=name)
 
@@ -104,7 +116,7 @@ def _build(
         input_shape: (H, W, 3), sides divisible by 16, with ``context`` by 32.
         name: the model's name.
         alpha: width.
-        context: the coarsest feature also has the network's last one, of stride 32, repeated twice in both
+        context: the coarsest feature also has the last block's output, of stride 32, repeated twice in both
             directions; the blocks behind stride 16 hold most of what was learned on ImageNet.
     """
     encoder = _encoder(network, _backbone(network, input_shape, None, alpha), name, context)
@@ -118,6 +130,11 @@ def _copy(backbone: keras.Model, encoder: keras.Model) -> None:
             layer.set_weights(backbone.get_layer(layer.name).get_weights())
 
 
+def _weights_folder() -> Path:
+    """Where Keras looks for published weights before it fetches them."""
+    return Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models"
+
+
 def _load_published(
     network: _Network, name: str, model: keras.Model, alpha: float = 1.0, context: bool = False
 ) -> None:
@@ -127,10 +144,11 @@ def _load_published(
         backbone = _backbone(network, shape, "imagenet", alpha)
     except Exception as error:  # URL errors, a refused alpha, a damaged download
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        file = re.search(r"[\w.-]+\.h5", reason)
+        cure = f"put {file[0]} into {_weights_folder()}, or give it" if file else "give its weights"
         raise UmlError(
-            f"--encoder-weights imagenet: the weights of '{name}' (alpha {alpha:g}) cannot be fetched "
-            f"({reason[:160]}); give the file that keras.applications loads for them, without its top, "
-            "as --encoder-weights FILE.weights.h5"
+            f"--encoder-weights imagenet: '{name}' (alpha {alpha:g}): cannot be fetched ({reason[:200]}); "
+            f"{cure} as --encoder-weights FILE"
         ) from error
     _copy(backbone, model)
 

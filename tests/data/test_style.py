@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from uml_tf.data.augmentation import Augmentation
+from uml_tf.data.augmentation_spec import AugmentationSpec, StyleSpec
+from uml_tf.data.style import StyleVariation, blurred, exchanged, with_gamma
+
+STRONG = StyleSpec(exchange=0.5, gamma=0.5, blur=0.03, noise=0.05)
+
+
+@pytest.fixture(scope="module")
+def images():
+    rng = np.random.default_rng(0)
+    centres, spreads = rng.uniform(90, 160, (4, 1, 1, 3)), rng.uniform(5, 25, (4, 1, 1, 3))
+    return tf.constant(rng.normal(centres, spreads, (4, 32, 32, 3)).clip(0, 255).astype(np.float32))
+
+
+def _moments(images):
+    return np.mean(images, axis=(1, 2)), np.std(images, axis=(1, 2))
+
+
+def test_an_exchange_takes_over_the_other_images_statistics(images):
+    others = images[::-1]
+    share = tf.constant([0.0, 0.5, 1.0, 1.0])[:, None, None, None]
+    result = exchanged(images, others, share)
+    np.testing.assert_allclose(result[0], images[0], atol=1e-3)
+    for found, own, other in zip(_moments(result), _moments(images), _moments(others), strict=True):
+        np.testing.assert_allclose(found[1], (own[1] + other[1]) / 2, rtol=1e-3)
+        np.testing.assert_allclose(found[2:], other[2:], rtol=1e-3)
+
+
+def test_a_black_image_gets_no_contrast_from_another(images):
+    black = tf.zeros_like(images)
+    result = exchanged(black, images, tf.ones((4, 1, 1, 1)))
+    np.testing.assert_allclose(_moments(result)[1], 0, atol=0.01)
+
+
+def test_a_blur_keeps_the_mean_and_takes_detail(images):
+    result = blurred(images, tf.constant([0.0, 0.5, 1.0, 2.0]), 2.0)
+    np.testing.assert_allclose(result[0], images[0], atol=1e-3)
+    np.testing.assert_allclose(_moments(result)[0], _moments(images)[0], rtol=0.02)
+    left = _moments(result)[1].mean(1) / _moments(images)[1].mean(1)
+    assert left[0] > 0.99
+    assert (np.diff(left) < 0).all()
+
+
+def test_tone_curves_keep_black_and_white():
+    ends = tf.constant([[[[0.0] * 3, [255.0] * 3]]])
+    np.testing.assert_allclose(with_gamma(ends, tf.fill((1, 1, 1, 3), 0.7)), ends, atol=0.5)
+
+
+def test_nothing_changes_where_every_part_is_off(images):
+    np.testing.assert_array_equal(StyleVariation(StyleSpec(), 0)(images), images)
+
+
+def test_an_epoch_repeats_exactly_and_epochs_differ(images):
+    style = StyleVariation(STRONG, 3)
+
+    def epoch(number):
+        style.start_epoch(number)
+        return [style(images).numpy() for _ in range(2)]
+
+    first, again, other = epoch(0), epoch(0), epoch(1)
+    np.testing.assert_array_equal(first, again)
+    assert not np.allclose(first[0], first[1])
+    assert not np.allclose(first, other)
+    assert 0 <= np.min(first) <= np.max(first) <= 255
+
+
+def test_masks_keep_their_place_and_the_plain_image_its_style(images):
+    batch = {"image": tf.cast(images, tf.uint8), "mask": tf.cast(images[..., 0] > 120, tf.uint8)}
+    spec = AugmentationSpec(
+        rotation=0, zoom=0, translation=0, flip="none", brightness=0, contrast=0, style=STRONG
+    )
+    result = Augmentation(spec, 0)(batch)
+    np.testing.assert_array_equal(result["mask"], batch["mask"])
+    np.testing.assert_array_equal(result["plain"], tf.cast(batch["image"], tf.float32))
+    assert not np.allclose(result["image"], result["plain"])

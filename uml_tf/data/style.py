@@ -1,0 +1,114 @@
+"""Random variation of what tells one camera from another: colour, tone curve, sharpness, noise.
+
+Drawn for the images alone: their masks hold as they are.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from uml_tf.data.augmentation_spec import StyleSpec
+
+_WIDEST_BLUR = 3
+"""Standard deviations to each side that the blur's kernel covers, at its largest width."""
+
+_SMALLEST_DEVIATION = 4.0
+"""Grey levels. An image that is darker than this in one channel keeps its contrast there."""
+
+
+def exchanged(images: tf.Tensor, others: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
+    """Images with part of other images' mean and standard deviation in every colour channel.
+
+    Args:
+        images: ``(B, H, W, 3)`` in [0, 255].
+        others: the same, the images whose statistics are taken over.
+        share: ``(B, 1, 1, 1)`` in [0, 1]; 0 leaves an image as it is, 1 gives it the other's statistics.
+
+    Returns:
+        ``(B, H, W, 3)``, not clipped.
+
+    Source: Reinhard et al., "Color transfer between images", 2001, in RGB; as an exchange of feature
+        statistics MixStyle, Zhou et al., ICLR 2021.
+    """
+    mean, variance = tf.nn.moments(images, axes=(1, 2), keepdims=True)
+    other_mean, other_variance = tf.nn.moments(others, axes=(1, 2), keepdims=True)
+    deviation = tf.sqrt(variance)
+    target = deviation + share * (tf.sqrt(other_variance) - deviation)
+    scale = tf.where(deviation > _SMALLEST_DEVIATION, target / tf.maximum(deviation, 1e-3), 1.0)
+    return (images - mean) * scale + mean + share * (other_mean - mean)
+
+
+def with_gamma(images: tf.Tensor, exponent: tf.Tensor) -> tf.Tensor:
+    """Images ``(B, H, W, 3)`` in [0, 255] through tone curves with exponents ``(B, 1, 1, 3)``."""
+    return 255.0 * tf.pow(tf.clip_by_value(images / 255.0, 1e-4, 1.0), exponent)
+
+
+def blurred(images: tf.Tensor, widths: tf.Tensor, widest: float) -> tf.Tensor:
+    """Images ``(B, H, W, 3)``, each with a Gaussian blur of its own width.
+
+    Args:
+        images: any range.
+        widths: ``(B,)`` standard deviations in pixels; 0 leaves an image as it is.
+        widest: their upper limit, which decides the kernel's size.
+    """
+    reach = max(1, round(_WIDEST_BLUR * widest))
+    places = tf.range(-reach, reach + 1, dtype=tf.float32)
+    kernel = tf.exp(-0.5 * (places[None] / tf.maximum(widths, 1e-3)[:, None]) ** 2)
+    kernel = kernel / tf.reduce_sum(kernel, axis=1, keepdims=True)
+    padded = tf.pad(images, [[0, 0], [reach, reach], [reach, reach], [0, 0]], "SYMMETRIC")
+    height, width = images.shape[1], images.shape[2]
+    across = tf.add_n(
+        [kernel[:, i, None, None, None] * padded[:, :, i : i + width] for i in range(2 * reach + 1)]
+    )
+    return tf.add_n(
+        [kernel[:, i, None, None, None] * across[:, i : i + height] for i in range(2 * reach + 1)]
+    )
+
+
+class StyleVariation:
+    """A batch transformation of images; its random state is set at the start of each epoch.
+
+    Args:
+        spec: how strongly the images are varied.
+        seed: seed of the run, at least 0.
+    """
+
+    def __init__(self, spec: StyleSpec, seed: int) -> None:
+        self.spec = spec
+        self.seed = seed
+        self._state = tf.Variable([0, 0], dtype=tf.int64, trainable=False)
+        self.start_epoch(0)
+
+    def start_epoch(self, epoch: int) -> None:
+        """Sets the random state to that of the epoch, counted from 0."""
+        rng = np.random.default_rng([self.seed, epoch, 2])
+        self._state.assign(rng.integers(0, 2**31 - 1, 2))
+
+    def __call__(self, images: tf.Tensor) -> tf.Tensor:
+        """Varies ``(B, H, W, 3)`` float32 in [0, 255] with B static; returns the same shape and range."""
+        spec, count = self.spec, images.shape[0]
+        state = self._state.assign_add([0, 8])
+
+        def uniform(offset: int, shape: list[int], low: float, high: float) -> Any:
+            return tf.random.stateless_uniform(shape, state + offset, low, high)
+
+        if spec.exchange:
+            others = tf.gather(images, tf.random.experimental.stateless_shuffle(tf.range(count), state))
+            share = uniform(1, [count, 1, 1, 1], 0.0, 1.0)
+            chosen = uniform(2, [count, 1, 1, 1], 0.0, 1.0) < spec.exchange
+            images = exchanged(images, others, tf.where(chosen, share, 0.0))
+        if spec.gamma:
+            of_image = uniform(3, [count, 1, 1, 1], -spec.gamma, spec.gamma)
+            of_channel = uniform(4, [count, 1, 1, 3], -spec.gamma, spec.gamma) * spec.colour
+            images = with_gamma(images, tf.exp(of_image + of_channel))
+        if spec.blur:
+            widest = spec.blur * images.shape[1]
+            widths = uniform(5, [count], 0.0, 2 * widest)
+            images = blurred(images, tf.maximum(widths - widest, 0.0), widest)
+        if spec.noise:
+            deviation = uniform(6, [count, 1, 1, 1], 0.0, 255.0 * spec.noise)
+            images = images + deviation * tf.random.stateless_normal(images.shape, state + 7)
+        return tf.clip_by_value(images, 0.0, 255.0)
