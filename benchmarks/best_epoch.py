@@ -65,7 +65,7 @@ def record(options: argparse.Namespace, seed: int, path: Path) -> None:
     else:
         dataset = PreparedDataset.open(options.data)
     size = (config.image_size, config.image_size)
-    splits = {name: load_examples(dataset, name, size) for name in ("train", *SPLITS)}
+    splits = {name: load_examples(dataset, name, size, fit=config.fit) for name in ("train", *SPLITS)}
     loop = build_loop(config, dataset, splits, SILENT, Cluster.alone())
     recorded: dict[str, list[Array]] = {}
 

@@ -119,7 +119,9 @@ def main() -> None:
     options = parser.parse_args()
     model, card = load_trained(options.model)
     dataset = dataset_of(card)
-    images = read_calibration(calibration_files(dataset, 200), model.image_size)
+    images = read_calibration(
+        calibration_files(dataset, 200), model.image_size, where=KerasPredictor(model).place
+    )
     found: dict[str, tuple[Fidelity, int]] = {}
 
     def add(name: str, predictor: Predictor, size: int) -> None:

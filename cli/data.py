@@ -237,7 +237,7 @@ def merge(folders: tuple[Path, ...], out: Path, name: str | None) -> None:
 @data.command()
 @click.argument("folder", type=_FOLDER)
 @click.option("--out", type=_FOLDER, help="The PNG to write  [default: FOLDER/preview.png]")
-@click.option("--config", type=_FOLDER, help="A training config, for its augmentation and image size.")
+@click.option("--config", type=_FOLDER, help="A training config, for its augmentation, image size and fit.")
 @click.option("--count", type=click.IntRange(1), default=12, show_default=True, help="Number of images.")
 @click.option(
     "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of choice and augmentation."
@@ -253,5 +253,5 @@ def preview(folder: Path, out: Path | None, config: Path | None, count: int, see
     from uml_tf.data.preview import preview as write_preview
 
     path = out or folder / "preview.png"
-    write_preview(dataset, path, settings.augmentation, settings.image_size, count, seed)
+    write_preview(dataset, path, settings.augmentation, settings.image_size, count, seed, settings.fit)
     click.echo(f"written to {path}")

@@ -74,7 +74,7 @@ def evaluate(model: str, folders: tuple[Path, ...], split: str, out: Path) -> No
     with TerminalDisplay() as display:
         for name, dataset, count in zip(_names(datasets), datasets, counts, strict=True):
             title = f"evaluating {split}" if len(datasets) == 1 else f"evaluating {split} of {name}"
-            found[name] = measure(predictor, dataset, split, display.stage(title, count), card)
+            found[name] = measure(predictor, dataset, split, display.stage(title, count))
         for line in foreground_warnings(measures_by_name(found)):
             display.warn(line)
     if len(datasets) == 1:

@@ -152,9 +152,9 @@ def export(model: str, tolerance: tuple[str, ...], **options: Any) -> None:
 
     _check_data(options)
     import_tensorflow()
-    from uml_tf.export.run import ExportJob
+    from uml_tf.export.job import ExportJob
     from uml_tf.export.run import export as run_export
-    from uml_tf.tracking.models import load_trained
+    from uml_tf.tracking.models import load_pair
 
     job = ExportJob(
         out=options["out"],
@@ -170,10 +170,10 @@ def export(model: str, tolerance: tuple[str, ...], **options: Any) -> None:
         example=options["example"],
         web=options["web"],
     )
-    network, _ = load_trained(model)
+    network, locator = load_pair(model)
     # The display writes to a descriptor of its own; the converters write to these two.
     with TerminalDisplay() as display, quiet(1, 2):
-        result = run_export(network, job, display.stage)
+        result = run_export(network, job, display.stage, locator)
     _report(result, kind, options)
 
 

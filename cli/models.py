@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from uml_tf.runtime.model_card import ModelCard
-    from uml_tf.runtime.predictor import Predictor
+    from uml_tf.runtime.prediction import Model
 
 
-def open_predictor(reference: str, batch_size: int) -> tuple[Predictor, ModelCard]:
+def open_predictor(reference: str, batch_size: int) -> tuple[Model, ModelCard]:
     """``open_model`` without the notices that TensorFlow and LiteRT print; the model and its card.
 
     Args:

@@ -21,9 +21,9 @@ def predict(model: str, images: tuple[Path, ...], out: Path) -> None:
     from uml_tf.runtime.prediction_files import plan_predictions, predict_files
 
     plan_predictions(images, out)  # before the wait for the model
-    predictor, card = open_predictor(model, batch_size=1)
+    opened, _ = open_predictor(model, batch_size=1)
 
     def complain(line: str) -> None:
         click.echo(f"uml-tf: {line}", err=True)
 
-    predict_files(predictor, card, images, out, click.echo, complain)
+    predict_files(opened, images, out, click.echo, complain)

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from uml_tf.networks.presets import PRESETS
+from uml_tf.runtime.placement import FITS
 from uml_tf.training.cluster import VARIABLE, set_tf_config
 from uml_tf.training.config import ABLATION_PARTS, TrainingConfig, load_config, parse_assignment
+from uml_tf.training.sections import parse_roi
 
 if TYPE_CHECKING:
     from uml_tf.training.run import RunResult
@@ -25,7 +27,8 @@ def _overrides(options: dict[str, Any], assignments: tuple[str, ...]) -> dict[st
     Raises:
         click.UsageError: a field was given twice, by its own option and by --set, or by two --set.
     """
-    given = {_FIELDS.get(name, name): value for name, value in options.items() if value not in (None, ())}
+    given = parse_roi(options.pop("roi")) if options.get("roi") else {}
+    given |= {_FIELDS.get(name, name): value for name, value in options.items() if value not in (None, ())}
     for field, value in map(parse_assignment, assignments):
         for other in given:
             if f"{field}.".startswith(f"{other}.") or f"{other}.".startswith(f"{field}."):
@@ -121,6 +124,17 @@ _RATES = ", ".join(f"{spec.training.learning_rate:g} for {name}" for name, spec 
 @click.option("--batch-size", type=int, help=f"[default: {_DEFAULTS.batch_size}]")
 @click.option(
     "--image-size", type=int, help=f"Side of the square input, pixels.  [default: {_DEFAULTS.image_size}]"
+)
+@click.option(
+    "--fit",
+    type=click.Choice(FITS),
+    help="How a picture becomes that square: stretch changes its aspect, letterbox pads it, crop reads its "
+    "largest centred square.  [default: stretch]",
+)
+@click.option(
+    "--roi",
+    metavar="LOCATOR[:REGION]",
+    help="Read only the part of every image around a region, e.g. disc, that another trained MODEL finds.",
 )
 @click.option("--learning-rate", type=float, help=f"[default: {_RATES}]")
 @click.option("--seed", type=int, help="[default: 0]")

@@ -35,6 +35,8 @@ def _readme(metadata: FileMetadata, web: bool) -> str:
         if web
         else "This bundle has no page for the browser."
     )
+    roi = metadata.card.roi
+    reads = f"the part around the {roi.name} that locator.tflite finds" if roi else "images"
     return f"""# {metadata.preset} network, {metadata.quantize}, for {metadata.card.dataset or "unnamed data"}
 
 Set up: `python -m venv env && env/bin/pip install -r requirements.txt`
@@ -42,7 +44,7 @@ Run: `env/bin/python run.py example.png`, or any images. Every file here is firs
 For each image the folder predictions/ gets JSON, mask, overlay and uncertainty map.
 {page}
 The decision is accept, refer (to a specialist) or ungradable (take another image), each with its reason.
-How closely the file follows the trained network: fidelity.md. It reads images as {width} x {height} RGB.
+How closely the file follows the trained network: fidelity.md. It reads {reads} as {width} x {height} RGB.
 {metadata.intended_use}
 Training run {metadata.card.run_id or "unknown"}; uml-tf {metadata.versions["uml-tf"]}.
 """

@@ -10,7 +10,8 @@ import numpy as np
 
 from uml_tf.data.dataset import YAML_NAME, PreparedDataset
 from uml_tf.runtime.errors import UmlError
-from uml_tf.runtime.images import IMAGE_SUFFIXES, Array, read_image, resize_antialiased
+from uml_tf.runtime.images import IMAGE_SUFFIXES, Array, read_image
+from uml_tf.runtime.placement import Placement, place
 
 _NO_IMAGE_STEM = re.compile(
     r"[ ._-](masks?|seg|segmentations?|labels?|gt|overlay|uncertainty)([ ._-]?\d+)?$", re.IGNORECASE
@@ -74,7 +75,10 @@ def calibration_files(
 
 
 def read_calibration(
-    files: list[Path], size: tuple[int, int], progress: Callable[[int], None] = lambda done: None
+    files: list[Path],
+    size: tuple[int, int],
+    progress: Callable[[int], None] = lambda done: None,
+    where: Callable[[Array], Placement] | None = None,
 ) -> Array:
     """The images as the network reads them, ``(N, H, W, 3)`` float32 in [0, 255].
 
@@ -82,12 +86,15 @@ def read_calibration(
         files: N image files.
         size: (H, W) of the network's input.
         progress: called with the number of images read.
+        where: from an image ``(H, W, 3)`` to its placement in the input; None to stretch it.
 
     Raises:
         UmlError: an image cannot be read.
     """
     images = np.empty((len(files), *size, 3), np.float32)
     for index, path in enumerate(files):
-        images[index] = resize_antialiased(read_image(path), size)
+        image = read_image(path)
+        placement = where(image) if where else place("stretch", (image.shape[0], image.shape[1]), size)
+        images[index] = placement.image(image)
         progress(index + 1)
     return images

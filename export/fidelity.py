@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from uml_tf.data.dataset import PreparedDataset
-from uml_tf.evaluation.evaluate import read_chunks
+from uml_tf.evaluation.evaluate import Inputs, read_chunks
 from uml_tf.evaluation.measure import ImageMeasure
 from uml_tf.evaluation.summary import summarise
 from uml_tf.export.tolerance import Check, Tolerance
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.model_card import ModelCard
+from uml_tf.runtime.prediction import Model
 from uml_tf.runtime.predictor import Outputs, Predictor, predict_all
 from uml_tf.runtime.referral import decide
 
@@ -45,6 +46,11 @@ class Fidelity:
     class_uncertainty: Array
     mask_uncertainty: Array
 
+    def with_check(self, check: Check) -> Fidelity:
+        """The same with one more figure and its bound."""
+        numbers = {**self.numbers, check.figure: check.found}
+        return replace(self, numbers=numbers, checks=[*self.checks, check])
+
     @property
     def broken(self) -> list[str]:
         """The tolerances that were not kept, one sentence each."""
@@ -64,19 +70,26 @@ class _Collected:
     mask_sum: float = 0.0
     mask_largest: float = 0.0
 
-    def add(self, network: Outputs, file: Outputs, images: Array, card: ModelCard, stride: int) -> None:
+    def add(self, network: Outputs, file: Outputs, inputs: Inputs, card: ModelCard, stride: int) -> None:
         pair = (network, file)
         self.classes.append(np.stack([o["class_probability"].argmax(-1) for o in pair], axis=1))
         uncertainty = np.concatenate([o["class_uncertainty"] for o in pair], axis=1)
         self.class_uncertainty.append(uncertainty)
-        for image, (of_network, of_file) in zip(images, uncertainty.tolist(), strict=True):
+        shown = (
+            (p.shown(image), p.missing) for p, image in zip(inputs.placements, inputs.images, strict=True)
+        )
+        for (image, missing), (of_network, of_file) in zip(shown, uncertainty.tolist(), strict=True):
             self.decisions.append(
-                (decide(of_network, image, card).action, decide(of_file, image, card).action)
+                (
+                    decide(of_network, image, card, missing).action,
+                    decide(of_file, image, card, missing).action,
+                )
             )
-        masks = [o["mask_probability"].argmax(-1) for o in pair]
+        inside = np.stack([placement.inside for placement in inputs.placements])
+        masks = [o["mask_probability"].argmax(-1)[inside] for o in pair]
         self.pixels += masks[0].size
         self.equal_pixels += int((masks[0] == masks[1]).sum())
-        maps = [o["mask_uncertainty"].reshape(-1) for o in pair]
+        maps = [o["mask_uncertainty"][..., 0][inside] for o in pair]
         difference = np.abs(maps[0] - maps[1])
         self.mask_sum += float(difference.sum())
         self.mask_largest = max(self.mask_largest, float(difference.max()))
@@ -137,7 +150,7 @@ def _check_finite(outputs: Outputs, first_image: str) -> None:
 
 
 def compare(
-    network: Predictor,
+    network: Model,
     file: Predictor,
     card: ModelCard,
     dataset: PreparedDataset,
@@ -166,12 +179,12 @@ def compare(
     collected = _Collected()
     measures: tuple[list[ImageMeasure], list[ImageMeasure]] = ([], [])
     for chunk in read_chunks(dataset, split):
-        images = chunk.resized(size)
-        outputs = [predict_all(source, images) for source in (network, file)]
+        inputs = chunk.inputs(network)
+        outputs = [predict_all(source, inputs.images) for source in (network, file)]
         _check_finite(outputs[1], chunk.rows[0].image)
-        collected.add(outputs[0], outputs[1], images, card, stride)
+        collected.add(outputs[0], outputs[1], inputs, card, stride)
         for kept, one in zip(measures, outputs, strict=True):
-            kept += chunk.measure(one, dataset)
+            kept += chunk.measure(one, dataset, inputs.placements)
         progress(len(measures[0]))
     return _summarise(collected, _metrics(measures), tolerance)
 

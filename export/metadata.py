@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
@@ -11,18 +10,11 @@ from ai_edge_litert import schema_py_generated as schema
 from uml_tf.export.flatbuffer import pack_model, read_model
 from uml_tf.export.kind import ExportKind
 from uml_tf.networks import UML
+from uml_tf.networks.files import weights_sha256
 from uml_tf.runtime.metadata import METADATA_NAME, FileMetadata, seal
 from uml_tf.runtime.version import VERSION
 
 _LIBRARIES = ("tensorflow", "keras", "ai-edge-litert", "ai-edge-quantizer", "onnx", "onnxruntime", "numpy")
-
-
-def weights_sha256(model: UML) -> str:
-    """SHA-256 of all weights as float32 bytes, in the order of ``model.weights``."""
-    digest = hashlib.sha256()
-    for weight in model.weights:
-        digest.update(np.ascontiguousarray(weight.numpy(), np.float32).tobytes())
-    return digest.hexdigest()
 
 
 def _versions() -> dict[str, str]:

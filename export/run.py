@@ -3,85 +3,32 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from mlflow.exceptions import MlflowException
 
 from uml_tf.data.dataset import PreparedDataset
 from uml_tf.evaluation.evaluate import check_classes
-from uml_tf.evaluation.keras_predictor import KerasPredictor
+from uml_tf.evaluation.opening import as_model
 from uml_tf.export.bundle import MANIFEST, page_possible, write_bundle, write_manifest
 from uml_tf.export.calibration import calibration_files, read_calibration
 from uml_tf.export.convert import convert
 from uml_tf.export.fidelity import Fidelity, compare
+from uml_tf.export.job import ExportJob, ExportResult, Stage
 from uml_tf.export.kind import Converted, ExportKind, Images
 from uml_tf.export.kinds import KINDS, check_packages, input_type_of
 from uml_tf.export.litert_js import litert_js
+from uml_tf.export.locator import LocatorFile, check_boxes, convert_locator
 from uml_tf.export.report import REPORT, Numbers, write_report
-from uml_tf.export.tolerance import Tolerance
 from uml_tf.networks import UML
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import new_folder, write_text
 from uml_tf.runtime.metadata import FileMetadata
+from uml_tf.runtime.opening import LOCATOR_FILE
+from uml_tf.runtime.prediction import Model
 from uml_tf.tracking.exports import dataset_of, log_export
-
-Stage = Callable[[str, int], Callable[[int], None]]
-
-
-@dataclass(frozen=True)
-class ExportJob:
-    """What to export, and what it must keep.
-
-    Attributes:
-        out: a new folder.
-        kind: name of an export kind, e.g. "tflite-int8" (``uml_tf.export.kinds.KINDS``).
-        input_type: "float32" or "uint8"; None for the kind's default.
-        batch: the fixed batch size.
-        calibration: a data set or a folder of images; None for the training split of the model's data.
-        calibration_images: at most so many.
-        verify: the data set to compare on; None for the model's own.
-        split: its split.
-        tolerance: what the file must keep of the network.
-        force: keep a file that breaks the tolerance, and mark it in its metadata.
-        example: the image of the device bundle; None for the first that was compared on.
-        web: with the page for the browser; None where it is possible.
-    """
-
-    out: Path
-    kind: str = "tflite-none"
-    input_type: str | None = None
-    batch: int = 1
-    calibration: Path | None = None
-    calibration_images: int = 200
-    verify: Path | None = None
-    split: str = "val"
-    tolerance: Tolerance = field(default_factory=Tolerance)
-    force: bool = False
-    example: Path | None = None
-    web: bool | None = None
-
-
-@dataclass(frozen=True)
-class ExportResult:
-    """What was written.
-
-    Attributes:
-        folder: where.
-        numbers: the figures of the comparison, and file sizes in bytes.
-        broken: the tolerances that were not kept, one sentence each.
-        left_out: what was not written, and why, as sentences.
-        deferred: whether the file that was asked for must be built elsewhere.
-        logged: whether the export was logged to the training run; if not, ``left_out`` says why.
-    """
-
-    folder: Path
-    numbers: Numbers
-    broken: list[str]
-    left_out: list[str]
-    deferred: bool
-    logged: bool
 
 
 def _datasets(
@@ -104,18 +51,60 @@ def _datasets(
 
 
 def _calibration(
-    network: UML, job: ExportJob, kind: ExportKind, source: Path | PreparedDataset, stage: Stage
+    model: Model, job: ExportJob, kind: ExportKind, source: Path | PreparedDataset, stage: Stage
 ) -> Images:
+    """The calibration images as a model reads them; None where the kind needs none."""
     if not kind.calibrated:
         return None
     files = calibration_files(source, job.calibration_images)
-    return read_calibration(files, network.image_size, stage("reading calibration images", len(files)))
+    return read_calibration(
+        files, model.image_size, stage("reading calibration images", len(files)), model.place
+    )
 
 
 def _remove_refused(out: Path) -> None:
     """Removes what an earlier refusal left: a report and nothing else."""
     if out.is_dir() and {p.name for p in out.iterdir()} == set(REPORT):
         shutil.rmtree(out)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What is exported: a network, and its locator where it has one."""
+
+    network: UML
+    locator: UML | None
+
+    @cached_property
+    def model(self) -> Model:
+        """Both as one model."""
+        return as_model(self.network, self.locator)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """The converted files, and that of the locator."""
+
+    metadata: FileMetadata
+    converted: Converted
+    locator: LocatorFile | None
+
+
+def _convert(
+    source: _Source, job: ExportJob, kind: ExportKind, images: Path | PreparedDataset, stage: Stage
+) -> _Made:
+    input_type = input_type_of(kind, job.input_type)
+    calibration = _calibration(source.model, job, kind, images, stage)
+    done = stage(f"converting to {kind.name}", 1)
+    metadata, converted = convert(source.network, kind, calibration, input_type, job.batch)
+    done(1)
+    if source.locator is None:
+        return _Made(metadata, converted, None)
+    calibration = _calibration(as_model(source.locator, None), job, kind, images, stage)
+    done = stage(f"converting the locator to {kind.name}", 1)
+    locator = convert_locator(source.locator, kind, calibration, input_type, job.batch)
+    done(1)
+    return _Made(metadata, converted, locator)
 
 
 @dataclass(frozen=True)
@@ -127,49 +116,58 @@ class _Written:
     converted: Converted
     fidelity: Fidelity
     numbers: Numbers
+    locator: LocatorFile | None
 
     def mark(self) -> None:
         """Writes the files again, with metadata that say that they were kept by force."""
         for file in self.converted.files:
             content = file.pack(replace(self.metadata, kept_by_force=True))
             (self.folder / file.name).write_bytes(content)
+        if self.locator is not None:
+            self.locator.write(self.folder, kept_by_force=True)
 
     def remove(self) -> None:
         """Removes the files; the report stays."""
         for file in self.converted.files:
             (self.folder / file.name).unlink()
+        (self.folder / LOCATOR_FILE).unlink(missing_ok=True)
 
 
 def _write_and_compare(
-    network: UML,
+    source: _Source,
     job: ExportJob,
     folder: Path,
-    made: tuple[FileMetadata, Converted],
+    made: _Made,
     verify: PreparedDataset,
     stage: Stage,
 ) -> _Written:
     """Writes the files, compares the last of them with the network, and reports."""
-    metadata, converted = made
+    network, converted = source.network, made.converted
     assert network.card is not None
     for one in converted.files:
-        (folder / one.name).write_bytes(one.pack(metadata))
-    last = converted.files[-1]
+        (folder / one.name).write_bytes(one.pack(made.metadata))
+    last, count = converted.files[-1], len(verify.split(job.split))
     fidelity = compare(
-        KerasPredictor(network),
+        source.model,
         last.open(folder / last.name),
         network.card,
         verify,
         job.split,
         job.tolerance,
-        stage(f"comparing on {job.split}", len(verify.split(job.split))),
+        stage(f"comparing on {job.split}", count),
     )
-    sizes = {f"bytes_{f.name}": float((folder / f.name).stat().st_size) for f in converted.files}
+    names = [file.name for file in converted.files]
+    if made.locator is not None and source.locator is not None and network.card.roi is not None:
+        made.locator.write(folder)
+        done, path = stage(f"comparing the locator on {job.split}", count), folder / LOCATOR_FILE
+        check = check_boxes(source.locator, path, network.card.roi, verify, job.split, done)
+        fidelity = fidelity.with_check(check)
+        names.append(LOCATOR_FILE)
+    sizes = {f"bytes_{name}": float((folder / name).stat().st_size) for name in names}
     numbers: Numbers = {**fidelity.numbers, **sizes, "bytes_float32_weights": 4.0 * network.count_params()}
-    compared_on = (
-        f"the {len(verify.split(job.split))} images of the split '{job.split}' of {verify.info.name}"
-    )
+    compared_on = f"the {count} images of the split '{job.split}' of {verify.info.name}"
     write_report(folder, job.kind, compared_on, fidelity, numbers)
-    return _Written(folder, metadata, converted, fidelity, numbers)
+    return _Written(folder, made.metadata, converted, fidelity, numbers, made.locator)
 
 
 def _with_page(job: ExportJob, metadata: FileMetadata) -> tuple[bool, str | None]:
@@ -211,7 +209,7 @@ def _log(run_id: str, job: ExportJob, written: _Written) -> str | None:
 
     What is written stays, whatever the store refuses.
     """
-    files = [*REPORT, MANIFEST, *(file.name for file in written.converted.files)]
+    files = [*REPORT, MANIFEST, LOCATOR_FILE, *(file.name for file in written.converted.files)]
     kept = job.force or not written.fidelity.broken
     try:
         logged = log_export(run_id, job.out, job.kind, files, written.numbers, kept)
@@ -220,13 +218,14 @@ def _log(run_id: str, job: ExportJob, written: _Written) -> str | None:
     return None if logged else "the training run is not in this MLflow store"
 
 
-def export(network: UML, job: ExportJob, stage: Stage) -> ExportResult:
+def export(network: UML, job: ExportJob, stage: Stage, locator: UML | None = None) -> ExportResult:
     """Writes the exported network into a new folder; past the tolerance, only the report.
 
     Args:
         network: a trained network, with its card.
         job: what to write.
         stage: begins a stage of work, given its name and size; returns a callable that takes the number done.
+        locator: the network's locator, where its card names a region of interest; a bundle has both.
 
     Raises:
         UmlError: options that do not fit, no data to compare on, or a conversion that failed.
@@ -234,17 +233,19 @@ def export(network: UML, job: ExportJob, stage: Stage) -> ExportResult:
     assert network.card is not None
     kind = KINDS[job.kind]
     check_packages(kind)
-    input_type = input_type_of(kind, job.input_type)
-    verify, source = _datasets(network, job, kind)
+    input_type_of(kind, job.input_type)
+    source = _Source(network, locator)
+    if locator is not None and not kind.target.bundle:
+        raise UmlError(
+            f"{kind.options}: found a network with a locator, expected --tflite, which bundles both"
+        )
+    verify, images = _datasets(network, job, kind)
     example = job.example or verify.root / verify.split(job.split)[0].image
     _remove_refused(job.out)
     left_out: list[str] = []
     with new_folder(job.out) as folder:
-        images = _calibration(network, job, kind, source, stage)
-        done = stage(f"converting to {kind.name}", 1)
-        made = convert(network, kind, images, input_type, job.batch)
-        done(1)
-        written = _write_and_compare(network, job, folder, made, verify, stage)
+        made = _convert(source, job, kind, images, stage)
+        written = _write_and_compare(source, job, folder, made, verify, stage)
         broken = written.fidelity.broken
         if broken and job.force:
             written.mark()

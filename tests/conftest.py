@@ -206,6 +206,27 @@ def phantoms(tmp_path_factory):
         return PreparedDataset.open(folder / "set")
 
 
+@pytest.fixture(scope="session")
+def oblong(tmp_path_factory, phantoms):
+    """The phantoms, every second one 60 x 96 and the others 96 x 60 pixels."""
+    import cv2
+
+    from uml_tf.data.dataset import PreparedDataset
+    from uml_tf.data.masks import read_mask
+    from uml_tf.runtime.images import read_image, write_png
+
+    folder = tmp_path_factory.mktemp("oblong")
+    for name in ("dataset.yaml", "manifest.csv"):
+        (folder / name).write_bytes((phantoms.root / name).read_bytes())
+    for index, row in enumerate(phantoms.rows):
+        part = (slice(18, 78), slice(None)) if index % 2 else (slice(None), slice(18, 78))
+        for name in (row.image, row.mask):
+            (folder / name).parent.mkdir(exist_ok=True)
+        write_png(folder / row.image, read_image(phantoms.root / row.image)[part])
+        cv2.imwrite(str(folder / row.mask), read_mask(phantoms.root / row.mask)[part])
+    return PreparedDataset.open(folder)
+
+
 TINY_CONFIG = """\
 epochs: 2
 image_size: 64

@@ -42,3 +42,22 @@ def random_network(seed, image_classes=2, pixel_classes=3, *parts_off):
         dataset="random",
     )
     return model
+
+
+def finding_network(seed, examples):
+    """A random network whose mask finds what the masks of some examples of its size show, by a linear fit."""
+    model = random_network(seed)
+    layer = model.training_model.get_layer("navigator_logits_1")
+    features = keras.Model(model.training_model.input, layer.input)(
+        examples.images.astype(np.float32)
+    ).numpy()
+    step = SIZE[0] // features.shape[1]
+    shown = (examples.masks[:, ::step, ::step] > 0).ravel()
+    weight = np.where(shown, 1 / shown.mean(), 1 / (1 - shown.mean())) ** 0.5
+    target = np.where(shown, 1.0, -1.0)
+    flat = features.reshape(-1, features.shape[-1]) * weight[:, None]
+    fitted = np.linalg.lstsq(flat, target * weight, rcond=None)[0]
+    kernel = np.zeros(layer.kernel.shape, np.float32)
+    kernel[0, 0, :, 0], kernel[0, 0, :, 1] = -fitted, fitted
+    layer.kernel.assign(kernel)
+    return model

@@ -16,7 +16,7 @@ from uml_tf.runtime.version import VERSION
 if TYPE_CHECKING:
     from uml_tf.data.dataset import PreparedDataset
     from uml_tf.evaluation.evaluate import Evaluation
-    from uml_tf.export.run import ExportResult
+    from uml_tf.export.job import ExportResult
     from uml_tf.runtime.device_model import DeviceModel
     from uml_tf.runtime.errors import UmlError
     from uml_tf.runtime.prediction import Model
@@ -156,7 +156,7 @@ def evaluate(
     opened = load(model, batch_size=16) if isinstance(model, str | Path) else model
     dataset = PreparedDataset.open(Path(data)) if isinstance(data, str | Path) else data
     check_classes(opened.card, dataset)
-    evaluation = measure(opened, dataset, split, card=opened.card)
+    evaluation = measure(opened, dataset, split)
     if out is not None:
         write_evaluation(Path(out), evaluation, opened.card)
     return evaluation
@@ -175,7 +175,7 @@ def export_model(
         model: a MODEL that names a network.
         out: a new folder.
         kind: name of an export kind (``uml_tf.export.kinds.KINDS``), e.g. "tflite-float16".
-        **options: further fields of ``uml_tf.export.run.ExportJob``.
+        **options: further fields of ``uml_tf.export.job.ExportJob``.
 
     Returns:
         What was written. Where ``broken`` is not empty only the fidelity report is, unless ``force=True``.
@@ -183,12 +183,13 @@ def export_model(
     Raises:
         UmlError: the model, an option or the conversion is at fault.
     """
-    from uml_tf.export.run import ExportJob, export
-    from uml_tf.tracking.models import load_trained
+    from uml_tf.export.job import ExportJob
+    from uml_tf.export.run import export
+    from uml_tf.tracking.models import load_pair
 
-    network, _ = load_trained(str(model))
+    network, locator = load_pair(str(model))
     job = ExportJob(out=Path(out), kind=kind, **options)
-    return export(network, job, lambda name, total: lambda done: None)
+    return export(network, job, lambda name, total: lambda done: None, locator)
 
 
 def _config(config: TrainingConfig | str | Path | Mapping[str, Any] | None) -> TrainingConfig:

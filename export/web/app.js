@@ -2,17 +2,20 @@
 
 import { loadAndCompile, loadLiteRt, Tensor } from "@litertjs/core";
 import { classColour, css, drawOverlay, drawUncertainty } from "./drawing.js";
-import { decode, resizeAntialiased } from "./image.js";
+import { decode, placeImage } from "./image.js";
 import { readMetadata } from "./metadata.js";
+import { place } from "./placement.js";
 import { interpret } from "./prediction.js";
+import { regionBox, regionMask } from "./roi.js";
 
-const MODEL = "../model.tflite";
+const MODEL = "model.tflite";
+const LOCATOR = "locator.tflite";
 const EXAMPLE = "../example.png";
 const INPUT = "image";
 const TITLES = { accept: "Accept", refer: "Refer to a specialist", ungradable: "Ungradable: take another image" };
 
 const $ = (id) => document.getElementById(id);
-let metadata, network, prediction, stream;
+let model, locator, prediction, stream;
 
 function showStatus(text, isError = false) {
   $("status").textContent = text;
@@ -21,14 +24,18 @@ function showStatus(text, isError = false) {
 
 async function load() {
   document.body.classList.add("loading");
-  const response = await fetch(MODEL);
-  if (!response.ok) throw new Error(`${MODEL}: HTTP ${response.status}`);
-  const data = new Uint8Array(await response.arrayBuffer());
-  metadata = await readMetadata(data);
   await loadLiteRt(new URL("litert/", import.meta.url).href);
-  network = await loadAndCompile(data, { accelerator: "wasm" });
+  const opened = await open(MODEL);
+  const { metadata } = opened, { roi } = metadata.card;
+  if (roi) {
+    locator = await open(LOCATOR);
+    if (locator.metadata.weights_sha256 !== roi.locator_sha256) {
+      throw new Error(`${LOCATOR}: not the locator that the network was trained with`);
+    }
+  }
+  model = opened;
   const { card, quantize, preset, image_size: [height, width] } = metadata;
-  $("model").textContent = `${preset} network, ${quantize === "none" ? "float32" : quantize}, reads ${width} x ${height}; ` +
+  $("model").textContent = `${preset} network, ${quantize === "none" ? "float32" : quantize}, reads ${width} x ${height}${roi ? ` around the ${roi.region || "region"}` : ""}; ` +
     `trained on ${card.dataset || "unnamed data"}${card.run_id ? `, run ${card.run_id.slice(0, 8)}` : ""}` +
     (metadata.kept_by_force ? ". KEPT BY FORCE although it failed its fidelity check" : "");
   $("use").textContent = metadata.intended_use;
@@ -37,7 +44,15 @@ async function load() {
   document.body.classList.remove("loading");
 }
 
-async function run(seen) {
+async function open(name) {
+  const response = await fetch(`../${name}`);
+  if (!response.ok) throw new Error(`${name}: HTTP ${response.status}`);
+  const data = new Uint8Array(await response.arrayBuffer());
+  const metadata = await readMetadata(data, name);
+  return { metadata, network: await loadAndCompile(data, { accelerator: "wasm" }) };
+}
+
+async function run({ metadata, network }, seen) {
   const [height, width] = metadata.image_size;
   const values = metadata.input_type === "uint8" ? Uint8Array.from(seen, (v) => Math.round(v)) : seen;
   const input = new Tensor(values, [1, height, width, 3]);
@@ -51,14 +66,27 @@ async function run(seen) {
   return outputs;
 }
 
+// Where an image lies in the network's input: all of it, or the part around the region that the locator finds.
+async function placementOf(image) {
+  const original = [image.height, image.width];
+  const { image_size: size, card: { fit = "stretch", roi } } = model.metadata;
+  if (!roi) return place(fit, original, size);
+  const { image_size: wholeSize, card } = locator.metadata;
+  const placement = place(card.fit, original, wholeSize);
+  const outputs = await run(locator, placeImage(image, placement));
+  const box = regionBox(regionMask(outputs.mask_probability, card, roi.region), placement, roi.margin);
+  const around = { placement, uncertainty: outputs.mask_uncertainty, region: roi.region || "region", box };
+  return { ...place(fit, original, size, box), around };
+}
+
 async function read(blob, name) {
   try {
     showStatus("Reading the image…");
     const image = await decode(blob);
     const start = performance.now();
-    const seen = resizeAntialiased(image, metadata.image_size);
-    const outputs = await run(seen);
-    prediction = interpret(outputs, seen, metadata.image_size, [image.height, image.width], metadata.card, name);
+    const placement = await placementOf(image);
+    const seen = placeImage(image, placement);
+    prediction = interpret(await run(model, seen), seen, placement, model.metadata.card, name);
     show(image, name);
     showStatus(`${name}: ${image.width} x ${image.height} pixels, ${Math.round(performance.now() - start)} ms`);
   } catch (error) {
@@ -96,7 +124,7 @@ function showClass(json) {
 }
 
 function showRegions(json) {
-  const { pixel_classes: names } = metadata.card;
+  const { pixel_classes: names } = model.metadata.card;
   $("regions").replaceChildren(...Object.entries(json.pixels).map(([name, { area }]) => {
     const row = document.createElement("tr");
     const head = document.createElement("th");
@@ -187,7 +215,7 @@ function listen() {
     event.preventDefault();
     document.body.classList.remove("dragging");
     const [file] = event.dataTransfer.files;
-    if (file && network) read(file, file.name);
+    if (file && model) read(file, file.name);
   });
 }
 

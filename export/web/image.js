@@ -55,53 +55,60 @@ function triangle(source, target) {
   });
 }
 
-/** Antialiased resize of a decoded image to Float32Array (height, width, 3). */
-export function resizeAntialiased({ width, height, rgba }, [targetHeight, targetWidth]) {
-  const rows = triangle(height, targetHeight);
-  const columns = triangle(width, targetWidth);
-  const out = new Float32Array(targetHeight * targetWidth * 3);
-  const line = new Float64Array(width * 3);
+/**
+ * The part of a decoded image that a placement (placement.js) says is read, resized with antialiasing into its place
+ * in the input: Float32Array (height, width, 3), black where the input is padded.
+ */
+export function placeImage({ width, rgba }, { crop, size: [inputHeight, inputWidth], target }) {
+  const rows = triangle(crop.height, target.height);
+  const columns = triangle(crop.width, target.width);
+  const out = new Float32Array(inputHeight * inputWidth * 3);
+  const line = new Float64Array(crop.width * 3);
   rows.forEach(({ first, weights }, y) => {
     line.fill(0);
     weights.forEach((weight, k) => {
-      const start = (first + k) * width * 4;
-      for (let x = 0; x < width; x++) {
+      const start = ((crop.top + first + k) * width + crop.left) * 4;
+      for (let x = 0; x < crop.width; x++) {
         for (let c = 0; c < 3; c++) line[x * 3 + c] += weight * rgba[start + x * 4 + c];
       }
     });
+    const place = (target.top + y) * inputWidth + target.left;
     columns.forEach((column, x) => {
       for (let c = 0; c < 3; c++) {
         let sum = 0;
         column.weights.forEach((weight, k) => (sum += weight * line[(column.first + k) * 3 + c]));
-        out[(y * targetWidth + x) * 3 + c] = sum;
+        out[(place + x) * 3 + c] = sum;
       }
     });
   });
   return out;
 }
 
+// For every place of an axis of the target the two nearest places of the source, and how far it lies between them.
+function between(source, target) {
+  return Array.from({ length: target }, (_, i) => {
+    const at = Math.min(Math.max(((i + 0.5) * source) / target - 0.5, 0), source - 1);
+    const low = Math.floor(at);
+    return [low, Math.min(low + 1, source - 1), at - low];
+  });
+}
+
 /**
- * Resizes maps of a given depth bilinearly from (h, w) to (height, width) without storing the result:
- * calls visit(place, values) for every pixel of the larger size, row by row.
+ * Resizes maps of a given depth bilinearly from the input to the original image, without storing the result: calls
+ * visit(place, values) for every pixel of the original that the network read, row by row.
  */
-export function forEachResized(maps, [h, w], depth, [height, width], visit) {
-  const axis = (source, target) =>
-    Array.from({ length: target }, (_, i) => {
-      const at = Math.min(Math.max(((i + 0.5) * source) / target - 0.5, 0), source - 1);
-      const low = Math.floor(at);
-      return [low, Math.min(low + 1, source - 1), at - low];
-    });
-  const columns = axis(w, width);
+export function forEachRead(maps, depth, { original, crop, size, target }, visit) {
+  const columns = between(target.width, crop.width);
   const values = new Float32Array(depth);
-  axis(h, height).forEach(([top, bottom, down], y) => {
+  between(target.height, crop.height).forEach(([top, bottom, down], y) => {
     columns.forEach(([left, right, across], x) => {
       for (let d = 0; d < depth; d++) {
-        const at = (row, column) => maps[(row * w + column) * depth + d];
+        const at = (row, column) => maps[((target.top + row) * size[1] + target.left + column) * depth + d];
         const upper = at(top, left) * (1 - across) + at(top, right) * across;
         const lower = at(bottom, left) * (1 - across) + at(bottom, right) * across;
         values[d] = upper * (1 - down) + lower * down;
       }
-      visit(y * width + x, values);
+      visit((crop.top + y) * original[1] + crop.left + x, values);
     });
   });
 }

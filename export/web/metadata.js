@@ -1,7 +1,7 @@
 // Metadata of the .tflite file, and the check that the file is unchanged since its export.
 
 const NAME = "uml_tf";
-const FORMAT = 1;
+const FORMAT = 2;
 const DIGEST_START = '{"sha256": "'.length;
 const DIGEST_LENGTH = 64;
 
@@ -57,16 +57,16 @@ function metadataBytes(data) {
   return null;
 }
 
-/** Returns the metadata of a file (Uint8Array) after comparing all of it with its SHA-256; throws an Error. */
-export async function readMetadata(data) {
-  if (new TextDecoder().decode(data.subarray(4, 8)) !== "TFL3") throw new Error("model.tflite: not a TFLite file");
+/** Returns the metadata of a file (Uint8Array) of a name after comparing all of it with its SHA-256; throws an Error. */
+export async function readMetadata(data, name) {
+  if (new TextDecoder().decode(data.subarray(4, 8)) !== "TFL3") throw new Error(`${name}: not a TFLite file`);
   let text;
   try {
     text = metadataBytes(data);
   } catch {
-    throw new Error("model.tflite: damaged or cut off");
+    throw new Error(`${name}: damaged or cut off`);
   }
-  if (!text) throw new Error("model.tflite: it has no uml-tf metadata");
+  if (!text) throw new Error(`${name}: it has no uml-tf metadata`);
   if (!globalThis.crypto?.subtle) {
     throw new Error("This page must come from localhost or over HTTPS: the browser cannot check the model otherwise");
   }
@@ -76,8 +76,8 @@ export async function readMetadata(data) {
   zeroed.fill("0".charCodeAt(0), start, start + DIGEST_LENGTH);
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", zeroed));
   const found = Array.from(digest, (b) => b.toString(16).padStart(2, "0")).join("");
-  if (found !== written) throw new Error("model.tflite: damaged or changed after its export (SHA-256 differs)");
+  if (found !== written) throw new Error(`${name}: damaged or changed after its export (SHA-256 differs)`);
   const metadata = JSON.parse(new TextDecoder().decode(text));
-  if (metadata.format > FORMAT) throw new Error(`model.tflite: format ${metadata.format}, this page reads up to ${FORMAT}`);
+  if (metadata.format > FORMAT) throw new Error(`${name}: format ${metadata.format}, this page reads up to ${FORMAT}`);
   return metadata;
 }

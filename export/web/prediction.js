@@ -1,6 +1,8 @@
 // The prediction for one image, with the names and numbers of the Python runtime.
 
-import { forEachResized } from "./image.js";
+import { forEachRead } from "./image.js";
+import { shownOf } from "./placement.js";
+import { regionMembers } from "./regions.js";
 
 const STATISTICS = ["brightness", "contrast", "redness", "blueness", "sharpness", "edge strength"];
 const FLAT = 1e-3;
@@ -34,10 +36,14 @@ function imageStatistics(seen, [h, w]) {
   return [mean, Math.sqrt(variance), red - green, blue - green, Math.log(laplacian + FLAT), Math.log(gradient + FLAT)];
 }
 
-function decide(uncertainty, seen, size, card) {
+function decide(uncertainty, seen, placement, card) {
+  if (placement.around && !placement.around.box) {
+    return ["refer", `no ${placement.around.region} was found, so the whole image was read`];
+  }
   if (card.gradability) {
     const { mean, deviation, limit } = card.gradability;
-    const distances = imageStatistics(seen, size).map((value, i) => (value - mean[i]) / deviation[i]);
+    const shown = [placement.target.height, placement.target.width];
+    const distances = imageStatistics(shownOf(seen, placement), shown).map((value, i) => (value - mean[i]) / deviation[i]);
     const score = Math.max(...distances.map(Math.abs));
     const worst = distances.findIndex((d) => Math.abs(d) === score);
     if (score > limit) {
@@ -66,12 +72,6 @@ function regionOf(mask, members, [height, width]) {
   return { area, box: area ? [left, top, right - left + 1, bottom - top + 1] : null };
 }
 
-function regionMembers({ pixel_classes: names, unions }) {
-  const regions = names.slice(1).map((name, i) => [name, [i + 1]]);
-  for (const [union, parts] of Object.entries(unions)) regions.push([union, parts.map((p) => names.indexOf(p))]);
-  return regions;
-}
-
 function cupToDisc(mask, names, size) {
   const cup = names.indexOf("cup"), rim = names.indexOf("rim");
   if (cup < 0 || rim < 0) return null;
@@ -84,18 +84,20 @@ const argmax = (values) => values.reduce((best, value, i) => (value > values[bes
 
 /**
  * Turns the outputs for one image into {json, mask, uncertainty}, the maps at original size.
- * outputs: name -> Float32Array of the contract; seen: the image at inputSize, as the network read it;
- * size: [height, width] of the original.
+ * outputs: name -> Float32Array of the contract; seen: the image as the network read it; placement: of the original in
+ * it. Where the network did not read, the mask is background and the uncertainty the locator's, or 1 without one.
  */
-export function interpret(outputs, seen, inputSize, size, card, imageName) {
+export function interpret(outputs, seen, placement, card, imageName) {
+  const size = placement.original;
   const mask = new Uint8Array(size[0] * size[1]);
-  const uncertainty = new Float32Array(mask.length);
+  const uncertainty = new Float32Array(mask.length).fill(1);
+  const { around } = placement;
+  if (around) forEachRead(around.uncertainty, 1, around.placement, (i, v) => (uncertainty[i] = v[0]));
   const depth = card.pixel_classes.length;
-  forEachResized(outputs.mask_probability, inputSize, depth, size, (i, v) => (mask[i] = argmax(v)));
-  let sum = 0;
-  forEachResized(outputs.mask_uncertainty, inputSize, 1, size, (i, v) => (sum += uncertainty[i] = v[0]));
+  forEachRead(outputs.mask_probability, depth, placement, (i, v) => (mask[i] = argmax(v)));
+  forEachRead(outputs.mask_uncertainty, 1, placement, (i, v) => (uncertainty[i] = v[0]));
   const named = (values) => Object.fromEntries(card.image_classes.map((name, i) => [name, values[i]]));
-  const [decision, reason] = decide(outputs.class_uncertainty[0], seen, inputSize, card);
+  const [decision, reason] = decide(outputs.class_uncertainty[0], seen, placement, card);
   const json = {
     image: imageName,
     class: card.image_classes[argmax(outputs.class_probability)],
@@ -104,10 +106,14 @@ export function interpret(outputs, seen, inputSize, size, card, imageName) {
     class_uncertainty: outputs.class_uncertainty[0],
     decision,
     reason,
-    mask_uncertainty: sum / mask.length,
+    mask_uncertainty: uncertainty.reduce((a, b) => a + b, 0) / mask.length,
     pixels: Object.fromEntries(regionMembers(card).map(([name, m]) => [name, regionOf(mask, m, size)])),
   };
   const ratio = cupToDisc(mask, card.pixel_classes, size);
   if (ratio !== null) json.vertical_cup_to_disc_ratio = ratio;
+  if (around) {
+    const { region, box } = around;
+    json.roi = { region, box: box && [box.left, box.top, box.width, box.height] };
+  }
   return { json, mask, uncertainty };
 }

@@ -6,6 +6,8 @@ import pytest
 
 from uml_tf.export.calibration import calibration_files, read_calibration
 from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.images import read_image
+from uml_tf.runtime.placement import place
 
 IMAGES = (
     "benign (1).png",
@@ -45,6 +47,15 @@ def test_masks_in_a_folder_are_left_out_and_counted(tmp_path):
     (line,) = said
     assert f"left out {len(MASKS)} of {len(IMAGES + MASKS)} files, which are masks by their names" in line
     assert read_calibration(files, (16, 16)).shape == (len(IMAGES), 16, 16, 3)
+
+
+def test_calibration_images_are_placed_as_the_network_reads_them(tmp_path):
+    _write(tmp_path, ["a.png"])
+    files = [tmp_path / "a.png"]
+    placement = place("letterbox", (20, 30), (16, 16))
+    (read,) = read_calibration(files, (16, 16), where=lambda image: placement)
+    np.testing.assert_array_equal(read, placement.image(read_image(files[0])))
+    assert (read[~placement.inside] == 0).all()
 
 
 def test_the_name_of_the_folder_itself_decides_nothing(tmp_path):

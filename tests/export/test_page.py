@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import cv2
+import numpy as np
 import pictures
 import pytest
 from playwright.sync_api import expect, sync_playwright
@@ -21,9 +22,12 @@ from uml_tf.export.calibration import calibration_files, read_calibration
 from uml_tf.export.convert import convert
 from uml_tf.export.kinds import KINDS
 from uml_tf.export.litert_js import litert_js
+from uml_tf.export.metadata import add_metadata
 from uml_tf.runtime.device_model import DeviceModel
 from uml_tf.runtime.errors import UmlError
-from uml_tf.runtime.images import read_image, resize_antialiased
+from uml_tf.runtime.images import read_image, resize_antialiased, write_png
+from uml_tf.runtime.opening import open_device_model
+from uml_tf.runtime.roi import Roi
 from uml_tf.tracking.models import load_trained
 
 TITLES = {
@@ -187,8 +191,9 @@ def _check_json(found, prediction, name, allowed, input_size):
 
 def _check_decision(found, prediction, model, path, allowed):
     """Decision and reason are equal, except for images closer to a threshold than the allowed difference."""
-    card = model.card
-    seen = resize_antialiased(read_image(path), model.image_size)
+    card, image = model.card, read_image(path)
+    placement = model.place(image)
+    seen = placement.shown(placement.image(image))
     distances = (
         prediction.class_uncertainty - card.refer_above,
         card.gradability.score(seen)[0] - card.gradability.limit,
@@ -262,6 +267,50 @@ def test_page_says_what_python_says_about_24_kinds_of_image(page, bundle, images
     # The images are different enough for the comparison to mean something.
     assert decisions == {"accept", "refer", "ungradable"}
     assert len(ratios) > 8
+
+
+@pytest.mark.parametrize("fit", ["letterbox", "crop", "stretch of the part around the disc"])
+def test_page_and_python_fit_pictures_alike(bundle, fit, browser, serve, photograph, tmp_path):
+    kind, folder = bundle
+    fit, _, located = fit.partition(" ")
+    for name in ("web", "example.png"):
+        (tmp_path / name).symlink_to(folder / name)
+    # The file of the bundle with another fit in its card: what the network says of it need not be right.
+    data, metadata = (folder / "model.tflite").read_bytes(), DeviceModel(folder / "model.tflite").metadata
+    roi = Roi("disc", 0.1, metadata.weights_sha256) if located else None
+    if located:
+        (tmp_path / "locator.tflite").symlink_to(folder / "model.tflite")
+    other = replace(metadata, card=replace(metadata.card, fit=fit, roi=roi))
+    (tmp_path / "model.tflite").write_bytes(add_metadata(data, other, names=False))
+    model, picture = open_device_model(tmp_path / "model.tflite"), read_image(photograph)
+    assert model.card.fit == fit
+    parts = {
+        "wide.png": picture[20:77],
+        "tall.png": picture[:, 30:81],
+        "thin.png": picture[40:50],
+        "large.png": cv2.resize(picture, (401, 262)),
+        "square.png": picture,
+    }
+    if located:
+        parts["no-disc.png"] = np.full_like(picture, 90)
+    with serve(tmp_path) as (address, _):
+        page = _open(browser, address)
+        for name, part in parts.items():
+            path = tmp_path / name
+            write_png(path, np.ascontiguousarray(part))
+            prediction = model.predict(path)
+            _choose(page, path)
+            found = _downloaded(page)
+            allowed = ROUNDED if kind == "int8" else EXACT
+            _check_json(found, prediction, name, allowed, model.image_size)
+            _check_decision(found, prediction, model, path, allowed)
+            _check_text(page, found, part.shape[:2])
+            sides = sorted(part.shape[:2])
+            roi_of = prediction.roi or {"box": None}
+            assert found.get("roi", {"box": None})["box"] == (roi_of["box"] and list(roi_of["box"]))
+            if fit == "crop":  # what is not read is background
+                assert sum(found["pixels"][n]["area"] for n in ("rim", "cup")) <= sides[0] ** 2
+        page.close()
 
 
 def test_page_refuses_what_python_refuses(page, bundle, photograph, tmp_path):

@@ -8,6 +8,7 @@ import pytest
 
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.model_card import ModelCard
+from uml_tf.runtime.placement import place
 from uml_tf.runtime.prediction_files import plan_predictions, predict_files
 
 
@@ -16,6 +17,10 @@ class _Constant:
 
     image_size = (32, 32)
     batch_size = 1
+    card = ModelCard(("a", "b"), ("background", "lesion"))
+
+    def place(self, image):
+        return place(self.card.fit, image.shape[:2], self.image_size)
 
     def __call__(self, images):
         mask = np.zeros((len(images), 32, 32, 2), np.float32)
@@ -32,9 +37,8 @@ class _Constant:
 
 def _predict(images, out):
     said, complaints = [], []
-    card = ModelCard(("a", "b"), ("background", "lesion"))
     try:
-        predict_files(_Constant(), card, images, out, said.append, complaints.append)
+        predict_files(_Constant(), images, out, said.append, complaints.append)
     except UmlError as error:
         return said, complaints, str(error)
     return said, complaints, None

@@ -82,6 +82,17 @@ def test_own_masks_stay_and_sure_pixels_are_taught(taught, batch):
     assert (found != expected).mean() < 1e-3  # a pixel may lie on the limit
 
 
+def test_padded_pixels_are_not_taught(taught, batch):
+    model, average = taught
+    teacher = Teacher(model, average, 1.0, 0, 1, 5.0)
+    assert (teacher(batch)["mask"].numpy()[1, :9] != UNKNOWN_PIXEL).any()
+    padded = batch["mask"].numpy()
+    padded[1, :9] = UNKNOWN_PIXEL
+    filled = teacher({**batch, "mask": tf.constant(padded)})["mask"].numpy()
+    assert (filled[1, :9] == UNKNOWN_PIXEL).all()
+    assert (filled[1, 9:] != UNKNOWN_PIXEL).any()
+
+
 def test_the_teacher_is_the_average_and_not_the_network(taught, batch):
     model, average = taught
     teacher = Teacher(model, average, 1.0, 0, 1, 0.5)

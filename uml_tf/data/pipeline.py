@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,8 @@ from uml_tf.data.dataset import PreparedDataset, Row
 from uml_tf.data.reading import read_row
 from uml_tf.data.share import WHOLE, Share
 from uml_tf.runtime.errors import UmlError
-from uml_tf.runtime.images import Array, resize_nearest
+from uml_tf.runtime.images import Array
+from uml_tf.runtime.placement import PADDING, Box, Fit, Placement, place
 
 BATCH_KEYS = ("image", "label", "mask", "has_mask")
 
@@ -27,10 +28,11 @@ class Examples:
     Attributes:
         images: ``(N, H, W, 3)`` uint8 RGB.
         labels: ``(N,)`` int32, -1 without a label.
-        masks: ``(N, H, W)`` uint8 class indices, ``UNKNOWN_PIXEL`` where the class is not known; 0 where
-            there is no mask.
+        masks: ``(N, H, W)`` uint8 class indices, ``UNKNOWN_PIXEL`` where the class is not known and where
+            the input is padded; 0 where there is no mask.
         has_mask: ``(N,)`` float32, 1 or 0.
         rows: the manifest's lines.
+        placements: where each picture lies in its input; empty where every input shows its picture alone.
     """
 
     images: Array
@@ -38,14 +40,38 @@ class Examples:
     masks: Array
     has_mask: Array
     rows: tuple[Row, ...]
+    placements: tuple[Placement, ...] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
 
+    def shown(self, index: int, maps: Array) -> Array:
+        """The part of an image's ``(H, W, ...)`` that is not padded."""
+        return self.placements[index].shown(maps) if self.placements else maps
 
-def _decode_pair(dataset: PreparedDataset, row: Row, size: tuple[int, int]) -> tuple[Array, Array]:
+    def shown_images(self) -> Iterator[Array]:
+        """Yields every image without its padding."""
+        return (self.shown(index, image) for index, image in enumerate(self.images))
+
+
+def _decode(
+    dataset: PreparedDataset, row: Row, fit: Fit, size: tuple[int, int], box: Box | None
+) -> tuple[Array, Array, Placement]:
+    """The part of the image that the network reads, in its own size; the mask in the input's; and where."""
     image, mask = read_row(dataset, row)
-    return image, np.zeros(size, np.uint8) if mask is None else resize_nearest(mask, size)
+    placement = place(fit, (image.shape[0], image.shape[1]), size, box)
+    if mask is None:
+        mask = np.zeros(image.shape[:2], np.uint8)
+    return np.ascontiguousarray(image[placement.crop.slices]), placement.mask(mask), placement
+
+
+def _resized(image: tf.Tensor, target: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
+    """``(H, W, 3)`` uint8 of an image that is resized into a box of the input, and padded around it."""
+    top, left, height, width = tf.unstack(target)
+    shown = tf.image.resize(tf.ensure_shape(image, (None, None, 3)), (height, width), antialias=True)
+    below, right = size[0] - top - height, size[1] - left - width
+    around = [[top, below], [left, right], [0, 0]]
+    return tf.pad(tf.cast(tf.round(shown), tf.uint8), around, constant_values=PADDING)
 
 
 def load_examples(
@@ -53,6 +79,8 @@ def load_examples(
     split: str,
     size: tuple[int, int],
     progress: Callable[[int], None] = lambda done: None,
+    fit: Fit = "stretch",
+    boxes: Mapping[str, Box] | None = None,
 ) -> Examples:
     """Reads one split with tf.data: decode, resize (image bilinear with antialias, mask nearest).
 
@@ -61,6 +89,8 @@ def load_examples(
         split: "train", "val" or "test".
         size: (H, W).
         progress: called with the number of images read.
+        fit: how a picture, or the part of it that is read, becomes an input.
+        boxes: image -> the part of it that is read; all of it for images that are not named.
 
     Raises:
         UmlError: a file is missing, damaged or does not fit, naming it.
@@ -68,18 +98,21 @@ def load_examples(
     rows = dataset.split(split)
     labels = np.array([dataset.label_index(row) for row in rows], np.int32)
     failures: list[UmlError] = []
+    placements: dict[int, Placement] = {}
 
-    def decode(index: Array) -> tuple[Array, Array]:
+    def decode(index: Array) -> tuple[Array, Array, Array]:
         try:
-            return _decode_pair(dataset, rows[int(index)], size)
+            row = rows[int(index)]
+            image, mask, placement = _decode(dataset, row, fit, size, (boxes or {}).get(row.image))
         except UmlError as error:
             failures.append(error)
             raise
+        placements[int(index)] = placement
+        return image, mask, np.array(placement.target, np.int32)
 
     def read(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        image, mask = tf.numpy_function(decode, [index], [tf.uint8, tf.uint8])
-        image = tf.image.resize(tf.ensure_shape(image, (None, None, 3)), size, antialias=True)
-        return tf.cast(tf.round(image), tf.uint8), tf.ensure_shape(mask, size)
+        image, mask, target = tf.numpy_function(decode, [index], [tf.uint8, tf.uint8, tf.int32])
+        return _resized(image, tf.ensure_shape(target, (4,)), size), tf.ensure_shape(mask, size)
 
     stream = tf.data.Dataset.range(len(rows)).map(read, num_parallel_calls=os.cpu_count() or 1)
     images = np.empty((len(rows), *size, 3), np.uint8)
@@ -93,7 +126,8 @@ def load_examples(
             raise failures[0] from None
         raise
     has_mask = np.array([bool(row.mask) for row in rows], np.float32)
-    return Examples(images, labels, masks, has_mask, rows)
+    places = tuple(placements[index] for index in range(len(rows)))
+    return Examples(images, labels, masks, has_mask, rows, places)
 
 
 def epoch_order(

@@ -13,10 +13,17 @@ from uml_tf.data.dataset import PreparedDataset
 from uml_tf.data.pipeline import load_examples, training_batches
 from uml_tf.figures.save import save_figure
 from uml_tf.figures.sheets import outline_sheet
+from uml_tf.runtime.placement import Fit
 
 
 def preview(
-    dataset: PreparedDataset, out: Path, spec: AugmentationSpec, size: int, count: int, seed: int
+    dataset: PreparedDataset,
+    out: Path,
+    spec: AugmentationSpec,
+    size: int,
+    count: int,
+    seed: int,
+    fit: Fit = "stretch",
 ) -> Path:
     """Writes a sheet: each chosen training image as it is, followed by two augmented versions.
 
@@ -27,11 +34,12 @@ def preview(
         size: side in pixels, as in training.
         count: number of images.
         seed: of the choice and of the augmentation, at least 0.
+        fit: how a picture becomes an input, as in training.
 
     Returns:
         ``out``.
     """
-    examples = load_examples(dataset, "train", (size, size))
+    examples = load_examples(dataset, "train", (size, size), fit=fit)
     chosen = choose(examples.labels, examples.has_mask, count, seed)
     order = np.repeat(chosen, 2)
     stream = training_batches(examples, order, len(order), Augmentation(spec, seed))

@@ -16,7 +16,8 @@ from uml_tf.evaluation.statistics import Statistic
 from uml_tf.evaluation.summary import estimates
 from uml_tf.metrics.bootstrap import Estimate
 from uml_tf.metrics.metric import decisive_margins, metric_of
-from uml_tf.runtime.predictor import Predictor, predict_all
+from uml_tf.runtime.prediction import Model
+from uml_tf.runtime.predictor import predict_all
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Difference:
 
 
 def measure_both(
-    predictors: tuple[Predictor, Predictor],
+    models: tuple[Model, Model],
     dataset: PreparedDataset,
     split: str,
     progress: Callable[[int], None] = lambda done: None,
@@ -61,15 +62,16 @@ def measure_both(
     """Measures two models on a split; each image is read once.
 
     Args:
-        predictors: the models, in any form.
+        models: in any form.
         dataset: a data set with the models' classes.
         split: "train", "val" or "test".
         progress: called with the number of images done.
     """
     measures: tuple[list[ImageMeasure], list[ImageMeasure]] = ([], [])
     for chunk in read_chunks(dataset, split):
-        for kept, predictor in zip(measures, predictors, strict=True):
-            kept += chunk.measure(predict_all(predictor, chunk.resized(predictor.image_size)), dataset)
+        for kept, model in zip(measures, models, strict=True):
+            inputs = chunk.inputs(model)
+            kept += chunk.measure(predict_all(model, inputs.images), dataset, inputs.placements)
         progress(len(measures[0]))
     return measures
 

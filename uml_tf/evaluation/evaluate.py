@@ -14,9 +14,11 @@ from uml_tf.evaluation.measure import ImageMeasure, measure_image
 from uml_tf.evaluation.sources import measures_by_source
 from uml_tf.evaluation.summary import Metrics, summarise
 from uml_tf.runtime.errors import UmlError
-from uml_tf.runtime.images import Array, resize_antialiased
+from uml_tf.runtime.images import Array
 from uml_tf.runtime.model_card import ModelCard
-from uml_tf.runtime.predictor import Outputs, Predictor, predict_all
+from uml_tf.runtime.placement import Placement
+from uml_tf.runtime.prediction import Model
+from uml_tf.runtime.predictor import Outputs, predict_all
 from uml_tf.runtime.referral import decide
 
 CHUNK = 16
@@ -58,6 +60,19 @@ def check_classes(card: ModelCard, dataset: PreparedDataset) -> None:
 
 
 @dataclass(frozen=True)
+class Inputs:
+    """A few images as a network reads them.
+
+    Attributes:
+        images: ``(N, H, W, 3)`` float32 in [0, 255] at the network's input size.
+        placements: where each picture lies in its input.
+    """
+
+    images: Array
+    placements: Sequence[Placement]
+
+
+@dataclass(frozen=True)
 class Chunk:
     """A few images of a split, read once for every predictor that reads them.
 
@@ -71,14 +86,27 @@ class Chunk:
     images: list[Array]
     masks: list[Array | None]
 
-    def resized(self, size: tuple[int, int]) -> Array:
-        """The images as ``(N, H, W, 3)`` float32 in [0, 255] at a network's input size."""
-        return np.stack([resize_antialiased(image, size) for image in self.images])
+    def inputs(self, model: Model) -> Inputs:
+        """The images as a model reads them."""
+        placements = [model.place(image) for image in self.images]
+        pairs = zip(placements, self.images, strict=True)
+        return Inputs(np.stack([placement.image(image) for placement, image in pairs]), placements)
 
     def measure(
-        self, outputs: Outputs, dataset: PreparedDataset, decisions: Sequence[str] | None = None
+        self,
+        outputs: Outputs,
+        dataset: PreparedDataset,
+        placements: Sequence[Placement],
+        decisions: Sequence[str] = (),
     ) -> list[ImageMeasure]:
-        """Measures the outputs of a predictor for these images, on which decisions may have been made."""
+        """Measures the outputs of a model for these images.
+
+        Args:
+            outputs: of the model.
+            dataset: the data set.
+            placements: how each picture lay in its input.
+            decisions: what is decided on each, or none.
+        """
         return [
             measure_image(
                 row,
@@ -86,6 +114,7 @@ class Chunk:
                 {name: value[i] for name, value in outputs.items()},
                 mask,
                 dataset.info,
+                placements[i],
                 decisions[i] if decisions else "",
             )
             for i, (row, mask) in enumerate(zip(self.rows, self.masks, strict=True))
@@ -100,46 +129,43 @@ def read_chunks(dataset: PreparedDataset, split: str) -> Iterator[Chunk]:
         yield Chunk(chunk, [image for image, _ in pairs], [mask for _, mask in pairs])
 
 
-def _decisions(outputs: Outputs, seen: Array, card: ModelCard | None) -> list[str] | None:
-    if card is None:
-        return None
-    uncertainty = outputs["class_uncertainty"][:, 0]
-    return [decide(float(u), image, card).action for u, image in zip(uncertainty, seen, strict=True)]
+def _decisions(outputs: Outputs, inputs: Inputs, card: ModelCard) -> list[str]:
+    uncertainty = outputs["class_uncertainty"][:, 0].tolist()
+    seen = zip(uncertainty, inputs.images, inputs.placements, strict=True)
+    return [decide(u, place.shown(image), card, place.missing).action for u, image, place in seen]
 
 
 def measure_split(
-    predictor: Predictor,
+    model: Model,
     dataset: PreparedDataset,
     split: str,
     progress: Callable[[int], None] = lambda done: None,
-    card: ModelCard | None = None,
 ) -> list[ImageMeasure]:
     """Measures every image of a split at its original size.
 
     Args:
-        predictor: the model, in any form.
+        model: in any form.
         dataset: a data set with the model's classes.
         split: "train", "val" or "test".
         progress: called with the number of images done.
-        card: the model's thresholds, by which decisions are made; None for no decisions.
     """
     measures: list[ImageMeasure] = []
     for chunk in read_chunks(dataset, split):
-        seen = chunk.resized(predictor.image_size)
-        outputs = predict_all(predictor, seen)
-        measures += chunk.measure(outputs, dataset, _decisions(outputs, seen, card))
+        inputs = chunk.inputs(model)
+        outputs = predict_all(model, inputs.images)
+        decisions = _decisions(outputs, inputs, model.card)
+        measures += chunk.measure(outputs, dataset, inputs.placements, decisions)
         progress(len(measures))
     return measures
 
 
 def evaluate(
-    predictor: Predictor,
+    model: Model,
     dataset: PreparedDataset,
     split: str,
     progress: Callable[[int], None] = lambda done: None,
-    card: ModelCard | None = None,
 ) -> Evaluation:
     """``measure_split`` and the metrics of its measures, of all and of each source, each with an interval."""
-    measures = measure_split(predictor, dataset, split, progress, card)
+    measures = measure_split(model, dataset, split, progress)
     sources = {name: summarise(images) for name, images in measures_by_source(measures).items()}
     return Evaluation(split, measures, summarise(measures), sources)

@@ -14,6 +14,7 @@ from uml_tf.data.pipeline import Examples
 from uml_tf.networks import UML
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.model_card import ModelCard
+from uml_tf.runtime.placement import Placement
 from uml_tf.runtime.prediction import Prediction, predict_image
 from uml_tf.runtime.predictor import Outputs
 
@@ -55,6 +56,14 @@ class KerasPredictor:
             raise UmlError(f"network '{self.model.name}': found no model card, expected a trained network")
         return self.model.card
 
+    def place(self, image: NDArray[Any]) -> Placement:
+        """Where an image ``(H, W, 3)`` lies in the input.
+
+        Raises:
+            UmlError: the network has no card, or needs its locator; see ``uml_tf.evaluation.opening``.
+        """
+        return self.card.place(image, self.image_size)
+
     def predict(self, image: Path | str | NDArray[Any]) -> Prediction:
         """Class, mask, uncertainty and decision of one image, at its original size.
 
@@ -64,7 +73,7 @@ class KerasPredictor:
         Raises:
             UmlError: the image cannot be read, or the network has no card.
         """
-        return predict_image(self, image, self.card)
+        return predict_image(self, image)
 
     def over(self, examples: Examples) -> Iterator[tuple[slice, Outputs]]:
         """Yields (place in the examples, outputs) for every batch."""

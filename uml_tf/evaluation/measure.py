@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from uml_tf.data.dataset import DatasetInfo, Row
 from uml_tf.metrics.masks import MaskPair, PixelMaps, RegionPair
 from uml_tf.metrics.metric import MaskMetric, PixelMetric, RegionMetric, metrics_of_kind
-from uml_tf.runtime.images import at_original_size
+from uml_tf.runtime.placement import Placement, place
 from uml_tf.runtime.regions import UNKNOWN_PIXEL, region_members
 
 
@@ -99,6 +99,7 @@ def measure_image(
     outputs: Mapping[str, NDArray[Any]],
     mask: NDArray[Any] | None,
     info: DatasetInfo,
+    placement: Placement | None = None,
     decision: str = "",
 ) -> ImageMeasure:
     """Measures one image.
@@ -110,6 +111,8 @@ def measure_image(
         mask: ``(H, W)`` true class indices at original size, or None. Pixels that are ``UNKNOWN_PIXEL`` are
             left out: for regions they lie outside both the true and the predicted one.
         info: the data set's classes, unions and spacing.
+        placement: where the picture lay in the network's input; None where it was stretched to it. Pixels
+            that the network did not read count as background without evidence.
         decision: what is decided on the prediction, "" where no thresholds were given.
     """
     measure: dict[str, Any] = {
@@ -127,8 +130,9 @@ def measure_image(
     known = None if mask is None else mask != UNKNOWN_PIXEL
     if mask is None or known is None or not known.any():
         return ImageMeasure(**measure)
-    probability = at_original_size(outputs["mask_probability"], mask.shape)
-    uncertainty = at_original_size(outputs["mask_uncertainty"], mask.shape)[..., 0]
+    placement = placement or place("stretch", mask.shape, outputs["mask_probability"].shape[:2])
+    probability = placement.restored(outputs, "mask_probability")
+    uncertainty = placement.restored(outputs, "mask_uncertainty")[..., 0]
     predicted = probability.argmax(axis=-1)
     pixels = PixelMaps(probability.max(axis=-1)[known], (predicted == mask)[known], uncertainty[known])
     truth, predicted = np.where(known, mask, 0), np.where(known, predicted, 0)

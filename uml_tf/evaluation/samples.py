@@ -39,10 +39,10 @@ def draw_samples(predictor: KerasPredictor, examples: Examples, info: DatasetInf
         )
         samples.append(
             Sample(
-                examples.images[index],
-                examples.masks[index],
-                outputs["mask_probability"][place].argmax(axis=-1).astype(np.uint8),
-                outputs["mask_uncertainty"][place, ..., 0],
+                examples.shown(index, examples.images[index]),
+                examples.shown(index, examples.masks[index]),
+                examples.shown(index, outputs["mask_probability"][place].argmax(axis=-1).astype(np.uint8)),
+                examples.shown(index, outputs["mask_uncertainty"][place, ..., 0]),
                 captions,
             )
         )

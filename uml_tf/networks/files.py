@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zipfile
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from uml_tf.networks.uml import UML
 from uml_tf.runtime.errors import UmlError
@@ -51,3 +53,11 @@ def read_network(path: Path) -> UML:
         return keras.models.load_model(path, compile=False)
     except Exception as error:  # Keras raises many kinds for a damaged file
         raise UmlError(f"{path}: cannot be read as a Keras model ({reason_of(error)})") from error
+
+
+def weights_sha256(model: UML) -> str:
+    """SHA-256 of all weights as float32 bytes, in the order of ``model.weights``."""
+    digest = hashlib.sha256()
+    for weight in model.weights:
+        digest.update(np.ascontiguousarray(weight.numpy(), np.float32).tobytes())
+    return digest.hexdigest()

@@ -14,6 +14,7 @@ from uml_tf.runtime.contract import CONTRACT, LOGITS
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.integer import dequantize, finish, quantize
 from uml_tf.runtime.metadata import FileMetadata, read_metadata
+from uml_tf.runtime.placement import Placement
 from uml_tf.runtime.prediction import Prediction, predict_image
 
 Array = NDArray[Any]
@@ -99,6 +100,14 @@ class DeviceModel:
             outputs = finish(logits, self.image_size, self.metadata.evidential)
         return {name: outputs[name][:count] for name in CONTRACT}
 
+    def place(self, image: Array) -> Placement:
+        """Where an image ``(H, W, 3)`` lies in the input.
+
+        Raises:
+            UmlError: the network needs its locator; see ``open_device_model``.
+        """
+        return self.card.place(image, self.image_size)
+
     def predict(self, image: Path | str | Array) -> Prediction:
         """Class, mask, uncertainty and decision of one image, at its original size.
 
@@ -109,4 +118,4 @@ class DeviceModel:
         Raises:
             UmlError: the image cannot be read.
         """
-        return predict_image(self, image, self.card)
+        return predict_image(self, image)

@@ -25,7 +25,7 @@ _MARGIN = 0.01
 
 
 def image_statistics(image: NDArray[Any]) -> NDArray[np.float64]:
-    """``STATISTICS``, ``(6,)``, of an RGB image ``(H, W, 3)`` in [0, 255] at the network's input size."""
+    """``STATISTICS``, ``(6,)``, of an RGB image ``(H, W, 3)`` in [0, 255] as a network reads it, unpadded."""
     scaled = image.astype(np.float64) / 255
     grey = scaled.mean(axis=-1)
     red, green, blue = scaled.mean(axis=(0, 1))
@@ -67,7 +67,7 @@ def fit_gradability(
     """Mean and deviation of the training images; the limit from the validation images.
 
     Args:
-        training: RGB images ``(H, W, 3)`` in [0, 255] at the network's input size.
+        training: RGB images ``(H, W, 3)`` in [0, 255] as the network reads them, unpadded.
         validation: likewise.
         quantile: share of the validation images that are to be gradable, in (0, 1].
     """

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from uml_tf.runtime.device_model import DeviceModel
 from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.opening import open_device_model
 from uml_tf.runtime.prediction_files import predict_files
 from uml_tf.runtime.silence import silenced
 
@@ -34,7 +34,7 @@ def main(model: Path, arguments: Sequence[str]) -> int:
     """Reads each image with the model and writes JSON, mask, overlay and uncertainty map to a folder.
 
     Args:
-        model: the ``.tflite`` file.
+        model: the ``.tflite`` file; its locator lies beside it where it has one.
         arguments: of the command line, without the program's name.
 
     Returns:
@@ -43,8 +43,8 @@ def main(model: Path, arguments: Sequence[str]) -> int:
     options = _arguments(arguments)
     try:
         with silenced(2):  # LiteRT prints a line about its delegate
-            network = DeviceModel(model, options.threads)
-        predict_files(network, network.card, options.images, options.out, print, _complain)
+            network = open_device_model(model, options.threads)
+        predict_files(network, options.images, options.out, print, _complain)
     except UmlError as error:
         _complain(str(error))
         return 1

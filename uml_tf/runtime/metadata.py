@@ -16,8 +16,10 @@ from uml_tf.runtime.model_card import ModelCard
 METADATA_NAME = "uml_tf"
 """Name of the metadata buffer in the file."""
 
-FORMAT = 1
-"""Number of the metadata format; it is increased when an older runtime would misread a file."""
+FORMAT = 2
+"""Number of the metadata format; it is increased when an older runtime would misread a file.
+
+Format 2 has the card's ``fit``, which a runtime of format 1 would take for "stretch"."""
 
 _UNSEALED = b'{"sha256": "' + b"0" * 64
 _SEAL = slice(len(b'{"sha256": "'), len(_UNSEALED))

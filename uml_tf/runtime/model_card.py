@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from numpy.typing import NDArray
+
+from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.gradability import Gradability
+from uml_tf.runtime.placement import FITS, Fit, Placement, place
+from uml_tf.runtime.roi import Roi
 
 
 @dataclass(frozen=True)
@@ -15,6 +20,9 @@ class ModelCard:
     Attributes:
         image_classes, pixel_classes: names, in the order of the outputs.
         unions: region -> the pixel classes it unites.
+        fit: how a picture, or the part of it that is read, becomes the network's input; see
+            ``uml_tf.runtime.placement``.
+        roi: the part of a picture that is read, which a locator finds; None for all of it.
         refer_above: class uncertainty above which an image is referred to a specialist, or None where no
             threshold was fitted.
         risk_target: the selective risk on the validation split that the threshold was fitted for.
@@ -27,6 +35,8 @@ class ModelCard:
     image_classes: tuple[str, ...]
     pixel_classes: tuple[str, ...]
     unions: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    fit: Fit = "stretch"
+    roi: Roi | None = None
     refer_above: float | None = None
     risk_target: float | None = None
     gradability: Gradability | None = None
@@ -42,8 +52,14 @@ class ModelCard:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> ModelCard:
-        """The inverse of ``to_dict``; lists, which JSON makes of tuples, become tuples again."""
+        """The inverse of ``to_dict``; lists, which JSON makes of tuples, become tuples again.
+
+        Raises:
+            UmlError: the fit is not known, as in a card of a newer uml-tf.
+        """
         values = dict(data)
+        if values.get("fit", "stretch") not in FITS:
+            raise UmlError(f"model card: fit: found {values['fit']!r}, expected one of {', '.join(FITS)}")
         for key in ("image_classes", "pixel_classes"):
             values[key] = tuple(values[key])
         values["unions"] = {name: tuple(parts) for name, parts in values.get("unions", {}).items()}
@@ -52,4 +68,19 @@ class ModelCard:
             values["gradability"] = Gradability(
                 tuple(fitted["mean"]), tuple(fitted["deviation"]), fitted["limit"]
             )
+        if values.get("roi") is not None:
+            values["roi"] = Roi(**values["roi"])
         return cls(**values)
+
+    def place(self, image: NDArray[Any], size: tuple[int, int]) -> Placement:
+        """Where an image ``(H, W, 3)`` lies in an input of ``size`` = (height, width).
+
+        Raises:
+            UmlError: a locator must find the part that is read.
+        """
+        if self.roi is not None:
+            raise UmlError(
+                f"model: found a network that reads the part of a picture around its {self.roi.name}, "
+                "expected its locator beside it"
+            )
+        return place(self.fit, (image.shape[0], image.shape[1]), size)

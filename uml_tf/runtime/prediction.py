@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uml_tf.runtime.cup_to_disc import vertical_cup_to_disc_ratio
-from uml_tf.runtime.images import at_original_size, read_image, resize_antialiased
+from uml_tf.runtime.images import read_image
 from uml_tf.runtime.model_card import ModelCard
+from uml_tf.runtime.placement import Placement
 from uml_tf.runtime.predictor import Predictor
 from uml_tf.runtime.referral import Decision, decide
 from uml_tf.runtime.regions import region_members
@@ -45,6 +46,8 @@ class Prediction:
         mask_uncertainty: ``(H, W)`` float32 in (0, 1] at original size.
         regions: name -> area and bounding box.
         cup_to_disc: vertical cup-to-disc ratio in [0, 1]; None without a disc or without these classes.
+        roi: the part of the image that was read, where a locator chose it: its "region", and its "box" as
+            (left, top, width, height) in pixels, or None where nothing was found and the whole was read.
     """
 
     class_name: str
@@ -56,6 +59,7 @@ class Prediction:
     mask_uncertainty: Array
     regions: dict[str, Region]
     cup_to_disc: float | None
+    roi: dict[str, Any] | None = None
 
     def to_dict(self, image: str) -> dict[str, Any]:
         """The JSON of the output contract."""
@@ -72,6 +76,8 @@ class Prediction:
         }
         if self.cup_to_disc is not None:
             data["vertical_cup_to_disc_ratio"] = self.cup_to_disc
+        if self.roi is not None:
+            data["roi"] = self.roi
         return data
 
 
@@ -84,17 +90,24 @@ def _region(mask: Array) -> Region:
     return Region(int(mask.sum()), box)
 
 
-def interpret(outputs: dict[str, Array], seen: Array, size: tuple[int, int], card: ModelCard) -> Prediction:
+def _roi(placement: Placement) -> dict[str, Any] | None:
+    if placement.around is None:
+        return None
+    box = placement.around.box
+    found = None if box is None else (box.left, box.top, box.width, box.height)
+    return {"region": placement.around.region, "box": found}
+
+
+def interpret(outputs: dict[str, Array], seen: Array, placement: Placement, card: ModelCard) -> Prediction:
     """The prediction that the contract's arrays of one image stand for.
 
     Args:
         outputs: name of the output contract -> array without the batch axis.
         seen: ``(h, w, 3)`` in [0, 255], the image as the network read it.
-        size: (H, W) of the original image.
+        placement: of the original image in it.
         card: names and thresholds of the model.
     """
-    probability = at_original_size(outputs["mask_probability"], size)
-    mask = probability.argmax(axis=-1).astype(np.uint8)
+    mask = placement.restored(outputs, "mask_probability").argmax(axis=-1).astype(np.uint8)
     uncertainty = float(outputs["class_uncertainty"][0])
     members = region_members(card.pixel_classes, card.unions)
 
@@ -106,11 +119,12 @@ def interpret(outputs: dict[str, Array], seen: Array, size: tuple[int, int], car
         class_probability=named("class_probability"),
         class_belief=named("class_belief"),
         class_uncertainty=uncertainty,
-        decision=decide(uncertainty, seen, card),
+        decision=decide(uncertainty, placement.shown(seen), card, placement.missing),
         mask=mask,
-        mask_uncertainty=at_original_size(outputs["mask_uncertainty"], size)[..., 0],
+        mask_uncertainty=placement.restored(outputs, "mask_uncertainty")[..., 0],
         regions={name: _region(np.isin(mask, indices)) for name, indices in members.items()},
         cup_to_disc=vertical_cup_to_disc_ratio(mask, card.pixel_classes),
+        roi=_roi(placement),
     )
 
 
@@ -125,23 +139,26 @@ class Model(Predictor, Protocol):
     def card(self) -> ModelCard:
         """Names of the classes, and thresholds."""
 
+    def place(self, image: Array) -> Placement:
+        """Where an image ``(H, W, 3)`` lies in the input, by the card's fit."""
+
     def predict(self, image: Path | str | Array) -> Prediction:
         """Reads one image; see ``predict_image``."""
 
 
-def predict_image(predictor: Predictor, image: Path | str | Array, card: ModelCard) -> Prediction:
+def predict_image(model: Model, image: Path | str | Array) -> Prediction:
     """Reads one image with a model.
 
     Args:
-        predictor: the model, in any form.
+        model: in any form.
         image: a file (any usual format, grey or colour, EXIF orientation applied), or RGB ``(H, W, 3)``
             uint8.
-        card: the model's names and thresholds.
 
     Raises:
         UmlError: the file cannot be read.
     """
     pixels = read_image(Path(image)) if isinstance(image, Path | str) else image
-    seen = resize_antialiased(pixels, predictor.image_size)
-    outputs = {name: value[0] for name, value in predictor(seen[None]).items()}
-    return interpret(outputs, seen, (pixels.shape[0], pixels.shape[1]), card)
+    placement = model.place(pixels)
+    seen = placement.image(pixels)
+    outputs = {name: value[0] for name, value in model(seen[None]).items()}
+    return interpret(outputs, seen, placement, model.card)

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from numpy.typing import NDArray
 
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import write_json
 from uml_tf.runtime.images import read_image, write_png
-from uml_tf.runtime.model_card import ModelCard
 from uml_tf.runtime.overlay import draw_outlines, uncertainty_map
-from uml_tf.runtime.prediction import Prediction, predict_image
-
-if TYPE_CHECKING:
-    from uml_tf.runtime.predictor import Predictor
+from uml_tf.runtime.prediction import Model, Prediction, predict_image
 
 Array = NDArray[Any]
 
@@ -99,8 +95,7 @@ def write_prediction(
 
 
 def predict_files(
-    predictor: Predictor,
-    card: ModelCard,
+    model: Model,
     images: Sequence[Path],
     out: Path,
     say: Callable[[str], None],
@@ -109,8 +104,7 @@ def predict_files(
     """Writes the prediction of each image; one that cannot be read does not stop the others.
 
     Args:
-        predictor: the model, in any form.
-        card: its names and thresholds.
+        model: in any form.
         images: the files.
         out: folder for the predictions.
         say: called with one line for each prediction.
@@ -128,7 +122,7 @@ def predict_files(
             complain(str(error))
             failed += 1
             continue
-        prediction = predict_image(predictor, image, card)
+        prediction = predict_image(model, image)
         write_prediction(out, stem, str(path), image, prediction)
         action, reason = prediction.decision
         probability = prediction.class_probability[prediction.class_name]

@@ -22,14 +22,18 @@ class Decision(NamedTuple):
     reason: str
 
 
-def decide(class_uncertainty: float, image: NDArray[Any], card: ModelCard) -> Decision:
+def decide(class_uncertainty: float, image: NDArray[Any], card: ModelCard, missing: str = "") -> Decision:
     """The decision by the thresholds that were fitted at the end of training.
 
     Args:
         class_uncertainty: in (0, 1].
-        image: ``(H, W, 3)`` in [0, 255], as the network read it.
+        image: ``(H, W, 3)`` in [0, 255], as the network read it, without padding.
         card: the model's thresholds; without a referral threshold every image is referred.
+        missing: the region that a locator did not find, or "". What is thought of such an image was learned
+            from images of that region.
     """
+    if missing:
+        return Decision("refer", f"no {missing} was found, so the whole image was read")
     if card.gradability is not None:
         score, statistic = card.gradability.score(image)
         if score > card.gradability.limit:

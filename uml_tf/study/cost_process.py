@@ -69,6 +69,7 @@ def _measure(order: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
     from uml_tf.data.dataset import PreparedDataset
     from uml_tf.data.pipeline import load_examples, training_batches
     from uml_tf.evaluation.evaluate import measure_split
+    from uml_tf.runtime.model_card import ModelCard
     from uml_tf.training.build import build_loop
     from uml_tf.training.cluster import Cluster
     from uml_tf.training.display import SILENT
@@ -81,7 +82,7 @@ def _measure(order: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
     few = replace(dataset, rows=tuple(row for split, n in counts.items() for row in _few(rows[split], n)))
     size = (config.image_size, config.image_size)
     reading = time.perf_counter()
-    splits = {split: load_examples(few, split, size) for split in ("train", "val")}
+    splits = {split: load_examples(few, split, size, fit=config.fit) for split in ("train", "val")}
     per_read = (time.perf_counter() - reading) / sum(map(len, splits.values()))
     loop = build_loop(config, few, splits, SILENT, Cluster.alone())
     images = np.resize(np.arange(len(splits["train"])), (_STEPS + 1) * config.batch_size)
@@ -90,6 +91,8 @@ def _measure(order: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
     validate(loop.predictor, splits["val"])  # compiles
     ready = time.time() - _STARTED - sum(times[1:])
     per_validated = _seconds(lambda: validate(loop.predictor, splits["val"])) / len(splits["val"])
+    info = dataset.info
+    loop.step.model.card = ModelCard(info.image_classes, info.pixel_classes, fit=config.fit)
     tested = len(few.split("test"))
     per_tested = _seconds(lambda: measure_split(loop.predictor, few, "test")) / tested
     steps = _steps_per_epoch(config, rows["train"])

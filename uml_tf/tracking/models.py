@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.images import encode_png
 from uml_tf.runtime.model_card import ModelCard
+from uml_tf.runtime.roi import LOCATOR
 from uml_tf.runtime.version import VERSION
 from uml_tf.tracking.store import last_run_id, use_store
 
@@ -35,7 +36,7 @@ def log_model(keras_file: Path, image: NDArray[Any], outputs: dict[str, NDArray[
     registry has uml-tf, so it cannot be pinned; its version is in the metadata of the model.
 
     Args:
-        keras_file: the network.
+        keras_file: the network; its locator lies beside it where it has one.
         image: ``(H, W, 3)`` RGB uint8, for the example.
         outputs: the arrays of the output contract, for the signature.
 
@@ -45,10 +46,14 @@ def log_model(keras_file: Path, image: NDArray[Any], outputs: dict[str, NDArray[
     from uml_tf.tracking import served  # imports pandas, which only logging needs
 
     encoded = base64.b64encode(encode_png(image)).decode()
+    artifacts = {served.KERAS_ARTIFACT: str(keras_file)}
+    locator = keras_file.with_name(f"{LOCATOR}{keras_file.suffix}")
+    if locator.is_file():  # MLflow keeps the files of all artifacts in one folder
+        artifacts[LOCATOR] = str(locator)
     info = mlflow.pyfunc.log_model(
         name=MODEL_NAME,
         python_model=served.__file__,
-        artifacts={served.KERAS_ARTIFACT: str(keras_file)},
+        artifacts=artifacts,
         # Without a schema of the input, which may be encoded images or arrays.
         signature=ModelSignature(
             outputs=infer_signature(image, outputs).outputs,
@@ -62,7 +67,9 @@ def log_model(keras_file: Path, image: NDArray[Any], outputs: dict[str, NDArray[
 
 
 def _keras_file(folder: Path, reference: str) -> Path:
-    files = sorted(folder.rglob("*.keras")) if folder.is_dir() else [folder]
+    files = [folder]
+    if folder.is_dir():
+        files = sorted(path for path in folder.rglob("*.keras") if path.stem != LOCATOR)
     if not files:
         raise UmlError(f"model '{reference}': found no .keras file among its artifacts")
     return files[0]
@@ -112,6 +119,19 @@ def load_model(reference: str) -> UML:
     from uml_tf.networks.files import read_network
 
     return read_network(path)
+
+
+def load_pair(reference: str) -> tuple[UML, UML | None]:
+    """``load_trained``, with the network's locator where it has one.
+
+    Raises:
+        UmlError: as ``load_trained``, or the locator is missing or another.
+    """
+    path = resolve_model(reference)
+    network, _ = load_trained(str(path))
+    from uml_tf.evaluation.opening import read_locator
+
+    return network, read_locator(network, path)
 
 
 def load_trained(reference: str) -> tuple[UML, ModelCard]:

@@ -32,11 +32,11 @@ def open_model(reference: str, batch_size: int = 1) -> Model:
         UmlError: the model does not exist, cannot be read, or was not trained.
     """
     if is_exported(reference):
-        from uml_tf.runtime.device_model import DeviceModel
+        from uml_tf.runtime.opening import LOCATOR_FILE, open_device_model
 
-        return DeviceModel(_file(reference))
-    from uml_tf.evaluation.keras_predictor import KerasPredictor
-    from uml_tf.tracking.models import load_trained
+        beside = reference[: reference.rfind("/") + 1] + LOCATOR_FILE
+        return open_device_model(_file(reference), find_locator=lambda: _file(beside))
+    from uml_tf.evaluation.opening import as_model
+    from uml_tf.tracking.models import load_pair
 
-    network, _ = load_trained(reference)
-    return KerasPredictor(network, batch_size)
+    return as_model(*load_pair(reference), batch_size)

@@ -8,14 +8,13 @@ from dataclasses import dataclass, field
 from uml_tf.data.dataset import PreparedDataset
 from uml_tf.evaluation.comparison import Difference, differences, measure_both
 from uml_tf.evaluation.evaluate import check_classes
-from uml_tf.evaluation.keras_predictor import KerasPredictor
 from uml_tf.evaluation.non_inferiority import shortfalls
 from uml_tf.evaluation.seen_images import check_unseen
 from uml_tf.metrics.metric import decisive_margins
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.model_card import ModelCard
 from uml_tf.tracking.exports import dataset_of
-from uml_tf.tracking.models import load_trained
+from uml_tf.tracking.opening import open_model
 from uml_tf.tracking.registry import Version, holder, set_alias
 from uml_tf.tracking.training_images import trained_on
 
@@ -88,13 +87,12 @@ def check_held_out(cards: Mapping[str, ModelCard], dataset: PreparedDataset, spl
 
 
 def _compare(champion: Version, challenger: Version, guard: Guard, stage: Stage) -> list[Difference]:
-    (first, first_card), (second, second_card) = (load_trained(v.uri) for v in (champion, challenger))
-    dataset = common_dataset(first_card, second_card, guard.dataset)
-    cards = {f"version {champion.number}": first_card, f"version {challenger.number}": second_card}
+    first, second = (open_model(version.uri, batch_size=16) for version in (champion, challenger))
+    dataset = common_dataset(first.card, second.card, guard.dataset)
+    cards = {f"version {champion.number}": first.card, f"version {challenger.number}": second.card}
     check_held_out(cards, dataset, guard.split)
     done = stage(f"comparing on {guard.split}", len(dataset.split(guard.split)))
-    predictors = (KerasPredictor(first), KerasPredictor(second))
-    return differences(*measure_both(predictors, dataset, guard.split, done))
+    return differences(*measure_both((first, second), dataset, guard.split, done))
 
 
 def promote(

@@ -20,7 +20,9 @@ from mlflow.pyfunc import PythonModel, PythonModelContext
 from numpy.typing import NDArray
 
 from uml_tf.runtime.errors import UmlError
-from uml_tf.runtime.images import SMALLEST_SIDE, decode_image, resize_antialiased
+from uml_tf.runtime.images import SMALLEST_SIDE, decode_image
+from uml_tf.runtime.placement import Placement
+from uml_tf.runtime.predictor import Outputs
 
 Array = NDArray[Any]
 
@@ -72,6 +74,15 @@ def read_images(data: Any) -> list[Array]:
     return [_decode(value, f"image {index}") for index, value in enumerate(data)]
 
 
+def _of_whole_pictures(outputs: Outputs, placements: list[Placement]) -> Outputs:
+    """The maps, each over the whole of its picture: the picture stretched to the network's input size."""
+    restored: Outputs = {}
+    for name in (name for name in outputs if name.startswith("mask_")):
+        pairs = zip(placements, outputs[name], strict=True)
+        restored[name] = np.stack([p.of_resized(p.size).restored({name: maps}, name) for p, maps in pairs])
+    return restored
+
+
 class RequestError(MlflowException):
     """A bad request: HTTP 400 with one line, where MLflow's server would also repeat the request."""
 
@@ -86,14 +97,16 @@ class RequestError(MlflowException):
 
 
 class ServedNetwork(PythonModel):
-    """Returns the arrays of the output contract (``uml_tf.runtime.contract``) at the network's input size."""
+    """Returns the arrays of the output contract (``uml_tf.runtime.contract``).
+
+    The maps have the network's input size and show the whole picture stretched to it, whatever the fit.
+    """
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Opens and compiles the network."""
-        from uml_tf.evaluation.keras_predictor import KerasPredictor
-        from uml_tf.networks.files import read_network
+        """Opens and compiles the network, and its locator where it has one."""
+        from uml_tf.evaluation.opening import open_network
 
-        self._predictor = KerasPredictor(read_network(Path(context.artifacts[KERAS_ARTIFACT])), batch_size=1)
+        self._model = open_network(Path(context.artifacts[KERAS_ARTIFACT]), batch_size=1)
 
     # np.ndarray because MLflow reads other type hints as a schema of the input, and warns without one.
     def predict(self, context, model_input: np.ndarray, params=None):  # type: ignore[no-untyped-def]
@@ -113,10 +126,12 @@ class ServedNetwork(PythonModel):
             images = read_images(model_input)
         except UmlError as error:
             raise RequestError(str(error)) from error
-        size = self._predictor.image_size
-        outputs = predict_all(self._predictor, np.stack([resize_antialiased(i, size) for i in images]))
-        maps = (params or {}).get("maps", True)
-        return {name: value for name, value in outputs.items() if maps or not name.startswith("mask_")}
+        placements = [self._model.place(image) for image in images]
+        inputs = [placement.image(image) for placement, image in zip(placements, images, strict=True)]
+        outputs = predict_all(self._model, np.stack(inputs))
+        if (params or {}).get("maps", True):
+            return outputs | _of_whole_pictures(outputs, placements)
+        return {name: value for name, value in outputs.items() if not name.startswith("mask_")}
 
 
 mlflow.models.set_model(ServedNetwork())

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from uml_tf.data.augmentation_spec import AugmentationSpec
 from uml_tf.data.validation_error import describe_validation_error
@@ -15,9 +15,15 @@ from uml_tf.networks.presets import PRESETS, preset
 from uml_tf.networks.spec import Ablation
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import read_text
-
-LARGEST_SEED = 2**32 - 1
-"""NumPy's legacy generator, which Keras seeds too, accepts no larger one."""
+from uml_tf.runtime.placement import Fit
+from uml_tf.training.sections import (
+    LARGEST_SEED,
+    LossConfig,
+    PhantomConfig,
+    RoiConfig,
+    Section,
+    TeachingConfig,
+)
 
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 ABLATION_PARTS = tuple(Ablation.__dataclass_fields__)
@@ -34,59 +40,7 @@ def _one_of(known: Iterable[str]) -> Callable[[str], str]:
     return check
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class LossConfig(_Section):
-    """Weights of the joint loss; see ``uml_tf.losses.LossSpec``.
-
-    Attributes:
-        cls, seg, mut: weights of the three terms.
-        annealing_epochs: epochs until the KL term has its full weight.
-        segmentation: "dice+ce", "dice", or None for the preset's default.
-        class_weights: "none", or "balanced" for weights inverse to the class counts of the training split.
-        skip_absent: see ``uml_tf.losses.dice.soft_dice_loss``; for data with many empty masks.
-    """
-
-    cls: float = Field(default=0.5, ge=0)
-    seg: float = Field(default=0.4, ge=0)
-    mut: float = Field(default=0.1, ge=0)
-    annealing_epochs: float = Field(default=50, gt=0)
-    segmentation: Literal["dice", "dice+ce"] | None = None
-    class_weights: Literal["none", "balanced"] = "none"
-    skip_absent: bool = False
-
-
-class TeachingConfig(_Section):
-    """How images without a mask are taught; see ``uml_tf.training.teaching.Teacher``.
-
-    Attributes:
-        weight: of a taught image against one with a mask.
-        start: share of the epochs before which nothing is taught.
-        ramp: share of the epochs over which the weight then rises from 0.
-        spread: standard deviations of vacuity above its mean up to which a pixel is taught.
-    """
-
-    weight: float = Field(default=1.0, gt=0, le=1)
-    start: float = Field(default=0.2, ge=0, lt=1)
-    ramp: float = Field(default=0.2, ge=0, le=1)
-    spread: float = Field(default=0.0, ge=-5, le=5)
-
-
-class PhantomConfig(_Section):
-    """The synthetic data set that is used when no ``data`` is given.
-
-    Attributes:
-        images, seed, size: see ``uml_tf.data.converters.phantom.PhantomOptions``.
-    """
-
-    images: int = Field(default=1000, ge=10)
-    seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
-    size: int = Field(default=192, ge=64)
-
-
-class TrainingConfig(_Section):
+class TrainingConfig(Section):
     """Everything that determines a training run.
 
     Attributes:
@@ -103,6 +57,8 @@ class TrainingConfig(_Section):
         frozen_norms: keep the encoders' batch norms as loaded, scale and statistics; for pretrained encoders
             and small batches.
         image_size: side of the square input, pixels.
+        fit: how a picture becomes that square; see ``uml_tf.runtime.placement``.
+        roi: see ``RoiConfig``.
         epochs: number of epochs.
         batch_size: images per step, over all devices together.
         learning_rate: None for the preset's default.
@@ -134,6 +90,8 @@ class TrainingConfig(_Section):
     encoder_rate: float | None = Field(default=None, ge=0)
     frozen_norms: bool = False
     image_size: int = Field(default=128, ge=32)
+    fit: Fit = "stretch"
+    roi: RoiConfig = RoiConfig()
     epochs: int = Field(default=14, ge=1)
     batch_size: int = Field(default=8, ge=1)
     learning_rate: float | None = Field(default=None, gt=0)
@@ -158,6 +116,8 @@ class TrainingConfig(_Section):
         update: dict[str, Any] = {}
         if self.data is not None:
             update["data"] = self.data.resolve()  # so that the config is valid in any working folder
+        if self.roi.model is not None and Path(self.roi.model).is_file():
+            update["roi"] = self.roi.model_copy(update={"model": str(Path(self.roi.model).resolve())})
         for name in ("learning_rate", "encoder_weights", "encoder_rate", "warmup_epochs"):
             if getattr(self, name) is None:
                 update[name] = getattr(defaults, name)

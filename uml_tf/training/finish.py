@@ -21,7 +21,9 @@ from uml_tf.networks import UML
 from uml_tf.runtime.files import replacing, write_text
 from uml_tf.runtime.gradability import fit_gradability
 from uml_tf.runtime.model_card import ModelCard
+from uml_tf.runtime.placement import Fit
 from uml_tf.runtime.predictor import predict_all
+from uml_tf.runtime.roi import Roi
 from uml_tf.training.referral_threshold import RISK_TARGET, fit_refer_above
 from uml_tf.training.report import EpochReport
 
@@ -39,7 +41,13 @@ def shipped(predictor: KerasPredictor) -> KerasPredictor:
 
 
 def fit_card(
-    predictor: KerasPredictor, train: Examples, val: Examples, dataset: PreparedDataset, run_id: str
+    predictor: KerasPredictor,
+    train: Examples,
+    val: Examples,
+    dataset: PreparedDataset,
+    run_id: str,
+    fit: Fit = "stretch",
+    roi: Roi | None = None,
 ) -> ModelCard:
     """The card of a network, with thresholds that are fitted on its own outputs.
 
@@ -49,6 +57,8 @@ def fit_card(
         val: the validation split, on which the thresholds are fitted.
         dataset: both splits' data set.
         run_id: MLflow run of the training.
+        fit: how the pictures of both splits became inputs.
+        roi: the part of them that a locator found.
     """
     outputs, info = predict_all(predictor, val.images), dataset.info
     labelled = val.labels >= 0
@@ -57,9 +67,11 @@ def fit_card(
         image_classes=info.image_classes,
         pixel_classes=info.pixel_classes,
         unions=info.unions,
+        fit=fit,
+        roi=roi,
         refer_above=fit_refer_above(outputs["class_uncertainty"][labelled, 0], correct),
         risk_target=RISK_TARGET,
-        gradability=fit_gradability(train.images, val.images),
+        gradability=fit_gradability(train.shown_images(), val.shown_images()),
         run_id=run_id,
         dataset=info.name,
         source=info.source,

@@ -13,13 +13,23 @@ import mlflow
 from uml_tf.data.dataset import PreparedDataset
 from uml_tf.data.pipeline import load_examples
 from uml_tf.evaluation.evaluate import Evaluation, evaluate
+from uml_tf.evaluation.opening import LOCATOR_FILE
 from uml_tf.evaluation.sources import foreground_warnings, measures_by_source
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import read_text, write_text
+from uml_tf.runtime.two_pass import TwoPass
 from uml_tf.tracking.environment import environment
 from uml_tf.tracking.exports import ROOT_PARAM
-from uml_tf.tracking.models import log_model
-from uml_tf.tracking.store import CHECKPOINT_FILE, CONFIG_FILE, FINISHED_TAG, run_folder, saving, use_store
+from uml_tf.tracking.models import MODEL_NAME, log_model
+from uml_tf.tracking.store import (
+    CHECKPOINT_FILE,
+    CONFIG_FILE,
+    FINISHED_TAG,
+    last_run_id,
+    run_folder,
+    saving,
+    use_store,
+)
 from uml_tf.tracking.unfinished import LOCK_FILE, running, unfinished_run_id
 from uml_tf.training.build import build_loop, open_same_dataset
 from uml_tf.training.cluster import Cluster, WorkerLostError
@@ -27,6 +37,7 @@ from uml_tf.training.config import TrainingConfig, parse_config
 from uml_tf.training.display import SILENT, Display
 from uml_tf.training.finish import MODEL_FILE, fit_card, shipped, write_files
 from uml_tf.training.interruption import StoppedError, stop_requests
+from uml_tf.training.locator import Locator, open_locator
 from uml_tf.training.loop import Listener, Loop
 from uml_tf.training.report import EpochReport
 
@@ -84,7 +95,9 @@ def train(
     dataset = open_same_dataset(config, display, cluster)
     if cluster.is_chief:
         use_store()
-    loop = _build(config, dataset, display, cluster)
+    config = _with_named_locator(config, cluster)
+    locator = open_locator(config.roi)
+    loop = _build(config, dataset, display, cluster, locator)
     if not cluster.is_chief:
         _work(loop)
         return None
@@ -93,7 +106,23 @@ def train(
         run_id = mlflow.start_run(run_name=title, tags=dict(tags or {})).info.run_id
     with _recorded(run_id), running(run_id):
         _log_start(run_id, dataset, loop)
-        return _finish(loop, dataset, run_id, display)
+        if locator is not None:
+            locator.keep(run_folder(run_id))
+        return _finish(loop, dataset, run_id, display, locator)
+
+
+def _with_named_locator(config: TrainingConfig, cluster: Cluster) -> TrainingConfig:
+    """The config with the run of a locator "last", which another time is another run.
+
+    Raises:
+        UmlError: there are several workers, which would each need the locator.
+    """
+    if config.roi.model is not None and cluster.workers > 1:
+        raise UmlError(f"roi.model: found {cluster.workers} workers, expected one to train with a locator")
+    if config.roi.model != "last":
+        return config
+    named = config.roi.model_copy(update={"model": f"runs:/{last_run_id()}/{MODEL_NAME}"})
+    return config.model_copy(update={"roi": named})
 
 
 def resume(reference: str, display: Display = SILENT) -> RunResult | None:
@@ -124,7 +153,8 @@ def resume(reference: str, display: Display = SILENT) -> RunResult | None:
         dataset = open_same_dataset(config, display, cluster)
         if cluster.is_chief:
             _check_unchanged(dataset, run_id)
-        loop = _build(config, dataset, display, cluster)
+        locator = open_locator(config.roi, run_folder(run_id) / LOCATOR_FILE)
+        loop = _build(config, dataset, display, cluster, locator)
         loop.restore(run_folder(run_id) / CHECKPOINT_FILE)
         if not cluster.is_chief:
             _work(loop)
@@ -132,7 +162,7 @@ def resume(reference: str, display: Display = SILENT) -> RunResult | None:
         with saving(f"run {run_id}"):
             mlflow.start_run(run_id=run_id)
         with _recorded(run_id):
-            return _finish(loop, dataset, run_id, display)
+            return _finish(loop, dataset, run_id, display, locator)
 
 
 def _check_unchanged(dataset: PreparedDataset, run_id: str) -> None:
@@ -151,12 +181,21 @@ def _work(loop: Loop) -> None:
     loop.cluster.from_chief(bytes)
 
 
-def _build(config: TrainingConfig, dataset: PreparedDataset, display: Display, cluster: Cluster) -> Loop:
+def _build(
+    config: TrainingConfig,
+    dataset: PreparedDataset,
+    display: Display,
+    cluster: Cluster,
+    locator: Locator | None,
+) -> Loop:
     size = (config.image_size, config.image_size)
-    splits = {
-        name: load_examples(dataset, name, size, display.stage(f"reading {name}", len(dataset.split(name))))
-        for name in ("train", "val")
-    }
+    splits = {}
+    for name in ("train", "val"):
+        count, boxes = len(dataset.split(name)), None
+        if locator is not None:
+            boxes = locator.boxes(dataset, name, display.stage(f"locating {name}", count), display.warn)
+        progress = display.stage(f"reading {name}", count)
+        splits[name] = load_examples(dataset, name, size, progress, config.fit, boxes)
     loop = build_loop(config, dataset, splits, display, cluster)
     loop.listener = _listener(display, dataset.info.pixel_classes, cluster.is_chief)
     return loop
@@ -202,7 +241,9 @@ def _end_run(status: str) -> None:
         return  # the error that ended the run is the one to report
 
 
-def _finish(loop: Loop, dataset: PreparedDataset, run_id: str, display: Display) -> RunResult:
+def _finish(
+    loop: Loop, dataset: PreparedDataset, run_id: str, display: Display, locator: Locator | None
+) -> RunResult:
     """Trains to the end, evaluates, and saves the run."""
     folder = run_folder(run_id)
     loop.checkpoint = folder / CHECKPOINT_FILE
@@ -210,9 +251,11 @@ def _finish(loop: Loop, dataset: PreparedDataset, run_id: str, display: Display)
     with stop_requests() as loop.stop:
         reports = loop.run()
     predictor, val = shipped(loop.predictor), loop.val
-    predictor.model.card = fit_card(predictor, loop.train, val, dataset, run_id)
+    roi = None if locator is None else locator.roi
+    predictor.model.card = fit_card(predictor, loop.train, val, dataset, run_id, loop.config.fit, roi)
+    model = predictor if locator is None else TwoPass(predictor, locator.model)
     progress = display.stage("evaluating test", len(dataset.split("test")))
-    test = evaluate(predictor, dataset, "test", progress, predictor.model.card)
+    test = evaluate(model, dataset, "test", progress)
     for line in foreground_warnings(measures_by_source(test.measures)):
         display.warn(line)
     write_files(folder, predictor, reports, val, dataset, test)

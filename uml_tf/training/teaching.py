@@ -89,7 +89,7 @@ class Teacher:
         known = (mask != UNKNOWN_PIXEL) & (has_mask > 0)[:, None, None]
         limits = vacuity_limits(mask, one_hot, vacuity, known, self._spread)
         sure = vacuity[..., 0] <= tf.reduce_sum(one_hot * limits, axis=-1)
-        taught = tf.where(sure, predicted, UNKNOWN_PIXEL)
+        taught = tf.where(sure & (mask != UNKNOWN_PIXEL), predicted, UNKNOWN_PIXEL)  # never in padding
         own = has_mask > 0
         progress = (self._average.steps - self._start) / self._ramp
         weight = self._weight * tf.clip_by_value(progress, 0.0, 1.0)

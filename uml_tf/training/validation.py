@@ -38,7 +38,7 @@ class Validation:
             that occurs having the same weight: exp(-mean negative log likelihood); nan without labels.
         dice: for every foreground class the mean Dice over the images whose mask shows it, in [0, 1]; nan
             for a class that no mask shows.
-        class_uncertainty, mask_uncertainty: means over the images, in (0, 1].
+        class_uncertainty, mask_uncertainty: means over the images, in (0, 1]; padded pixels do not count.
         source_dice: source -> ``dice`` of its images alone, where the split has several sources; a source
             without masks is left out.
         source_foreground: source -> mean predicted share of foreground, in [0, 1], which can be told of
@@ -163,7 +163,8 @@ def validate(predictor: KerasPredictor, examples: Examples) -> Validation:
     for place, batch in predictor.over(examples):
         probability.append(batch["class_probability"])
         class_uncertainty.append(batch["class_uncertainty"].ravel())
-        mask_uncertainty.append(batch["mask_uncertainty"].mean(axis=(1, 2, 3)))
+        maps = enumerate(batch["mask_uncertainty"], place.start)
+        mask_uncertainty.append([examples.shown(index, one).mean() for index, one in maps])
         masked = examples.has_mask[place] > 0
         predicted = batch["mask_probability"].argmax(axis=-1)
         foreground.append((predicted > 0).mean(axis=(1, 2)))

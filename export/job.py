@@ -1,0 +1,67 @@
+"""An export job: what to export and what it must keep; and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from uml_tf.export.report import Numbers
+from uml_tf.export.tolerance import Tolerance
+
+Stage = Callable[[str, int], Callable[[int], None]]
+"""Begins a stage of work, given its name and size; returns a callable that takes the number done."""
+
+
+@dataclass(frozen=True)
+class ExportJob:
+    """What to export, and what it must keep.
+
+    Attributes:
+        out: a new folder.
+        kind: name of an export kind, e.g. "tflite-int8" (``uml_tf.export.kinds.KINDS``).
+        input_type: "float32" or "uint8"; None for the kind's default.
+        batch: the fixed batch size.
+        calibration: a data set or a folder of images; None for the training split of the model's data.
+        calibration_images: at most so many.
+        verify: the data set to compare on; None for the model's own.
+        split: its split.
+        tolerance: what the file must keep of the network.
+        force: keep a file that breaks the tolerance, and mark it in its metadata.
+        example: the image of the device bundle; None for the first that was compared on.
+        web: with the page for the browser; None where it is possible.
+    """
+
+    out: Path
+    kind: str = "tflite-none"
+    input_type: str | None = None
+    batch: int = 1
+    calibration: Path | None = None
+    calibration_images: int = 200
+    verify: Path | None = None
+    split: str = "val"
+    tolerance: Tolerance = field(default_factory=Tolerance)
+    force: bool = False
+    example: Path | None = None
+    web: bool | None = None
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """What was written.
+
+    Attributes:
+        folder: where.
+        numbers: the figures of the comparison, and file sizes in bytes.
+        broken: the tolerances that were not kept, one sentence each.
+        left_out: what was not written, and why, as sentences.
+        deferred: whether the file that was asked for must be built elsewhere.
+        logged: whether the export was logged to the training run; if not, ``left_out`` says why.
+    """
+
+    folder: Path
+    numbers: Numbers
+    broken: list[str]
+    left_out: list[str]
+    deferred: bool
+    logged: bool

@@ -1,0 +1,54 @@
+"""Opening a trained network as a model: its file, and that of its locator where it needs one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from uml_tf.evaluation.keras_predictor import KerasPredictor
+from uml_tf.networks import UML
+from uml_tf.networks.files import read_network, weights_sha256
+from uml_tf.runtime.prediction import Model
+from uml_tf.runtime.roi import LOCATOR, check_locator
+from uml_tf.runtime.two_pass import TwoPass
+
+LOCATOR_FILE = f"{LOCATOR}.keras"
+
+
+def read_locator(network: UML, path: Path) -> UML | None:
+    """The locator of a network, from the file beside the network's; None for a network without one.
+
+    Args:
+        network: the network.
+        path: its file.
+
+    Raises:
+        UmlError: the locator's file is missing, damaged, or of another locator.
+    """
+    if network.card is None or network.card.roi is None:
+        return None
+    beside = path.with_name(LOCATOR_FILE)
+    locator = read_network(beside)
+    check_locator(network.card.roi, weights_sha256(locator), beside)
+    return locator
+
+
+def as_model(network: UML, locator: UML | None, batch_size: int = 16) -> Model:
+    """A network, with its locator where it has one, as one model.
+
+    Args:
+        network: a trained network.
+        locator: see ``read_locator``.
+        batch_size: images at a time; a locator reads one at a time.
+    """
+    model = KerasPredictor(network, batch_size)
+    return model if locator is None else TwoPass(model, KerasPredictor(locator, 1))
+
+
+def open_network(path: Path, batch_size: int = 16) -> Model:
+    """Opens a ``.keras`` file as a model, with its locator where it needs one.
+
+    Raises:
+        UmlError: a file cannot be read, or is not what was trained.
+    """
+    network = read_network(path)
+    return as_model(network, read_locator(network, path), batch_size)

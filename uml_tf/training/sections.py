@@ -1,0 +1,91 @@
+"""The sections of the training config."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+LARGEST_SEED = 2**32 - 1
+"""NumPy's legacy generator, which Keras seeds too, accepts no larger one."""
+
+
+class Section(BaseModel):
+    """Fields that cannot be changed, and no others."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LossConfig(Section):
+    """Weights of the joint loss; see ``uml_tf.losses.LossSpec``.
+
+    Attributes:
+        cls, seg, mut: weights of the three terms.
+        annealing_epochs: epochs until the KL term has its full weight.
+        segmentation: "dice+ce", "dice", or None for the preset's default.
+        class_weights: "none", or "balanced" for weights inverse to the class counts of the training split.
+        skip_absent: see ``uml_tf.losses.dice.soft_dice_loss``; for data with many empty masks.
+    """
+
+    cls: float = Field(default=0.5, ge=0)
+    seg: float = Field(default=0.4, ge=0)
+    mut: float = Field(default=0.1, ge=0)
+    annealing_epochs: float = Field(default=50, gt=0)
+    segmentation: Literal["dice", "dice+ce"] | None = None
+    class_weights: Literal["none", "balanced"] = "none"
+    skip_absent: bool = False
+
+
+class TeachingConfig(Section):
+    """How images without a mask are taught; see ``uml_tf.training.teaching.Teacher``.
+
+    Attributes:
+        weight: of a taught image against one with a mask.
+        start: share of the epochs before which nothing is taught.
+        ramp: share of the epochs over which the weight then rises from 0.
+        spread: standard deviations of vacuity above its mean up to which a pixel is taught.
+    """
+
+    weight: float = Field(default=1.0, gt=0, le=1)
+    start: float = Field(default=0.2, ge=0, lt=1)
+    ramp: float = Field(default=0.2, ge=0, le=1)
+    spread: float = Field(default=0.0, ge=-5, le=5)
+
+
+class PhantomConfig(Section):
+    """The synthetic data set that is used when no ``data`` is given.
+
+    Attributes:
+        images, seed, size: see ``uml_tf.data.converters.phantom.PhantomOptions``.
+    """
+
+    images: int = Field(default=1000, ge=10)
+    seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
+    size: int = Field(default=192, ge=64)
+
+
+class RoiConfig(Section):
+    """The part of every image that the network reads; see ``uml_tf.runtime.roi``.
+
+    Attributes:
+        model: the locator, a MODEL that reads whole images; None to read all of every image.
+        region: a pixel class or union of the locator; "" for everything that is not background.
+        margin: around the region, as a share of its longer side, on each side.
+    """
+
+    model: str | None = None
+    region: str = ""
+    margin: float = Field(default=0.5, ge=0, le=4)
+
+
+def parse_roi(text: str) -> dict[str, Any]:
+    """The fields of ``LOCATOR[:REGION]``, as ``--roi`` takes it.
+
+    Example:
+        >>> parse_roi("models:/discs@champion:disc")
+        {'roi.model': 'models:/discs@champion', 'roi.region': 'disc'}
+    """
+    model, colon, region = text.rpartition(":")
+    if not colon or "/" in region:  # the colon of models:/NAME or of runs:/ID
+        return {"roi.model": text}
+    return {"roi.model": model, "roi.region": region}
