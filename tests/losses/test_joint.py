@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from uml_tf.losses import LossSpec, joint_loss
-from uml_tf.losses.dice import soft_dice_loss
+from uml_tf.losses.dice import image_dice_loss, soft_dice_loss
 from uml_tf.losses.joint import annealing
 
 B, H, C, K = 4, 16, 3, 2
@@ -107,3 +107,23 @@ def test_soft_dice_by_hand():
     probability = tf.constant([0.5, 0.5, 1.0, 0.0], shape=(1, 2, 2, 1))
     expected = -np.log((2 * 1.5 + 1e-5) / (2 + 2 + 1e-5))
     np.testing.assert_allclose(soft_dice_loss(target, probability, tf.ones(1)), expected, rtol=1e-6)
+
+
+def test_dice_of_images_counts_every_region_once():
+    target = np.zeros((3, 4, 4, 2), np.float32)
+    target[0, :, :, 1], target[1, 0, 0, 1] = 1, 1  # a large region, a small one, none
+    target[..., 0] = 1 - target[..., 1]
+    found = target * 0.8 + 0.1
+    expected = []
+    for image, c in ((0, 1), (1, 0), (1, 1), (2, 0)):
+        overlap = (target[image, ..., c] * found[image, ..., c]).sum()
+        total = target[image, ..., c].sum() + found[image, ..., c].sum()
+        expected.append(-np.log((2 * overlap + 1e-5) / (total + 1e-5)))
+    np.testing.assert_allclose(image_dice_loss(target, found, tf.ones(3)), np.mean(expected), rtol=1e-5)
+    first = image_dice_loss(target, found, tf.constant([1.0, 0.0, 0.0]))
+    np.testing.assert_allclose(first, expected[0], rtol=1e-5)
+    assert float(image_dice_loss(target, found, tf.zeros(3))) == 0
+    pixels = np.ones((3, 4, 4), np.float32)
+    pixels[0, 2:] = 0  # half of the large region is not known
+    half = float(image_dice_loss(target, found, pixels))
+    np.testing.assert_allclose(half, (0.5 * expected[0] + sum(expected[1:])) / 3.5, rtol=1e-5)

@@ -1,4 +1,4 @@
-"""Soft Dice over the whole batch, on however many replicas."""
+"""Soft Dice over the whole batch or image by image, on however many replicas."""
 
 from __future__ import annotations
 
@@ -9,6 +9,39 @@ from keras import ops
 from uml_tf.losses.replicas import sum_over_replicas
 
 SMOOTH = 1e-5
+
+
+def _weighted(target: Any, probability: Any, weight: Any) -> tuple[Any, Any]:
+    """Both with the weights of ``(B,)`` images or ``(B, H, W)`` pixels, as float32."""
+    weight = ops.cast(weight, "float32")
+    weight = ops.expand_dims(weight, -1) if len(weight.shape) == 3 else ops.reshape(weight, (-1, 1, 1, 1))
+    return target * weight, ops.cast(probability, "float32") * weight
+
+
+def image_dice_loss(target: Any, probability: Any, weight: Any) -> Any:
+    """Mean of -log d over the classes that the images' masks show, d as in ``soft_dice_loss`` of one image.
+
+    Every region counts the same, however small it is; over the whole batch, a large region hides that a small
+    one was missed. Classes that an image's mask does not show are left to the cross-entropy.
+
+    Args:
+        target: ``(B, H, W, C)`` one-hot masks.
+        probability: ``(B, H, W, C)`` in [0, 1].
+        weight: ``(B,)`` or ``(B, H, W)``, see ``soft_dice_loss``; an image has the mean of its pixels'.
+
+    Returns:
+        Scalar, at least 0; exactly 0 when every weight is 0.
+    """
+    target, probability = _weighted(target, probability, weight)
+    overlap, size, found = (
+        ops.sum(values, axis=(1, 2)) for values in (target * probability, target, probability)
+    )
+    loss = -ops.log((2.0 * overlap + SMOOTH) / (size + found + SMOOTH))
+    weight = ops.cast(weight, "float32")
+    of_image = ops.mean(ops.reshape(weight, (ops.shape(weight)[0], -1)), axis=1, keepdims=True)
+    share = ops.cast(size > 0, "float32") * of_image
+    total, count = ops.unstack(sum_over_replicas(ops.stack([ops.sum(loss * share), ops.sum(share)])))
+    return total / ops.maximum(count, 1e-9)
 
 
 def soft_dice_loss(target: Any, probability: Any, weight: Any, skip_absent: bool = False) -> Any:
@@ -26,9 +59,7 @@ def soft_dice_loss(target: Any, probability: Any, weight: Any, skip_absent: bool
     Returns:
         Scalar, at least 0; exactly 0 when every weight is 0.
     """
-    weight = ops.cast(weight, "float32")
-    weight = ops.expand_dims(weight, -1) if len(weight.shape) == 3 else ops.reshape(weight, (-1, 1, 1, 1))
-    target, probability = target * weight, ops.cast(probability, "float32") * weight
+    target, probability = _weighted(target, probability, weight)
     axes = (0, 1, 2)
     sums = [ops.sum(values, axis=axes) for values in (target * probability, target, probability)]
     overlap, size, found = ops.unstack(sum_over_replicas(ops.stack(sums)))

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import keras
 from keras import ops
 
-from uml_tf.losses.dice import soft_dice_loss
+from uml_tf.losses.dice import image_dice_loss, soft_dice_loss
 from uml_tf.losses.dirichlet import evidential_loss, softmax_loss
 from uml_tf.losses.replicas import sum_over_replicas
 from uml_tf.runtime.regions import UNKNOWN_PIXEL
@@ -29,6 +29,7 @@ class LossSpec:
         class_weights: weight per image class, or None for equal weights.
         skip_absent: leave a class that no mask of the batch shows out of the Dice; see
             ``soft_dice_loss``.
+        dice_over: Dice over the whole "batch" (paper), or of each "image", see ``image_dice_loss``.
     """
 
     cls: float = 0.5
@@ -39,6 +40,7 @@ class LossSpec:
     evidential: bool = True
     class_weights: tuple[float, ...] | None = None
     skip_absent: bool = False
+    dice_over: Literal["batch", "image"] = "batch"
 
 
 def annealing(epoch: Any, spec: LossSpec) -> Any:
@@ -84,6 +86,12 @@ def _pixel_mean(loss: Any, weight: Any) -> Any:
     return _ratio_over_replicas(*of_images)
 
 
+def _dice_loss(target: Any, probability: Any, weight: Any, spec: LossSpec) -> Any:
+    if spec.dice_over == "image":
+        return image_dice_loss(target, probability, weight)
+    return soft_dice_loss(target, probability, weight, spec.skip_absent)
+
+
 def mutual_loss(outputs: dict[str, Any], target: Any, weight: Any, lam: Any, spec: LossSpec) -> Any:
     """L_mut: per level the two evidential terms over pixels + soft Dice of softmax(evidence).
 
@@ -92,7 +100,7 @@ def mutual_loss(outputs: dict[str, Any], target: Any, weight: Any, lam: Any, spe
     total = ops.zeros(())
     for head in _levels(outputs, "mutual_head_"):
         pixels = _head_loss(target, head, lam, spec)
-        dice = soft_dice_loss(target, ops.softmax(head, axis=-1), weight, spec.skip_absent)
+        dice = _dice_loss(target, ops.softmax(head, axis=-1), weight, spec)
         total = total + _pixel_mean(pixels, weight) + dice
     return total
 
@@ -101,10 +109,10 @@ def segmentation_loss(outputs: dict[str, Any], target: Any, weight: Any, spec: L
     """L_seg, in the paper's or the released network's form."""
     levels = [ops.cast(z, "float32") for z in _levels(outputs, "segmentation_logits_")]
     if spec.segmentation == "dice":
-        dices = [soft_dice_loss(target, ops.softmax(z, axis=-1), weight, spec.skip_absent) for z in levels]
+        dices = [_dice_loss(target, ops.softmax(z, axis=-1), weight, spec) for z in levels]
         return sum(dices[1:], dices[0]) / len(dices)
     top = levels[0]
-    dice = soft_dice_loss(target, ops.softmax(top, axis=-1), weight, spec.skip_absent)
+    dice = _dice_loss(target, ops.softmax(top, axis=-1), weight, spec)
     return dice + _pixel_mean(softmax_loss(target, top), weight)
 
 

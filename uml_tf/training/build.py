@@ -87,6 +87,7 @@ def loss_spec(config: TrainingConfig, spec: NetworkSpec, labels: np.ndarray, cla
         spec.ablation.evidential,
         weights,
         config.loss.skip_absent,
+        config.loss.dice_over,
     )
 
 

@@ -25,6 +25,8 @@ class LossConfig(Section):
         segmentation: "dice+ce", "dice", or None for the preset's default.
         class_weights: "none", or "balanced" for weights inverse to the class counts of the training split.
         skip_absent: see ``uml_tf.losses.dice.soft_dice_loss``; for data with many empty masks.
+        dice_over: "batch", or "image" where regions differ much in size or are often missed; see
+            ``uml_tf.losses.dice.image_dice_loss``.
     """
 
     cls: float = Field(default=0.5, ge=0)
@@ -34,6 +36,7 @@ class LossConfig(Section):
     segmentation: Literal["dice", "dice+ce"] | None = None
     class_weights: Literal["none", "balanced"] = "none"
     skip_absent: bool = False
+    dice_over: Literal["batch", "image"] = "batch"
 
 
 class TeachingConfig(Section):
