@@ -26,7 +26,7 @@ def measured(phantoms):
     model.card = model.card.__class__(
         **{name: getattr(phantoms.info, name) for name in names}, refer_above=model.card.refer_above
     )
-    measures = measure_split(KerasPredictor(model), phantoms, "val", card=model.card)
+    measures = measure_split(KerasPredictor(model), phantoms, "val")
     return measures, model.card
 
 
