@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from uml_tf.export.bundle import MANIFEST, page_possible, write_bundle, write_ma
 from uml_tf.export.calibration import calibration_files, read_calibration
 from uml_tf.export.convert import convert
 from uml_tf.export.fidelity import Fidelity, compare
-from uml_tf.export.kind import Converted, ExportKind, Images
+from uml_tf.export.kind import Converted, ExportKind, Images, Stage
 from uml_tf.export.kinds import KINDS, check_packages, input_type_of
 from uml_tf.export.litert_js import litert_js
 from uml_tf.export.report import REPORT, Numbers, write_report
@@ -26,8 +25,6 @@ from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import new_folder, write_text
 from uml_tf.runtime.metadata import FileMetadata
 from uml_tf.tracking.exports import dataset_of, log_export
-
-Stage = Callable[[str, int], Callable[[int], None]]
 
 
 @dataclass(frozen=True)
@@ -71,6 +68,7 @@ class ExportResult:
         folder: where.
         numbers: the figures of the comparison, and file sizes in bytes.
         broken: the tolerances that were not kept, one sentence each.
+        remarks: about the conversion, e.g. which layers stay in float, as sentences.
         left_out: what was not written, and why, as sentences.
         deferred: whether the file that was asked for must be built elsewhere.
         logged: whether the export was logged to the training run; if not, ``left_out`` says why.
@@ -79,6 +77,7 @@ class ExportResult:
     folder: Path
     numbers: Numbers
     broken: list[str]
+    remarks: tuple[str, ...]
     left_out: list[str]
     deferred: bool
     logged: bool
@@ -164,11 +163,12 @@ def _write_and_compare(
         stage(f"comparing on {job.split}", len(verify.split(job.split))),
     )
     sizes = {f"bytes_{f.name}": float((folder / f.name).stat().st_size) for f in converted.files}
-    numbers: Numbers = {**fidelity.numbers, **sizes, "bytes_float32_weights": 4.0 * network.count_params()}
+    numbers: Numbers = {**fidelity.numbers, **converted.numbers, **sizes}
+    numbers["bytes_float32_weights"] = 4.0 * network.count_params()
     compared_on = (
         f"the {len(verify.split(job.split))} images of the split '{job.split}' of {verify.info.name}"
     )
-    write_report(folder, job.kind, compared_on, fidelity, numbers)
+    write_report(folder, job.kind, compared_on, fidelity, numbers, converted.remarks)
     return _Written(folder, metadata, converted, fidelity, numbers)
 
 
@@ -242,7 +242,7 @@ def export(network: UML, job: ExportJob, stage: Stage) -> ExportResult:
     with new_folder(job.out) as folder:
         images = _calibration(network, job, kind, source, stage)
         done = stage(f"converting to {kind.name}", 1)
-        made = convert(network, kind, images, input_type, job.batch)
+        made = convert(network, kind, images, input_type, job.batch, job.tolerance, stage)
         done(1)
         written = _write_and_compare(network, job, folder, made, verify, stage)
         broken = written.fidelity.broken
@@ -256,4 +256,5 @@ def export(network: UML, job: ExportJob, stage: Stage) -> ExportResult:
     if reason:
         left_out.append(f"not logged: {reason}")
     deferred = written.converted.deferred is not None
-    return ExportResult(job.out, written.numbers, broken, left_out, deferred, logged=reason is None)
+    remarks = written.converted.remarks
+    return ExportResult(job.out, written.numbers, broken, remarks, left_out, deferred, logged=reason is None)
