@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uml_tf.data.dataset import PreparedDataset
+from uml_tf.evaluation.comparison import differences
 from uml_tf.evaluation.evaluate import read_chunks
 from uml_tf.evaluation.measure import ImageMeasure
-from uml_tf.evaluation.summary import summarise
+from uml_tf.evaluation.statistics import statistics
 from uml_tf.export.agreement import Agreement
 from uml_tf.export.tolerance import Check, Tolerance
 from uml_tf.runtime.errors import UmlError
@@ -63,16 +65,28 @@ def _auroc_drop(metrics: dict[str, float | None]) -> tuple[float | None, str]:
     return None, f"the network's failure-detection AUROC is {network:.4f}, the file's is not defined"
 
 
+def _values(measures: list[ImageMeasure]) -> dict[str, float | None]:
+    """Every metric; None where it is not defined on these images."""
+    found: dict[str, float | None] = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        for one in statistics(measures):
+            values = one.of_all_images
+            found |= {n: None if np.isnan(values.get(n, np.nan)) else values[n] for n in one.names}
+    return found
+
+
 def _metrics(measures: tuple[list[ImageMeasure], list[ImageMeasure]]) -> dict[str, float | None]:
-    """The metrics of network and file, and file minus network."""
-    network, file = (summarise(m) for m in measures)
+    """The metrics of network and file, and file minus network with its 95 % interval."""
+    network, file = (_values(m) for m in measures)
+    changes = {difference.metric: difference.change for difference in differences(*measures)}
     found: dict[str, float | None] = {}
     for name in network:
         if name not in METRICS and not name.startswith("dice_"):
             continue
-        before, after = network[name].value, file[name].value
-        found[f"network_{name}"], found[f"file_{name}"] = before, after
-        found[f"change_{name}"] = None if before is None or after is None else after - before
+        found[f"network_{name}"], found[f"file_{name}"] = network[name], file[name]
+        found[f"change_{name}"] = changes[name].value
+        found[f"change_{name}_low"], found[f"change_{name}_high"] = changes[name].low, changes[name].high
     return found
 
 
@@ -128,7 +142,13 @@ def compare(
 def _summarise(agreement: Agreement, metrics: dict[str, float | None], tolerance: Tolerance) -> Fidelity:
     numbers, faults = agreement.numbers()
     drop, drop_fault = _auroc_drop(metrics)
-    numbers |= {"drop_class_failure_auroc": drop, **metrics}
+    low, high = (metrics.get(f"change_class_failure_auroc_{end}") for end in ("low", "high"))
+    numbers |= {
+        "drop_class_failure_auroc": drop,
+        "drop_class_failure_auroc_low": None if high is None else -high,
+        "drop_class_failure_auroc_high": None if low is None else -low,
+        **metrics,
+    }
     faults["drop_class_failure_auroc"] = drop_fault
     return Fidelity(
         numbers,

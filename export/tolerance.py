@@ -12,8 +12,8 @@ from uml_tf.runtime.errors import UmlError
 Side = Literal["least", "most"]
 
 
-def _bound(figure: str, side: Side, default: float, meaning: str, counted: bool = False) -> float:
-    metadata = {"figure": figure, "side": side, "meaning": meaning, "counted": counted}
+def _bound(figure: str, side: Side, default: float, meaning: str, by_interval: bool = False) -> float:
+    metadata = {"figure": figure, "side": side, "meaning": meaning, "by_interval": by_interval}
     value: float = field(default=default, metadata=metadata)
     return value
 
@@ -31,7 +31,7 @@ class Check:
         bound: in the figure's own unit.
         kept: whether the bound holds.
         note: why the figure is not defined, or "".
-        interval: 95 % interval of a share of images, or None.
+        interval: the figure's 95 % interval, where its bound is judged by it; or None.
     """
 
     name: str
@@ -56,8 +56,9 @@ class Check:
 class Tolerance:
     """What an exported file must keep of its network, all finite numbers.
 
-    A share of images is judged by its 95 % interval: its bound is broken where the whole interval lies below
-    it, because fewer images show nothing. Pixels of an image are not independent, and have no interval.
+    What hangs on single images is judged by its 95 % interval (``by_interval``): a bound is broken where the
+    whole interval lies on its wrong side, because fewer images show nothing. For shares of images this is
+    Wilson's interval, for the AUROC that of a paired bootstrap over the subjects.
 
     Attributes:
         accepted_agreement: least share of images with the same accepted answer, of those that the network or
@@ -73,14 +74,14 @@ class Tolerance:
     """
 
     accepted_agreement: float = _bound(
-        "accepted_agreement", "least", 0.99, "share of accepted images with the same answer", counted=True
+        "accepted_agreement", "least", 0.99, "share of accepted images with the same answer", by_interval=True
     )
     class_agreement: float = _bound(
-        "class_agreement", "least", 0.98, "share of images with the same class", counted=True
+        "class_agreement", "least", 0.98, "share of images with the same class", by_interval=True
     )
     mask_agreement: float = _bound("mask_agreement", "least", 0.995, "share of pixels with the same class")
     decision_agreement: float = _bound(
-        "decision_agreement", "least", 0.98, "share of images with the same decision", counted=True
+        "decision_agreement", "least", 0.98, "share of images with the same decision", by_interval=True
     )
     class_rho: float = _bound(
         "class_uncertainty_rho", "least", 0.99, "Spearman correlation of the class uncertainties"
@@ -105,6 +106,7 @@ class Tolerance:
         "most",
         0.01,
         "loss of the failure-detection AUROC of the class uncertainty",
+        by_interval=True,
     )
 
     def __post_init__(self) -> None:
@@ -167,8 +169,8 @@ class Tolerance:
         if found is None:
             return Check(name, figure, bound["meaning"], None, side, limit, not note, note)
         low, high = (numbers.get(f"{figure}_{end}") for end in ("low", "high"))
-        interval = (low, high) if bound["counted"] and low is not None and high is not None else None
-        judged = found if interval is None else interval[1]
+        interval = (low, high) if bound["by_interval"] and low is not None and high is not None else None
+        judged = found if interval is None else interval[1 if side == "least" else 0]
         # Both comparisons are false for not-a-number: it breaks every bound.
         kept = judged >= limit if side == "least" else judged <= limit
         return Check(name, figure, bound["meaning"], found, side, limit, kept, interval=interval)

@@ -1,4 +1,4 @@
-"""Equalization keeps what a network computes; with corrected biases, int8 keeps a network of uneven channels."""
+"""Equalization keeps what a network computes; with corrected biases, int8 keeps uneven channels."""
 
 from __future__ import annotations
 
@@ -170,10 +170,8 @@ def test_where_int8_is_not_enough_the_worst_parts_stay_in_float(uneven, expected
         check = CalibrationCheck(uneven, CALIBRATION, card, Tolerance(**bounds))
         return choose(graph, lambda kept: _quantized(data, True, kept), check, no_display)
 
-    loose = dict.fromkeys(
-        ("class_agreement", "accepted_agreement", "decision_agreement", "mask_agreement"), 0.5
-    )
-    loose |= dict.fromkeys(("class_rho", "mask_rho"), 0.5)
+    shares = ("class_agreement", "accepted_agreement", "decision_agreement", "mask_agreement")
+    loose = dict.fromkeys((*shares, "class_rho", "mask_rho"), 0.5)
     plain = mixed(**loose, class_difference=0.5, mask_difference=0.5)
     assert not plain.in_float
     found = mixed(**loose, class_difference=0.5, mask_difference=1e-6)
