@@ -14,9 +14,9 @@ import flatbuffers
 import numpy as np
 
 from uml_tf.export.flatbuffer import FILE_IDENTIFIER, pack_model, read_model
+from uml_tf.export.int8_body import quantize_body
 from uml_tf.export.kind import Request
 from uml_tf.export.kinds import KINDS
-from uml_tf.export.kinds.tflite_int8 import quantize_body
 from uml_tf.export.metadata import describe
 from uml_tf.export.tflite import convert_network
 from uml_tf.networks import UML, preset
@@ -41,7 +41,7 @@ def main() -> None:
     images = np.random.default_rng(0).uniform(0, 255, (8, 256, 256, 3)).astype(np.float32)
     kind = KINDS["tflite-int8"]
     request = Request(model, describe(model, kind, "float32"), 1, images)
-    data = quantize_body(convert_network(request), request)
+    data = quantize_body(convert_network(request), request).data
     sizes = {
         "weights in int8": model.count_params(),
         "as the quantizer writes it": len(data),

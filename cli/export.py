@@ -15,8 +15,9 @@ from uml_tf.runtime.errors import UmlError
 
 _SHOWN = (
     "class_agreement",
-    "mask_agreement",
     "decision_agreement",
+    "accepted_agreement",
+    "mask_agreement",
     "class_uncertainty_rho",
     "mask_uncertainty_rho",
     "class_uncertainty_mean_difference",
@@ -181,17 +182,27 @@ def _number(value: float | None) -> str:
     return "not defined here" if value is None else f"{value:.4f}"
 
 
+def _interval(numbers: dict[str, float | None], name: str) -> str:
+    """The 95 % interval of a share of images, or nothing."""
+    low, high = numbers.get(f"{name}_low"), numbers.get(f"{name}_high")
+    return "" if low is None or high is None else f" ({low:.4f} to {high:.4f})"
+
+
 def _report(result: Any, kind: ExportKind, options: dict[str, Any]) -> None:
     numbers = result.numbers
     for name in _SHOWN:
-        click.echo(f"{name:36s} {_number(numbers.get(name))}")
+        click.echo(f"{name:36s} {_number(numbers.get(name))}{_interval(numbers, name)}")
+    for name, total in (("class_flips", "images"), ("accepted_flips", "accepted_images")):
+        click.echo(f"{name:36s} {numbers[name]:.0f} of {numbers[total]:.0f}")
     for name in [*_METRICS, *(n.removeprefix("file_") for n in numbers if n.startswith("file_dice_"))]:
         of_file, of_network = (_number(numbers.get(f"{part}_{name}")) for part in ("file", "network"))
-        click.echo(f"{name:36s} {of_file} (network {of_network})")
+        change = numbers.get(f"change_{name}")
+        difference = "" if change is None else f", {change:+.4f}"
+        click.echo(f"{name:36s} {of_file} (network {of_network}{difference})")
     for name, value in numbers.items():
         if name.startswith("bytes_"):
             click.echo(f"{name:36s} {value:.0f}")
-    for line in result.left_out:
+    for line in (*result.remarks, *result.left_out):
         click.echo(line)
     click.echo(f"written to {result.folder}")
     for line in result.broken:

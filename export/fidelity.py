@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
 
 from uml_tf.data.dataset import PreparedDataset
-from uml_tf.evaluation.evaluate import Inputs, read_chunks
+from uml_tf.evaluation.comparison import differences
+from uml_tf.evaluation.evaluate import read_chunks
 from uml_tf.evaluation.measure import ImageMeasure
-from uml_tf.evaluation.summary import summarise
+from uml_tf.evaluation.statistics import statistics
+from uml_tf.export.agreement import Agreement
 from uml_tf.export.tolerance import Check, Tolerance
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.model_card import ModelCard
 from uml_tf.runtime.prediction import Model
 from uml_tf.runtime.predictor import Outputs, Predictor, predict_all
-from uml_tf.runtime.referral import decide
 
 Array = NDArray[Any]
 
@@ -27,7 +28,6 @@ METRICS = ("accuracy", "ece", "mask_ece", "class_failure_auroc")
 """Metrics that are compared besides every region's Dice: ``network_NAME``, ``file_NAME``, ``change_NAME``."""
 
 _MOST_PIXELS = 2_000_000
-_FEWEST_FOR_RHO = 3
 
 
 @dataclass(frozen=True)
@@ -57,62 +57,6 @@ class Fidelity:
         return [check.sentence() for check in self.checks if not check.kept]
 
 
-@dataclass
-class _Collected:
-    """What is kept of the images while they are compared, chunk by chunk; pairs are network and file."""
-
-    classes: list[Array] = field(default_factory=list)
-    decisions: list[tuple[str, str]] = field(default_factory=list)
-    class_uncertainty: list[Array] = field(default_factory=list)
-    mask_uncertainty: list[Array] = field(default_factory=list)
-    pixels: int = 0
-    equal_pixels: int = 0
-    mask_sum: float = 0.0
-    mask_largest: float = 0.0
-
-    def add(self, network: Outputs, file: Outputs, inputs: Inputs, card: ModelCard, stride: int) -> None:
-        pair = (network, file)
-        self.classes.append(np.stack([o["class_probability"].argmax(-1) for o in pair], axis=1))
-        uncertainty = np.concatenate([o["class_uncertainty"] for o in pair], axis=1)
-        self.class_uncertainty.append(uncertainty)
-        shown = (
-            (p.shown(image), p.missing) for p, image in zip(inputs.placements, inputs.images, strict=True)
-        )
-        for (image, missing), (of_network, of_file) in zip(shown, uncertainty.tolist(), strict=True):
-            self.decisions.append(
-                (
-                    decide(of_network, image, card, missing).action,
-                    decide(of_file, image, card, missing).action,
-                )
-            )
-        inside = np.stack([placement.inside for placement in inputs.placements])
-        masks = [o["mask_probability"].argmax(-1)[inside] for o in pair]
-        self.pixels += masks[0].size
-        self.equal_pixels += int((masks[0] == masks[1]).sum())
-        maps = [o["mask_uncertainty"][..., 0][inside] for o in pair]
-        difference = np.abs(maps[0] - maps[1])
-        self.mask_sum += float(difference.sum())
-        self.mask_largest = max(self.mask_largest, float(difference.max()))
-        self.mask_uncertainty.append(np.stack([m[::stride] for m in maps], axis=1))
-
-
-def _rho(pairs: Array) -> tuple[float | None, str]:
-    """Spearman's rank correlation of ``(N, 2)``; or None, and why it is not defined.
-
-    A constant has no ranks: nothing shows that the file keeps the network's order, so this is never accepted.
-    """
-    if len(pairs) < _FEWEST_FOR_RHO:
-        return None, f"a rank correlation needs {_FEWEST_FOR_RHO} images and there are {len(pairs)}"
-    constant = [
-        f"the {name}'s uncertainty is constant at {column[0]:.4g}"
-        for name, column in zip(("network", "file"), pairs.T, strict=True)
-        if np.ptp(column) == 0
-    ]
-    if constant:
-        return None, " and ".join(constant)
-    return float(spearmanr(pairs[:, 0], pairs[:, 1]).statistic), ""
-
-
 def _auroc_drop(metrics: dict[str, float | None]) -> tuple[float | None, str]:
     """How much of the failure-detection AUROC is lost; or None, and why that is a fault.
 
@@ -127,16 +71,28 @@ def _auroc_drop(metrics: dict[str, float | None]) -> tuple[float | None, str]:
     return None, f"the network's failure-detection AUROC is {network:.4f}, the file's is not defined"
 
 
+def _values(measures: list[ImageMeasure]) -> dict[str, float | None]:
+    """Every metric; None where it is not defined on these images."""
+    found: dict[str, float | None] = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        for one in statistics(measures):
+            values = one.of_all_images
+            found |= {n: None if np.isnan(values.get(n, np.nan)) else values[n] for n in one.names}
+    return found
+
+
 def _metrics(measures: tuple[list[ImageMeasure], list[ImageMeasure]]) -> dict[str, float | None]:
-    """The metrics of network and file, and file minus network."""
-    network, file = (summarise(m) for m in measures)
+    """The metrics of network and file, and file minus network with its 95 % interval."""
+    network, file = (_values(m) for m in measures)
+    changes = {difference.metric: difference.change for difference in differences(*measures)}
     found: dict[str, float | None] = {}
     for name in network:
         if name not in METRICS and not name.startswith("dice_"):
             continue
-        before, after = network[name].value, file[name].value
-        found[f"network_{name}"], found[f"file_{name}"] = before, after
-        found[f"change_{name}"] = None if before is None or after is None else after - before
+        found[f"network_{name}"], found[f"file_{name}"] = network[name], file[name]
+        found[f"change_{name}"] = changes[name].value
+        found[f"change_{name}_low"], found[f"change_{name}_high"] = changes[name].low, changes[name].high
     return found
 
 
@@ -176,44 +132,33 @@ def compare(
     stride = max(1, len(dataset.split(split)) * size[0] * size[1] // _MOST_PIXELS)
     # An even stride shares factors with the row length and would select the same few columns in every row.
     stride += 1 - stride % 2
-    collected = _Collected()
+    agreement = Agreement(card, stride)
     measures: tuple[list[ImageMeasure], list[ImageMeasure]] = ([], [])
     for chunk in read_chunks(dataset, split):
         inputs = chunk.inputs(network)
         outputs = [predict_all(source, inputs.images) for source in (network, file)]
         _check_finite(outputs[1], chunk.rows[0].image)
-        collected.add(outputs[0], outputs[1], inputs, card, stride)
+        agreement.add(outputs[0], outputs[1], inputs.images, inputs.placements)
         for kept, one in zip(measures, outputs, strict=True):
             kept += chunk.measure(one, dataset, inputs.placements)
         progress(len(measures[0]))
-    return _summarise(collected, _metrics(measures), tolerance)
+    return _summarise(agreement, _metrics(measures), tolerance)
 
 
-def _summarise(c: _Collected, metrics: dict[str, float | None], tolerance: Tolerance) -> Fidelity:
-    classes, uncertainty, pixels = (
-        np.concatenate(part) for part in (c.classes, c.class_uncertainty, c.mask_uncertainty)
-    )
-    difference = np.abs(uncertainty[:, 0] - uncertainty[:, 1])
-    class_rho, class_fault = _rho(uncertainty)
-    mask_rho, mask_fault = _rho(pixels)
+def _summarise(agreement: Agreement, metrics: dict[str, float | None], tolerance: Tolerance) -> Fidelity:
+    numbers, faults = agreement.numbers()
     drop, drop_fault = _auroc_drop(metrics)
-    numbers: dict[str, float | None] = {
-        "images": float(len(classes)),
-        "class_agreement": float((classes[:, 0] == classes[:, 1]).mean()),
-        "mask_agreement": c.equal_pixels / c.pixels,
-        "decision_agreement": float(np.mean([a == b for a, b in c.decisions])),
-        "class_uncertainty_mean_difference": float(difference.mean()),
-        "class_uncertainty_max_difference": float(difference.max()),
-        "class_uncertainty_rho": class_rho,
-        "mask_uncertainty_mean_difference": c.mask_sum / c.pixels,
-        "mask_uncertainty_max_difference": c.mask_largest,
-        "mask_uncertainty_rho": mask_rho,
+    low, high = (metrics.get(f"change_class_failure_auroc_{end}") for end in ("low", "high"))
+    numbers |= {
         "drop_class_failure_auroc": drop,
+        "drop_class_failure_auroc_low": None if high is None else -high,
+        "drop_class_failure_auroc_high": None if low is None else -low,
         **metrics,
     }
-    faults = {
-        "class_uncertainty_rho": class_fault,
-        "mask_uncertainty_rho": mask_fault,
-        "drop_class_failure_auroc": drop_fault,
-    }
-    return Fidelity(numbers, tolerance.checks(numbers, faults), uncertainty, pixels)
+    faults["drop_class_failure_auroc"] = drop_fault
+    return Fidelity(
+        numbers,
+        tolerance.checks(numbers, faults),
+        np.concatenate(agreement.class_uncertainty),
+        np.concatenate(agreement.mask_uncertainty),
+    )

@@ -145,27 +145,8 @@ def tensor_types(model: Any) -> set[str]:
     return {_TYPE_NAMES[tensor.type] for graph in model.subgraphs for tensor in graph.tensors}
 
 
-_CHANNEL_AXIS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3}
-
-
-def uneven_convolutions(model: Any, ratio: float) -> list[str]:
-    """Names of the outputs of convolutions whose channels differ in the range of their weights.
-
-    Args:
-        model: a float model.
-        ratio: selects convolutions whose widest channel's range, over the median channel's, is above it.
-    """
-    graph, names = model.subgraphs[0], []
-    for operator in graph.operators:
-        axis = _CHANNEL_AXIS.get(operator_name(model, operator))
-        if axis is None:
-            continue
-        tensor = graph.tensors[operator.inputs[1]]
-        weights = model.buffers[tensor.buffer].data.view(np.float32).reshape(tensor.shape)
-        ranges = np.abs(np.moveaxis(weights, axis, 0)).reshape(weights.shape[axis], -1).max(axis=1)
-        if ranges.max() > ratio * np.median(ranges):
-            names.append(graph.tensors[operator.outputs[0]].name.decode())
-    return names
+CHANNEL_AXIS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3}
+"""Kind of convolution -> the axis of its weights that counts output channels."""
 
 
 def head_tensors(model: Any) -> list[str]:

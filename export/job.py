@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from uml_tf.export.report import Numbers
 from uml_tf.export.tolerance import Tolerance
-
-Stage = Callable[[str, int], Callable[[int], None]]
-"""Begins a stage of work, given its name and size; returns a callable that takes the number done."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +50,7 @@ class ExportResult:
         folder: where.
         numbers: the figures of the comparison, and file sizes in bytes.
         broken: the tolerances that were not kept, one sentence each.
+        remarks: about the conversion, e.g. which layers stay in float, as sentences.
         left_out: what was not written, and why, as sentences.
         deferred: whether the file that was asked for must be built elsewhere.
         logged: whether the export was logged to the training run; if not, ``left_out`` says why.
@@ -62,6 +59,7 @@ class ExportResult:
     folder: Path
     numbers: Numbers
     broken: list[str]
+    remarks: tuple[str, ...]
     left_out: list[str]
     deferred: bool
     logged: bool

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from numpy.typing import NDArray
 
+from uml_tf.export.tolerance import Tolerance
+
 if TYPE_CHECKING:
     from uml_tf.networks import UML
     from uml_tf.runtime.metadata import FileMetadata
@@ -21,6 +23,14 @@ IMAGE = "image"
 """Name of the input in every exported file."""
 
 Images = NDArray[Any] | None
+
+Stage = Callable[[str, int], Callable[[int], None]]
+"""Begins a stage of work, given its name and size; returns a callable that takes the number done."""
+
+
+def no_display(name: str, size: int) -> Callable[[int], None]:
+    """A ``Stage`` that shows nothing."""
+    return lambda count: None
 
 
 @dataclass(frozen=True)
@@ -58,12 +68,16 @@ class Request:
         metadata: what will be written into the file; says its input type and outputs.
         batch: the fixed batch size.
         images: calibration images ``(N, H, W, 3)`` RGB in [0, 255], N > 0; None where the kind needs none.
+        tolerance: what the file must keep; kinds that have a choice compare on the calibration images.
+        stage: shows progress.
     """
 
     network: UML
     metadata: FileMetadata
     batch: int
     images: Images
+    tolerance: Tolerance = field(default_factory=Tolerance)
+    stage: Stage = no_display
 
 
 @dataclass(frozen=True)
@@ -90,11 +104,15 @@ class Converted:
             network.
         deferred: why the file that was asked for must be built elsewhere, or None.
         notes: further text files, name -> content.
+        remarks: what the report says about the conversion, one sentence each.
+        numbers: figures of the conversion for the report.
     """
 
     files: tuple[ExportedFile, ...]
     deferred: str | None = None
     notes: Mapping[str, str] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+    numbers: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

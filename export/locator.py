@@ -12,7 +12,7 @@ from uml_tf.data.dataset import PreparedDataset
 from uml_tf.data.reading import read_row
 from uml_tf.evaluation.keras_predictor import KerasPredictor
 from uml_tf.export.convert import convert
-from uml_tf.export.kind import ExportedFile, ExportKind, Images
+from uml_tf.export.kind import ExportedFile, ExportKind, Images, Stage
 from uml_tf.export.tolerance import Check
 from uml_tf.networks import UML
 from uml_tf.runtime.device_model import DeviceModel
@@ -46,14 +46,14 @@ class LocatorFile:
 
 
 def convert_locator(
-    locator: UML, kind: ExportKind, images: Images, input_type: str, batch: int
+    locator: UML, kind: ExportKind, images: Images, input_type: str, batch: int, stage: Stage
 ) -> LocatorFile:
     """Converts a locator to the kind of its network; arguments as ``uml_tf.export.convert.convert``.
 
     Raises:
         UmlError: as there.
     """
-    metadata, converted = convert(locator, kind, images, input_type, batch)
+    metadata, converted = convert(locator, kind, images, input_type, batch, stage=stage)
     return LocatorFile(metadata, converted.files[-1])
 
 

@@ -16,8 +16,8 @@ from uml_tf.export.bundle import MANIFEST, page_possible, write_bundle, write_ma
 from uml_tf.export.calibration import calibration_files, read_calibration
 from uml_tf.export.convert import convert
 from uml_tf.export.fidelity import Fidelity, compare
-from uml_tf.export.job import ExportJob, ExportResult, Stage
-from uml_tf.export.kind import Converted, ExportKind, Images
+from uml_tf.export.job import ExportJob, ExportResult
+from uml_tf.export.kind import Converted, ExportKind, Images, Stage
 from uml_tf.export.kinds import KINDS, check_packages, input_type_of
 from uml_tf.export.litert_js import litert_js
 from uml_tf.export.locator import LocatorFile, check_boxes, convert_locator
@@ -96,13 +96,15 @@ def _convert(
     input_type = input_type_of(kind, job.input_type)
     calibration = _calibration(source.model, job, kind, images, stage)
     done = stage(f"converting to {kind.name}", 1)
-    metadata, converted = convert(source.network, kind, calibration, input_type, job.batch)
+    metadata, converted = convert(
+        source.network, kind, calibration, input_type, job.batch, job.tolerance, stage
+    )
     done(1)
     if source.locator is None:
         return _Made(metadata, converted, None)
     calibration = _calibration(as_model(source.locator, None), job, kind, images, stage)
     done = stage(f"converting the locator to {kind.name}", 1)
-    locator = convert_locator(source.locator, kind, calibration, input_type, job.batch)
+    locator = convert_locator(source.locator, kind, calibration, input_type, job.batch, stage)
     done(1)
     return _Made(metadata, converted, locator)
 
@@ -164,9 +166,10 @@ def _write_and_compare(
         fidelity = fidelity.with_check(check)
         names.append(LOCATOR_FILE)
     sizes = {f"bytes_{name}": float((folder / name).stat().st_size) for name in names}
-    numbers: Numbers = {**fidelity.numbers, **sizes, "bytes_float32_weights": 4.0 * network.count_params()}
+    numbers: Numbers = {**fidelity.numbers, **converted.numbers, **sizes}
+    numbers["bytes_float32_weights"] = 4.0 * network.count_params()
     compared_on = f"the {count} images of the split '{job.split}' of {verify.info.name}"
-    write_report(folder, job.kind, compared_on, fidelity, numbers)
+    write_report(folder, job.kind, compared_on, fidelity, numbers, converted.remarks)
     return _Written(folder, made.metadata, converted, fidelity, numbers, made.locator)
 
 
@@ -257,4 +260,5 @@ def export(network: UML, job: ExportJob, stage: Stage, locator: UML | None = Non
     if reason:
         left_out.append(f"not logged: {reason}")
     deferred = written.converted.deferred is not None
-    return ExportResult(job.out, written.numbers, broken, left_out, deferred, logged=reason is None)
+    remarks = written.converted.remarks
+    return ExportResult(job.out, written.numbers, broken, remarks, left_out, deferred, logged=reason is None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -91,12 +91,19 @@ def _check(data: bytes, network: keras.Model) -> None:
         raise UmlError(f"export: found a file of {len(data)} bytes, expected over {least:.0f}: weights lost")
 
 
-def tflite_file(data: bytes, names: bool = False) -> Converted:
+def tflite_file(
+    data: bytes,
+    names: bool = False,
+    remarks: tuple[str, ...] = (),
+    numbers: Mapping[str, float] | None = None,
+) -> Converted:
     """``model.tflite`` as the result of a conversion, opened by the device runtime.
 
     Args:
         data: the file without metadata.
         names: keep the tensors' names (see ``flatbuffer.pack_model``).
+        remarks: sentences for the report.
+        numbers: figures for the report.
     """
     file = ExportedFile("model.tflite", lambda metadata: add_metadata(data, metadata, names), DeviceModel)
-    return Converted((file,))
+    return Converted((file,), remarks=remarks, numbers=numbers or {})

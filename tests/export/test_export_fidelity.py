@@ -13,6 +13,7 @@ from uml_tf.evaluation.keras_predictor import KerasPredictor
 from uml_tf.export.fidelity import compare
 from uml_tf.export.report import write_report
 from uml_tf.export.tolerance import Tolerance
+from uml_tf.metrics.wilson import wilson_interval
 from uml_tf.runtime.errors import UmlError
 
 NAMES = tuple(Tolerance.__dataclass_fields__)
@@ -71,7 +72,7 @@ def test_a_file_like_its_network_keeps_everything(compared):
 def test_constant_uncertainty_of_the_file_is_refused(compared, network, part, name):
     loose = dict.fromkeys(("class_difference", "mask_difference", "failure_auroc_drop"), 1.0)
     file = Changed(network, f"{part}_uncertainty", _constant)
-    found = compared(file, decision_agreement=0, **loose)
+    found = compared(file, decision_agreement=0, accepted_agreement=0, **loose)
     assert found.numbers[f"{part}_uncertainty_rho"] is None
     assert len(found.broken) == 1
     assert found.broken[0].startswith(f"{name}: not defined, the file's uncertainty is constant at 0.5")
@@ -97,7 +98,13 @@ def test_other_decisions_are_refused_where_the_numbers_are_close(compared, netwo
     found = compared(Changed(network, "class_uncertainty", up_to_the_threshold), class_rho=0.9)
     assert found.numbers["class_uncertainty_mean_difference"] < 0.01
     assert found.numbers["decision_agreement"] == pytest.approx(8 / 9)
-    assert found.broken == ["decision_agreement: found 0.8889, expected at least 0.98"]
+    # One of nine decisions does not contradict .98; one of six or seven accepted answers contradicts .99.
+    accepted = int(found.numbers["accepted_images"])
+    low, high = wilson_interval(accepted - 1, accepted)
+    assert found.broken == [
+        f"accepted_agreement: found {1 - 1 / accepted:.4f} (95 % interval {low:.4f} to {high:.4f}), "
+        "expected at least 0.99"
+    ]
 
 
 def test_metrics_of_file_and_network_are_reported_with_their_difference(compared, network):
@@ -120,7 +127,7 @@ def test_failure_detection_that_only_the_network_has_is_refused(compared, networ
 
     one_wrong = [1 - labels[0], *labels[1:]]
     all_wrong = [1 - label for label in labels]
-    loose = dict.fromkeys(("class_agreement", "decision_agreement"), 0.0)
+    loose = dict.fromkeys(("class_agreement", "decision_agreement", "accepted_agreement"), 0.0)
 
     def drop_check(network_classes, file_classes):
         sources = [
@@ -155,17 +162,28 @@ def test_bounds_that_are_not_finite_are_refused(name, value):
 
 def test_report_has_every_bound_beside_what_was_found(compared, network, tmp_path):
     found = compared(Changed(network, "class_uncertainty", lambda u: u + 0.02), class_agreement=0.7)
-    write_report(tmp_path, "tflite-x", "nine images", found, {**found.numbers, "bytes_model.tflite": 40000.0})
+    numbers = {**found.numbers, "bytes_model.tflite": 40000.0}
+    write_report(tmp_path, "tflite-x", "nine images", found, numbers, ["One sentence about the conversion."])
     report = json.loads((tmp_path / "fidelity.json").read_text())
     assert report["kept"] is False
     assert set(report["tolerances"]) == set(NAMES)
-    assert report["tolerances"]["class_agreement"] == {"found": 1, "least": 0.7, "kept": True, "note": ""}
+    assert report["tolerances"]["class_agreement"] == {
+        "found": 1,
+        "least": 0.7,
+        "kept": True,
+        "note": "",
+        "interval": list(wilson_interval(9, 9)),
+    }
     difference = report["tolerances"]["class_difference"]
     assert difference["found"] == pytest.approx(0.02, abs=1e-6)
     assert (difference["most"], difference["kept"]) == (0.01, False)
     text = (tmp_path / "fidelity.md").read_text()
     assert "NOT every tolerance was kept" in text
-    assert "| class_agreement | share of images with the same class | 1 | at least 0.7 | yes |" in text
+    assert "| share of images with the same class | 1 (0.7009 to 1.0000) | at least 0.7 | yes |" in text
+    flips = found.numbers["accepted_flips"]
+    assert f"The class differs on 0 of 9 images; the accepted answer on {flips:.0f} of" in text
+    assert "One sentence about the conversion." in text
+    assert report["remarks"] == ["One sentence about the conversion."]
     assert "| 0.02 | at most 0.01 | **NO** |" in text
     assert f"| dice_cup | {found.numbers['network_dice_cup']:.6g} |" in text
     assert "| bytes_model.tflite | 40000 |" in text
