@@ -85,7 +85,10 @@ def test_bundle_is_complete_and_has_its_report(bundle):
     }
     assert f"class_agreement                      {report['class_agreement']:.4f}" in done.stdout
     file, network = report["file_accuracy"], report["network_accuracy"]
-    assert f"accuracy                             {file:.4f} (network {network:.4f})" in done.stdout
+    assert (
+        f"accuracy                             {file:.4f} (network {network:.4f}, {file - network:+.4f})"
+        in done.stdout
+    )
     assert cv2.imread(str(folder / "fidelity.png")).std() > 5
 
 
