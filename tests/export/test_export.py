@@ -23,6 +23,7 @@ from uml_tf.runtime.device_model import DeviceModel
 LENIENT = [
     f"--tolerance={bound}"
     for bound in (
+        "accepted_agreement=0",
         "class_agreement=0.7",
         "decision_agreement=0.5",
         "class_rho=0.8",
@@ -80,10 +81,14 @@ def test_bundle_is_complete_and_has_its_report(bundle):
         "least": 0.5,
         "kept": True,
         "note": "",
+        "interval": [report[f"decision_agreement_{end}"] for end in ("low", "high")],
     }
     assert f"class_agreement                      {report['class_agreement']:.4f}" in done.stdout
     file, network = report["file_accuracy"], report["network_accuracy"]
-    assert f"accuracy                             {file:.4f} (network {network:.4f})" in done.stdout
+    assert (
+        f"accuracy                             {file:.4f} (network {network:.4f}, {file - network:+.4f})"
+        in done.stdout
+    )
     assert cv2.imread(str(folder / "fidelity.png")).std() > 5
 
 
