@@ -24,6 +24,7 @@ class Changed:
 
     def __init__(self, network, name, change):
         self.image_size, self.batch_size = network.image_size, network.batch_size
+        self.place = network.place
         self._network, self._name, self._change = network, name, change
 
     def __call__(self, images):
