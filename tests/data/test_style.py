@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from uml_tf.data.augmentation import Augmentation
 from uml_tf.data.augmentation_spec import AugmentationSpec, StyleSpec
+from uml_tf.data.share import Share
 from uml_tf.data.style import StyleVariation, blurred, exchanged, with_gamma
 
 STRONG = StyleSpec(exchange=0.5, gamma=0.5, blur=0.03, noise=0.05)
@@ -68,6 +69,13 @@ def test_an_epoch_repeats_exactly_and_epochs_differ(images):
     assert not np.allclose(first[0], first[1])
     assert not np.allclose(first, other)
     assert 0 <= np.min(first) <= np.max(first) <= 255
+
+
+def test_two_workers_vary_their_images_as_one_does(images):
+    spec = STRONG.model_copy(update={"exchange": 0.0})
+    whole = StyleVariation(spec, 3)(images).numpy()
+    parts = [StyleVariation(spec, 3, Share(i, 2))(images[2 * i : 2 * i + 2]).numpy() for i in range(2)]
+    np.testing.assert_allclose(np.concatenate(parts), whole, atol=1e-3)
 
 
 def test_masks_keep_their_place_and_the_plain_image_its_style(images):

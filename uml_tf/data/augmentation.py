@@ -64,7 +64,7 @@ class Augmentation:
         self._geometric = _geometric(spec)
         self._photometric = _photometric(spec)
         self._noise_seed = tf.Variable([0, 0], dtype=tf.int64, trainable=False)
-        self._style = StyleVariation(spec.style, seed)
+        self._style = StyleVariation(spec.style, seed, share)
         self.start_epoch(0)
 
     def start_epoch(self, epoch: int) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from uml_tf.data.augmentation_spec import StyleSpec
+from uml_tf.data.share import WHOLE, Share
 
 _WIDEST_BLUR = 3
 """Standard deviations to each side that the blur's kernel covers, at its largest width."""
@@ -71,14 +72,19 @@ def blurred(images: tf.Tensor, widths: tf.Tensor, widest: float) -> tf.Tensor:
 class StyleVariation:
     """A batch transformation of images; its random state is set at the start of each epoch.
 
+    What an image is varied by does not depend on the number of workers, but for the exchange: it takes place
+    among the images of one worker.
+
     Args:
         spec: how strongly the images are varied.
         seed: seed of the run, at least 0.
+        share: the part of every batch that is varied here.
     """
 
-    def __init__(self, spec: StyleSpec, seed: int) -> None:
+    def __init__(self, spec: StyleSpec, seed: int, share: Share = WHOLE) -> None:
         self.spec = spec
         self.seed = seed
+        self.share = share
         self._state = tf.Variable([0, 0], dtype=tf.int64, trainable=False)
         self.start_epoch(0)
 
@@ -92,23 +98,28 @@ class StyleVariation:
         spec, count = self.spec, images.shape[0]
         state = self._state.assign_add([0, 8])
 
+        def own(drawn: Any) -> Any:
+            return drawn[self.share.index * count : (self.share.index + 1) * count]
+
         def uniform(offset: int, shape: list[int], low: float, high: float) -> Any:
-            return tf.random.stateless_uniform(shape, state + offset, low, high)
+            whole = [count * self.share.workers, *shape]
+            return own(tf.random.stateless_uniform(whole, state + offset, low, high))
 
         if spec.exchange:
             others = tf.gather(images, tf.random.experimental.stateless_shuffle(tf.range(count), state))
-            share = uniform(1, [count, 1, 1, 1], 0.0, 1.0)
-            chosen = uniform(2, [count, 1, 1, 1], 0.0, 1.0) < spec.exchange
+            share = uniform(1, [1, 1, 1], 0.0, 1.0)
+            chosen = uniform(2, [1, 1, 1], 0.0, 1.0) < spec.exchange
             images = exchanged(images, others, tf.where(chosen, share, 0.0))
         if spec.gamma:
-            of_image = uniform(3, [count, 1, 1, 1], -spec.gamma, spec.gamma)
-            of_channel = uniform(4, [count, 1, 1, 3], -spec.gamma, spec.gamma) * spec.colour
+            of_image = uniform(3, [1, 1, 1], -spec.gamma, spec.gamma)
+            of_channel = uniform(4, [1, 1, 3], -spec.gamma, spec.gamma) * spec.colour
             images = with_gamma(images, tf.exp(of_image + of_channel))
         if spec.blur:
             widest = spec.blur * images.shape[1]
-            widths = uniform(5, [count], 0.0, 2 * widest)
+            widths = uniform(5, [], 0.0, 2 * widest)
             images = blurred(images, tf.maximum(widths - widest, 0.0), widest)
         if spec.noise:
-            deviation = uniform(6, [count, 1, 1, 1], 0.0, 255.0 * spec.noise)
-            images = images + deviation * tf.random.stateless_normal(images.shape, state + 7)
+            deviation = uniform(6, [1, 1, 1], 0.0, 255.0 * spec.noise)
+            shape = (count * self.share.workers, *images.shape[1:])
+            images = images + deviation * own(tf.random.stateless_normal(shape, state + 7))
         return tf.clip_by_value(images, 0.0, 255.0)
