@@ -1,8 +1,8 @@
 """How well a network finds a region on photographs that have an outline of it and no mask of its parts.
 
 Run: ``python benchmarks/region_without_masks.py MODEL DATA [--split val]``, with DATA from
-``uml-tf data origa RAW DATA --disc``: its masks are 255 (not known) inside the disc's ellipse. The Dice compares
-this region with everything that is predicted as foreground, image by image, at the picture's size.
+``uml-tf data origa RAW DATA --disc``, whose masks are 255 (not known) inside the disc's ellipse. The Dice
+compares this region with everything that is predicted as foreground, image by image, at the picture's size.
 """
 
 from __future__ import annotations
