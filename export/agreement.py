@@ -91,15 +91,13 @@ class Agreement:
         for (image, missing), found in zip(shown, uncertainty.tolist(), strict=True):
             actions = [decide(value, image, self.card, missing).action for value in found]
             self.decisions.append((actions[0], actions[1]))
-        inside = (
-            np.ones(images.shape[:3], bool)
-            if placements is None
-            else np.stack([p.inside for p in placements])
-        )
-        masks = [o["mask_probability"].argmax(-1)[inside] for o in pair]
+        inside: Any = ...
+        if placements is not None:
+            inside = np.stack([placement.inside for placement in placements])
+        masks = [o["mask_probability"].argmax(-1)[inside].ravel() for o in pair]
         self.pixels += masks[0].size
         self.equal_pixels += int((masks[0] == masks[1]).sum())
-        maps = [o["mask_uncertainty"][..., 0][inside] for o in pair]
+        maps = [o["mask_uncertainty"][..., 0][inside].ravel() for o in pair]
         difference = np.abs(maps[0] - maps[1])
         self.mask_sum += float(difference.sum())
         self.mask_largest = max(self.mask_largest, float(difference.max()))

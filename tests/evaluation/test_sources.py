@@ -59,7 +59,7 @@ def test_a_measure_holds_the_predicted_shares_with_and_without_a_mask(phantoms):
         "mask_uncertainty": np.full((8, 8, 1), 0.25, np.float32),
     }
     row = Row("a.png", "", "", "val", "", dataset="origa")
-    found = measure_image(row, -1, outputs, None, phantoms.info, "refer")
+    found = measure_image(row, -1, outputs, None, phantoms.info, decision="refer")
     assert (found.source, found.decision, found.masked) == ("origa", "refer", False)
     assert found.foreground == found.shares["disc"] == 16 / 64
     assert (found.shares["cup"], found.shares["rim"]) == (4 / 64, 12 / 64)

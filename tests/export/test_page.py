@@ -59,6 +59,9 @@ class Tolerance(NamedTuple):
 EXACT = Tolerance(1e-4, 0, 0, 1e-6)
 # A box is the most sensitive: one pixel of the network's input decides it.
 ROUNDED = Tolerance(0.01, 0.005, 4, 0.03)
+STRAY_EDGES = {"float16": 0, "int8": 4}
+"""Edges of boxes that may lie further off, of all images together: one stray pixel moves the boxes of its region
+and of the union with others, each at two of their four numbers."""
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +166,8 @@ def _words(text):
 
 
 def _check_json(found, prediction, name, allowed, input_size):
+    """Checks every entry; returns how many edges of boxes lie further off than is allowed."""
+    stray = 0
     expected = prediction.to_dict(name)
     assert list(found) == list(expected)
     assert found["image"] == name
@@ -183,10 +188,11 @@ def _check_json(found, prediction, name, allowed, input_size):
             for place, true, side, steps in zip(
                 box, value["box"], (width, height) * 2, input_size[::-1] * 2, strict=True
             ):
-                assert place == pytest.approx(true, abs=allowed.box * max(1, side / steps))
+                stray += abs(place - true) > allowed.box * max(1, side / steps)
     if "vertical_cup_to_disc_ratio" in expected:
         ratio = expected["vertical_cup_to_disc_ratio"]
         assert found["vertical_cup_to_disc_ratio"] == pytest.approx(ratio, abs=allowed.ratio)
+    return stray
 
 
 def _check_decision(found, prediction, model, path, allowed):
@@ -251,7 +257,7 @@ def test_page_says_what_python_says_about_24_kinds_of_image(page, bundle, images
     kind, folder = bundle
     model = DeviceModel(folder / "model.tflite")
     assert len(images) == 24
-    decisions, ratios = set(), set()
+    decisions, ratios, stray = set(), set(), 0
     for path in images:
         prediction = model.predict(path)
         height, width = prediction.mask.shape
@@ -259,11 +265,12 @@ def test_page_says_what_python_says_about_24_kinds_of_image(page, bundle, images
         found = _downloaded(page)
         lossy = path.suffix == ".jpg" or path.stem == "lossy"
         allowed = ROUNDED if kind == "int8" or lossy else EXACT
-        _check_json(found, prediction, path.name, allowed, model.image_size)
+        stray += _check_json(found, prediction, path.name, allowed, model.image_size)
         _check_decision(found, prediction, model, path, allowed)
         _check_text(page, found, (height, width))
         decisions.add(found["decision"])
         ratios.add(found.get("vertical_cup_to_disc_ratio"))
+    assert stray <= STRAY_EDGES[kind]
     # The images are different enough for the comparison to mean something.
     assert decisions == {"accept", "refer", "ungradable"}
     assert len(ratios) > 8
@@ -302,7 +309,7 @@ def test_page_and_python_fit_pictures_alike(bundle, fit, browser, serve, photogr
             _choose(page, path)
             found = _downloaded(page)
             allowed = ROUNDED if kind == "int8" else EXACT
-            _check_json(found, prediction, name, allowed, model.image_size)
+            assert _check_json(found, prediction, name, allowed, model.image_size) <= STRAY_EDGES[kind]
             _check_decision(found, prediction, model, path, allowed)
             _check_text(page, found, part.shape[:2])
             sides = sorted(part.shape[:2])
