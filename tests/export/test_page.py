@@ -60,8 +60,8 @@ EXACT = Tolerance(1e-4, 0, 0, 1e-6)
 # A box is the most sensitive: one pixel of the network's input decides it.
 ROUNDED = Tolerance(0.01, 0.005, 4, 0.03)
 STRAY_EDGES = {"float16": 0, "int8": 4}
-"""Edges of boxes that may lie further off, of all images together: one stray pixel moves the boxes of its region
-and of the union with others, each at two of their four numbers."""
+"""Edges of boxes that may lie further off, of all images together: one stray pixel moves the boxes of its
+region and of the union with others, each at two of their four numbers."""
 
 
 @pytest.fixture(scope="module")
