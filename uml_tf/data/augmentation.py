@@ -79,12 +79,8 @@ class Augmentation:
         seed = self._noise_seed.assign_add([0, 1])
         shape = (images.shape[0] * self.share.workers, *images.shape[1:])
         deviation = tf.random.stateless_uniform([shape[0], 1, 1, 1], seed, maxval=255 * self.spec.noise)
-        noise = self._own(tf.random.stateless_normal(shape, seed + 1) * deviation, images.shape[0])
+        noise = self.share.rows(tf.random.stateless_normal(shape, seed + 1) * deviation, images.shape[0])
         return tf.clip_by_value(images + noise, 0.0, 255.0)
-
-    def _own(self, drawn: Any, count: int) -> Any:
-        """This share's rows of values that were drawn for the whole batch."""
-        return drawn[self.share.index * count : (self.share.index + 1) * count]
 
     def _draw(self, layer: Any, images: tf.Tensor) -> Any:
         """A layer's random transformation of these images.
@@ -96,7 +92,9 @@ class Augmentation:
         whole = tf.zeros((count * self.share.workers, *images.shape[1:]))  # only its shape is read
         drawn = layer.get_random_transformation(whole, training=True)
         return {
-            name: self._own(value, count) if isinstance(value, tf.Tensor) and value.shape.rank else value
+            name: self.share.rows(value, count)
+            if isinstance(value, tf.Tensor) and value.shape.rank
+            else value
             for name, value in drawn.items()
         }
 

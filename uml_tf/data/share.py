@@ -20,5 +20,9 @@ class Share:
         per_worker = batch_size // self.workers
         return np.reshape(order, (-1, self.workers, per_worker))[:, self.index].ravel()
 
+    def rows(self, drawn: Any, count: int) -> Any:
+        """The ``count`` rows of this part, of values that were drawn for a whole batch."""
+        return drawn[self.index * count : (self.index + 1) * count]
+
 
 WHOLE = Share()

@@ -98,12 +98,9 @@ class StyleVariation:
         spec, count = self.spec, images.shape[0]
         state = self._state.assign_add([0, 8])
 
-        def own(drawn: Any) -> Any:
-            return drawn[self.share.index * count : (self.share.index + 1) * count]
-
         def uniform(offset: int, shape: list[int], low: float, high: float) -> Any:
             whole = [count * self.share.workers, *shape]
-            return own(tf.random.stateless_uniform(whole, state + offset, low, high))
+            return self.share.rows(tf.random.stateless_uniform(whole, state + offset, low, high), count)
 
         if spec.exchange:
             others = tf.gather(images, tf.random.experimental.stateless_shuffle(tf.range(count), state))
@@ -121,5 +118,6 @@ class StyleVariation:
         if spec.noise:
             deviation = uniform(6, [1, 1, 1], 0.0, 255.0 * spec.noise)
             shape = (count * self.share.workers, *images.shape[1:])
-            images = images + deviation * own(tf.random.stateless_normal(shape, state + 7))
+            noise = self.share.rows(tf.random.stateless_normal(shape, state + 7), count)
+            images = images + deviation * noise
         return tf.clip_by_value(images, 0.0, 255.0)

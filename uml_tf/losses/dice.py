@@ -6,7 +6,7 @@ from typing import Any
 
 from keras import ops
 
-from uml_tf.losses.replicas import sum_over_replicas
+from uml_tf.losses.replicas import ratio_over_replicas, sum_over_replicas
 
 SMOOTH = 1e-5
 
@@ -40,8 +40,7 @@ def image_dice_loss(target: Any, probability: Any, weight: Any) -> Any:
     weight = ops.cast(weight, "float32")
     of_image = ops.mean(ops.reshape(weight, (ops.shape(weight)[0], -1)), axis=1, keepdims=True)
     share = ops.cast(size > 0, "float32") * of_image
-    total, count = ops.unstack(sum_over_replicas(ops.stack([ops.sum(loss * share), ops.sum(share)])))
-    return total / ops.maximum(count, 1e-9)
+    return ratio_over_replicas(ops.sum(loss * share), ops.sum(share))
 
 
 def soft_dice_loss(target: Any, probability: Any, weight: Any, skip_absent: bool = False) -> Any:

@@ -10,7 +10,7 @@ from keras import ops
 
 from uml_tf.losses.dice import image_dice_loss, soft_dice_loss
 from uml_tf.losses.dirichlet import evidential_loss, softmax_loss
-from uml_tf.losses.replicas import sum_over_replicas
+from uml_tf.losses.replicas import ratio_over_replicas
 from uml_tf.runtime.regions import UNKNOWN_PIXEL
 
 TERMS = ("cls", "seg", "mut", "total")
@@ -50,13 +50,7 @@ def annealing(epoch: Any, spec: LossSpec) -> Any:
 
 def _masked_mean(values: Any, weight: Any) -> Any:
     """Weighted mean over all replicas' images; 0 when every weight is 0."""
-    return _ratio_over_replicas(ops.sum(values * weight), ops.sum(weight))
-
-
-def _ratio_over_replicas(total: Any, weight: Any) -> Any:
-    """Sum of all replicas' totals over the sum of their weights; 0 when every weight is 0."""
-    totals, weights = ops.unstack(sum_over_replicas(ops.stack([total, weight])))
-    return totals / ops.maximum(weights, 1e-9)
+    return ratio_over_replicas(ops.sum(values * weight), ops.sum(weight))
 
 
 def _levels(outputs: dict[str, Any], prefix: str) -> list[Any]:
@@ -83,7 +77,7 @@ def _pixel_mean(loss: Any, weight: Any) -> Any:
     """Weighted mean of ``(B, H, W)`` over all replicas' pixels; 0 when every weight is 0."""
     # First by image: in float32 a sum over the pixels of a whole batch would lose digits.
     of_images = [ops.sum(ops.mean(values, axis=(1, 2))) for values in (loss * weight, weight)]
-    return _ratio_over_replicas(*of_images)
+    return ratio_over_replicas(*of_images)
 
 
 def _dice_loss(target: Any, probability: Any, weight: Any, spec: LossSpec) -> Any:

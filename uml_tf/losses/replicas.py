@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+from keras import ops
 
 
 def _context() -> Any:
@@ -59,3 +60,9 @@ def own_rows(value: Any, count: Any) -> Any:
         return value
     start = context.replica_id_in_sync_group * count
     return value[start : start + count]
+
+
+def ratio_over_replicas(total: Any, weight: Any) -> Any:
+    """Sum of all replicas' totals over the sum of their weights; 0 when every weight is 0."""
+    totals, weights = ops.unstack(sum_over_replicas(ops.stack([total, weight])))
+    return totals / ops.maximum(weights, 1e-9)
