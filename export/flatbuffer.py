@@ -153,12 +153,14 @@ def head_tensors(model: Any) -> list[str]:
     """Names of the tensors that the heads compute.
 
     These are, for every output, the result of the last convolution or dense layer before it, which gives the
-    logits, and of the evidential arithmetic that follows.
+    logits, and of the evidential arithmetic that follows. The arithmetic of a head that no output reads, such
+    as the mutual head where another head draws the mask, is found by its inverse root of the strength.
     """
     graph = model.subgraphs[0]
     producers = {int(o): operator for operator in graph.operators for o in operator.outputs}
     found: set[int] = set()
-    waiting = [int(index) for index in graph.outputs]
+    roots = [o for o in graph.operators if operator_name(model, o) == "RSQRT"]
+    waiting = [int(index) for index in (*graph.outputs, *(o.outputs[0] for o in roots))]
     while waiting:
         index = waiting.pop()
         operator = producers.get(index)

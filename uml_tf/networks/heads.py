@@ -110,21 +110,24 @@ class Contract(_Float32Layer):
     """The outputs that every model returns, from the heads' outputs; see ``uml_tf.runtime.contract``.
 
     Args:
-        evidential: whether the heads are Dirichlet heads.
+        evidential: whether the class head and the mutual head are Dirichlet heads.
+        evidential_mask: whether the head that draws the mask is one.
         **kwargs: passed to ``keras.layers.Layer``.
 
     Shapes:
-        ``[(B, K), (B, H, W, C), (B, H, W, C)]``, class head, mutual head and segmentation logits, to the
-        names of ``CONTRACT``.
+        ``[(B, K), (B, H, W, C), (B, H, W, C)]``, class head, mutual head and the head that draws the mask, to
+        the names of ``CONTRACT``.
     """
 
-    def __init__(self, evidential: bool, **kwargs: Any) -> None:
+    def __init__(self, evidential: bool, evidential_mask: bool, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.evidential = evidential
+        self.evidential_mask = evidential_mask
 
     def call(self, inputs: list[Any]) -> dict[str, Any]:
-        class_head, mutual_head, segmentation_logits = inputs
-        return contract(class_head, mutual_head, segmentation_logits, self.evidential, xp=ops)
+        class_head, mutual_head, mask_head = inputs
+        return contract(class_head, mutual_head, mask_head, self.evidential, self.evidential_mask, xp=ops)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "evidential": self.evidential}
+        own = {"evidential": self.evidential, "evidential_mask": self.evidential_mask}
+        return {**super().get_config(), **own}

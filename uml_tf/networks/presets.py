@@ -60,13 +60,16 @@ EDGE = NetworkSpec(
     segmentation_encoder=_LITE,
     mixer=MixerSpec(widths=(8, 16, 24, 32), filters=(16, 24, 32, 64), integer_safe=True),
     mutual_decoder=MutualDecoderSpec(adjust=None, widths=(48, 32, 24), head_widths=(16,)),
-    navigator=NavigatorSpec("attention", adjust=None, widths=(48, 32, 24), reduce_average=True),
+    navigator=NavigatorSpec(
+        "attention", adjust=None, widths=(48, 32, 24), reduce_average=True, residual=True
+    ),
     instructor=InstructorSpec(widths=(96, 96), dropout=0.1, dropout_dense=0.2),
     conv=ConvStyle(separable=True, activation="relu6", dropout=0.0),
     up=UpStyle(align_corners=False, conv_before=False),
     average_eta=True,
     stride=2,
     training=TrainingDefaults(2e-3, "dice+ce"),
+    evidential_mask=True,
 )
 
 _MOBILENET = EncoderSpec("mobilenet_v2", {"alpha": 0.35, "context": True})
@@ -89,6 +92,7 @@ UNET = replace(
     conv=ConvStyle(dropout=0.0),
     ablation=Ablation(False, False, False, False),
     training=TrainingDefaults(1e-3, "dice+ce"),
+    evidential_mask=False,
     unet=UnetSpec((128, 64, 32, 16)),
 )
 UNET_EDGE = replace(

@@ -105,6 +105,9 @@ class NavigatorSpec:
         tile: attention only: repeat the reduced mutual feature to the skip's width, as the released
             network does. A 1x1 convolution follows, so this adds parameters and no new functions.
         bottom: concat only: channels of the coarsest junction.
+        residual: the mask's logits are the navigator's plus those of the mutual decoder's finest level. On
+            photographs of another camera the navigator alone, whose skips are gated by the uncertainty, can
+            call most of the background a region where the mutual decoder still finds the right one.
     """
 
     kind: Literal["attention", "concat"]
@@ -113,6 +116,7 @@ class NavigatorSpec:
     reduce_average: bool = False
     tile: bool = False
     bottom: int = 0
+    residual: bool = False
 
 
 @dataclass(frozen=True)
@@ -202,6 +206,9 @@ class NetworkSpec:
         stride: the finest level's stride; final maps are resized by it to the input size.
         ablation: the parts that are on.
         training: what the preset is trained with by default.
+        evidential_mask: the head that draws the mask is a Dirichlet head itself: mask, belief and uncertainty
+            of a pixel come from one distribution. Else the mask is a softmax, and belief and uncertainty are
+            those of the mutual head (as published).
         unet: a plain U-Net in place of the mutual network: it has the segmentation encoder alone, and mixer,
             mutual decoder, navigator and instructor are not built.
     """
@@ -219,7 +226,13 @@ class NetworkSpec:
     stride: int = 1
     ablation: Ablation = field(default_factory=Ablation)
     training: TrainingDefaults = TrainingDefaults(1e-4, "dice+ce")
+    evidential_mask: bool = False
     unet: UnetSpec | None = None
+
+    @property
+    def draws_by_evidence(self) -> bool:
+        """Whether a Dirichlet head draws the mask; False in the ablation without evidential heads."""
+        return self.evidential_mask and self.ablation.evidential and self.unet is None
 
     @property
     def encoders(self) -> tuple[str, ...]:

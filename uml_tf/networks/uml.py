@@ -18,8 +18,6 @@ from uml_tf.networks.unet import UnetAssembly
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.model_card import ModelCard
 
-_CONTRACT_HEADS = ("class_head", "mutual_head_1", "segmentation_logits_1")
-
 
 @dataclass(frozen=True)
 class _Views:
@@ -56,8 +54,9 @@ class UML(keras.Model):
         spec: the network, with every constructor argument of its encoders.
         training_model: shares all weights; returns what the loss needs, at input size:
             ``class_head`` and ``mutual_head_L`` (the heads' outputs, by level L from 1, the finest),
-            ``mutual_uncertainty_L`` and ``segmentation_logits_L``. A head's output is a concentration, or in
-            the ablation without evidential heads the logits of a ``SoftmaxHead``.
+            ``mutual_uncertainty_L`` and ``segmentation_logits_L``, and ``mask_head`` where a Dirichlet head
+            draws the mask. A head's output is a concentration, or in the ablation without evidential heads
+            the logits of a ``SoftmaxHead``.
 
     Shapes:
         ``(B, H, W, 3)`` RGB in [0, 255] to the names of ``uml_tf.runtime.contract.CONTRACT``.
@@ -92,9 +91,12 @@ class UML(keras.Model):
         assembly = kind(self.spec, image_classes, pixel_classes)
         image = keras.Input((*self.image_size, 3), name="image")
         outputs, logits = assembly.outputs(image, self._encoders())
-        contract_layer = Contract(self.spec.ablation.evidential, name="contract")
-        contract = dict(contract_layer([outputs[name] for name in _CONTRACT_HEADS]))
-        heads = {"class": outputs["class_head"], "mask": outputs["mutual_head_1"]}
+        by_evidence = self.spec.draws_by_evidence
+        contract_layer = Contract(self.spec.ablation.evidential, by_evidence, name="contract")
+        drawn_by = outputs["mask_head" if by_evidence else "segmentation_logits_1"]
+        contract = dict(contract_layer([outputs["class_head"], outputs["mutual_head_1"], drawn_by]))
+        of_pixels = outputs["mask_head" if by_evidence else "mutual_head_1"]
+        heads = {"class": outputs["class_head"], "mask": of_pixels}
         self.training_model = keras.Model(image, outputs, name="training_model")
         self._views = _Views(
             contract=keras.Model(image, contract, name="contract"),
@@ -140,8 +142,8 @@ class UML(keras.Model):
 
         Returns:
             "class": a ``tensorflow_probability.distributions.Dirichlet`` of batch shape (B,) and event
-            shape (K,); its mean is ``class_probability``. "mask": the mutual head's, of batch shape
-            (B, H, W) and event shape (C,).
+            shape (K,); its mean is ``class_probability``. "mask": that of the head that draws the mask where
+            it is a Dirichlet head, else the mutual head's, of batch shape (B, H, W) and event shape (C,).
 
         Raises:
             UmlError: the network has softmax heads.

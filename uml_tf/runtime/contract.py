@@ -66,8 +66,9 @@ def head_uncertainty(output: Any, evidential: bool, xp: ModuleType = np) -> Any:
 def contract(
     class_head: Any,
     mutual_head: Any,
-    segmentation_logits: Any,
+    mask_head: Any,
     evidential: bool,
+    evidential_mask: bool,
     xp: ModuleType = np,
 ) -> dict[str, Any]:
     """The outputs named in ``CONTRACT``.
@@ -75,20 +76,21 @@ def contract(
     Args:
         class_head: ``(B, K)`` output of the class head.
         mutual_head: ``(B, H, W, C)`` output of the finest mutual head, resized to the input size.
-        segmentation_logits: ``(B, H, W, C)`` at input size.
-        evidential: whether the heads are Dirichlet heads.
+        mask_head: ``(B, H, W, C)`` output of the head that draws the mask, resized to the input size: a
+            concentration, or the logits of a softmax.
+        evidential: whether the class head and the mutual head are Dirichlet heads.
+        evidential_mask: whether the head that draws the mask is one.
         xp: ``numpy`` or ``keras.ops``.
 
     Returns:
         ``class_probability`` (B, K), ``class_belief`` (B, K) and ``class_uncertainty`` (B, 1) of the class
-        head; ``mask_probability`` (B, H, W, C), the softmax of the segmentation logits; ``mask_belief``
-        (B, H, W, C) and ``mask_uncertainty`` (B, H, W, 1) of the mutual head. All in [0, 1].
+        head; ``mask_probability`` (B, H, W, C) of the head that draws the mask; ``mask_belief`` (B, H, W, C)
+        and ``mask_uncertainty`` (B, H, W, 1) of the same head where it is a Dirichlet head, else of the
+        mutual head. All in [0, 1].
     """
-    pixel = head_opinion(mutual_head, evidential, xp)
-    values = (
-        *head_opinion(class_head, evidential, xp),
-        softmax(segmentation_logits, xp),
-        pixel.belief,
-        pixel.uncertainty,
-    )
+    if evidential_mask:
+        pixel = opinion_from_concentration(mask_head, xp)
+    else:
+        pixel = head_opinion(mutual_head, evidential, xp)._replace(probability=softmax(mask_head, xp))
+    values = (*head_opinion(class_head, evidential, xp), *pixel)
     return dict(zip(CONTRACT, values, strict=True))

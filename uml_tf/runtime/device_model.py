@@ -97,7 +97,8 @@ class DeviceModel:
         outputs = self._run(**{self._input_name: self._input_values(filled)})
         if self.metadata.outputs == "logits":
             logits = {name: dequantize(value, self._outputs[name]) for name, value in outputs.items()}
-            outputs = finish(logits, self.image_size, self.metadata.evidential)
+            evidential, evidential_mask = self.metadata.evidential, self.metadata.evidential_mask
+            outputs = finish(logits, self.image_size, evidential, evidential_mask)
         return {name: outputs[name][:count] for name in CONTRACT}
 
     def place(self, image: Array) -> Placement:

@@ -32,17 +32,21 @@ def _at_input_size(maps: Array, size: tuple[int, int]) -> Array:
     return np.stack([at_original_size(one, size) for one in maps])
 
 
-def finish(logits: dict[str, Array], size: tuple[int, int], evidential: bool) -> dict[str, Array]:
+def finish(
+    logits: dict[str, Array], size: tuple[int, int], evidential: bool, evidential_mask: bool
+) -> dict[str, Array]:
     """The contract's outputs from real-valued ``LOGITS``; the heads' outputs are resized, as in the network.
 
     Args:
         logits: ``class_logits`` (B, K), ``mutual_logits`` and ``segmentation_logits`` (B, h, w, C).
         size: (H, W) of the input.
-        evidential: whether the heads are Dirichlet heads.
+        evidential: whether the class head and the mutual head are Dirichlet heads.
+        evidential_mask: whether the head that draws the mask is one.
     """
     return contract(
         head_output(logits["class_logits"], evidential),
         _at_input_size(head_output(logits["mutual_logits"], evidential), size),
-        _at_input_size(logits["segmentation_logits"], size),
+        _at_input_size(head_output(logits["segmentation_logits"], evidential_mask), size),
         evidential,
+        evidential_mask,
     )
