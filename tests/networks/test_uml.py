@@ -33,6 +33,9 @@ def _check_contract(outputs, size, batch=2):
         "mask_probability": (batch, size, size, C),
         "mask_belief": (batch, size, size, C),
         "mask_uncertainty": (batch, size, size, 1),
+        "class_confidence": (batch, 1),
+        "mask_confidence": (batch, size, size, 1),
+        "familiarity": (batch, 1),
     }
     arrays = {name: np.asarray(value) for name, value in outputs.items()}
     for name, shape in shapes.items():

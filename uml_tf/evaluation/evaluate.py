@@ -130,9 +130,10 @@ def read_chunks(dataset: PreparedDataset, split: str) -> Iterator[Chunk]:
 
 
 def _decisions(outputs: Outputs, inputs: Inputs, card: ModelCard) -> list[str]:
-    uncertainty = outputs["class_uncertainty"][:, 0].tolist()
-    seen = zip(uncertainty, inputs.images, inputs.placements, strict=True)
-    return [decide(u, place.shown(image), card, place.missing).action for u, image, place in seen]
+    return [
+        decide({name: value[index] for name, value in outputs.items()}, card, placement.missing).action
+        for index, placement in enumerate(inputs.placements)
+    ]
 
 
 def measure_split(

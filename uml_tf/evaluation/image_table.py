@@ -29,6 +29,8 @@ def _record(measure: ImageMeasure, card: ModelCard) -> dict[str, str]:
         "predicted": classes[int(measure.probability.argmax())],
         **probabilities,
         "class_uncertainty": _number(measure.class_uncertainty),
+        "class_confidence": _number(measure.class_confidence),
+        "familiarity": _number(measure.familiarity),
         "decision": measure.decision,
         "mask_uncertainty": _number(measure.mask_uncertainty),
         "foreground": _number(measure.foreground),
@@ -41,9 +43,10 @@ def image_table(measures: Sequence[ImageMeasure], card: ModelCard) -> str:
     """The images as CSV.
 
     Columns: ``image``, ``dataset`` (its source in a merged set), ``subject``, ``label``, ``predicted`` (the
-    most probable class), ``probability_CLASS``, ``class_uncertainty``, ``decision``, ``mask_uncertainty``
-    (mean over the pixels), ``foreground`` and ``share_REGION`` (predicted share of the picture, in [0, 1]),
-    and every metric of the mask, e.g. ``dice_REGION``, empty where it is undefined.
+    most probable class), ``probability_CLASS``, ``class_uncertainty``, ``class_confidence``, ``familiarity``,
+    ``decision``, ``mask_uncertainty`` (mean over the pixels), ``foreground`` and ``share_REGION`` (predicted
+    share of the picture, in [0, 1]), and every metric of the mask, e.g. ``dice_REGION``, empty where it is
+    undefined.
 
     Args:
         measures: of the images, at least one.

@@ -31,6 +31,7 @@ class ImageMeasure:
             empty without a mask, and where no pixel of the mask is known.
         counts: metric of the pixels -> counts, which add up over images; empty where ``values`` is.
         source: the data set that the image came from; "" where the manifest does not say.
+        class_confidence, familiarity: in [0, 1]; nan where they are not known.
         decision: "accept", "refer" or "ungradable"; "" where no thresholds were given.
         mask_uncertainty: mean over the pixels, in (0, 1].
         foreground: share of the pixels whose most probable class is not the background, in [0, 1].
@@ -47,6 +48,8 @@ class ImageMeasure:
     counts: dict[str, NDArray[Any]] = field(default_factory=dict)
     source: str = ""
     decision: str = ""
+    class_confidence: float = nan
+    familiarity: float = nan
     mask_uncertainty: float = nan
     foreground: float = nan
     shares: dict[str, float] = field(default_factory=dict)
@@ -122,6 +125,8 @@ def measure_image(
         "probability": outputs["class_probability"].astype(np.float64),
         "belief": outputs["class_belief"].astype(np.float64),
         "class_uncertainty": float(outputs["class_uncertainty"][0]),
+        "class_confidence": float(outputs["class_confidence"][0]),
+        "familiarity": float(outputs["familiarity"][0]),
         "source": row.dataset,
         "decision": decision,
         "mask_uncertainty": float(outputs["mask_uncertainty"].mean()),

@@ -20,6 +20,8 @@ MEASURES_FILE = "measures.npz"
 
 _TEXTS = ("image", "subject", "source", "decision")
 _NUMBERS = ("label", "class_uncertainty", "mask_uncertainty", "foreground")
+_NEWER = ("class_confidence", "familiarity")
+"""Numbers that older files do not have."""
 _VECTORS = ("probability", "belief")
 _NAMED = ("shares", "values")
 
@@ -38,7 +40,7 @@ def save_measures(path: Path, measures: Sequence[ImageMeasure]) -> None:
         measures: of at least one image.
     """
     arrays: dict[str, Array] = {"masked": np.array([m.masked for m in measures])}
-    for name in (*_TEXTS, *_NUMBERS, *_VECTORS):
+    for name in (*_TEXTS, *_NUMBERS, *_NEWER, *_VECTORS):
         arrays[name] = np.array([getattr(m, name) for m in measures])
     for part in _NAMED:
         for name in _names(measures, part):
@@ -74,7 +76,8 @@ def _measures(arrays: dict[str, Array]) -> list[ImageMeasure]:
     measures = []
     for i in range(len(masked)):
         fields: dict[str, Any] = {name: str(arrays[name][i]) for name in _TEXTS}
-        fields |= {name: arrays[name][i].item() for name in _NUMBERS}
+        known = (*_NUMBERS, *(name for name in _NEWER if name in arrays))
+        fields |= {name: arrays[name][i].item() for name in known}
         fields |= {name: arrays[name][i] for name in _VECTORS}
         fields["shares"] = {name: float(array[i]) for name, array in parts["shares"].items()}
         if masked[i]:

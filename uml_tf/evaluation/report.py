@@ -41,13 +41,16 @@ def _figures(evaluation: Evaluation, card: ModelCard) -> dict[str, Figure]:
     figures = {"reliability": _reliability(evaluation.measures, arrays)}
     if arrays.images:
         predicted = arrays.probability.argmax(axis=1)
+        confident = not np.isnan(arrays.confidence).any()
+        refer_above = 1 - card.accept_above if confident and card.accept_above is not None else None
         orders = {
+            **({"1 - class confidence": 1 - arrays.confidence} if confident else {}),
             "class uncertainty": arrays.uncertainty,
             "1 - largest probability": arrays.scores["max_probability"],
         }
         figures |= {
             "confusion_matrix": confusion_matrix(arrays.labels, predicted, card.image_classes),
-            "risk_coverage": risk_coverage_curve(orders, arrays.correct, card.refer_above),
+            "risk_coverage": risk_coverage_curve(orders, arrays.correct, refer_above),
         }
     return figures
 

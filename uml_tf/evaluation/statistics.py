@@ -45,6 +45,7 @@ class ClassArrays(NamedTuple):
         labels: ``(N,)`` class indices.
         probability, belief: ``(N, K)``.
         uncertainty: ``(N,)``.
+        confidence: ``(N,)``; nan where it is not known.
     """
 
     images: tuple[int, ...]
@@ -52,6 +53,7 @@ class ClassArrays(NamedTuple):
     probability: Array
     belief: Array
     uncertainty: Array
+    confidence: Array
 
     @property
     def correct(self) -> Array:
@@ -75,6 +77,7 @@ def class_arrays(measures: Sequence[ImageMeasure]) -> ClassArrays:
         np.array([m.probability for m in labelled]).reshape(-1, classes),
         np.array([m.belief for m in labelled]).reshape(-1, classes),
         np.array([m.class_uncertainty for m in labelled]),
+        np.array([m.class_confidence for m in labelled]),
     )
 
 

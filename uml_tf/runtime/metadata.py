@@ -16,10 +16,14 @@ from uml_tf.runtime.model_card import ModelCard
 METADATA_NAME = "uml_tf"
 """Name of the metadata buffer in the file."""
 
-FORMAT = 2
+FORMAT = 3
 """Number of the metadata format; it is increased when an older runtime would misread a file.
 
-Format 2 has the card's ``fit``, which a runtime of format 1 would take for "stretch"."""
+Format 2 has the card's ``fit``, which a runtime of format 1 would take for "stretch". Format 3 has confidence
+and familiarity."""
+
+CONFIDENT_FORMAT = 3
+"""Files of an older format return neither confidence nor familiarity."""
 
 _UNSEALED = b'{"sha256": "' + b"0" * 64
 _SEAL = slice(len(b'{"sha256": "'), len(_UNSEALED))
