@@ -53,7 +53,7 @@ def test_too_few_validation_images_accept_nothing_and_the_card_says_so(phantoms)
     predictor = KerasPredictor(random_network(0))
     card = fit_card(predictor, examples, examples, phantoms, "run")
     assert card.accept_above is None
-    assert "9 labelled validation images" in card.accept_reason
+    assert "9 labelled, familiar validation images" in card.accept_reason
     assert card.trust.density is not None
     assert card.trust.class_confidence is None
 

@@ -62,9 +62,8 @@ def fit_accept_above(
     fewest = fewest_images(risk_target, confidence)
     promise = f"at most {100 * risk_target:g} % wrong with {100 * confidence:g} % confidence"
     if len(correct) < fewest:
-        return AcceptThreshold(
-            None, f"{len(correct)} labelled validation images, and {promise} needs at least {fewest}"
-        )
+        found = f"{len(correct)} labelled, familiar validation images"
+        return AcceptThreshold(None, f"{found}, and {promise} needs at least {fewest}")
     order = np.argsort(-confidence_of_class, kind="stable")
     ordered, wrong = confidence_of_class[order].astype(np.float64), np.cumsum(~correct[order])
     # Images of equal confidence can only be accepted together.
