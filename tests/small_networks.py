@@ -48,7 +48,7 @@ def random_network(seed, image_classes=2, pixel_classes=3, *parts_off):
 
 def random_trust(model, images):
     """The density of some images, and numbers for the rest that change every output."""
-    heads = model.heads_model(images)
+    heads = model.heads_model()(images)
     vectors = heads["features"].numpy(), heads["sharpness"].numpy()
     parts = [tuple(v[place] for v in vectors) for place in (slice(None, None, 2), slice(1, None, 2))]
     of_class = Confidence("mix", {"largest": 0.8, "vacuity": 0.4}, 0.3)

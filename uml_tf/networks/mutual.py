@@ -89,9 +89,6 @@ class MutualAssembly:
             spec.up,
             spec.conv,
         )
-        mask_logits = list(final.logits)
-        if spec.navigator.residual:
-            mask_logits[0] = keras.layers.Add(name="mask_logits")([final.logits[0], decoded.logits[0]])
         feature = class_features[-1]
         if spec.instructor.join_mutual:
             feature = ops.concatenate([feature, mutual[-1]], axis=-1)
@@ -99,19 +96,19 @@ class MutualAssembly:
         if spec.ablation.instructor:
             reliable = ops.stop_gradient(final.feature) if spec.instructor.detached else final.feature
             eta = reduce_by(2 ** (LEVELS - 1), spec.average_eta, "eta")(reliable)
-        regions = self.regions(mask_logits[0]) if spec.instructor.read_mask else None
+        regions = self.regions(final.logits[0]) if spec.instructor.read_mask else None
         logits = instructor(feature, eta, regions, spec.instructor, self.image_classes, spec.conv)
         outputs = {"class_head": make_head(self.evidential, "class_head")(logits)}
         for kind, maps in (
             ("mutual_head", heads),
             ("mutual_uncertainty", uncertainty),
-            ("segmentation_logits", mask_logits),
+            ("segmentation_logits", final.logits),
         ):
             for level, tensor in enumerate(maps, start=1):
                 name = f"{kind}_{level}"
                 outputs[name] = self.resized(tensor, level, name)
         if spec.draws_by_evidence:
-            outputs["mask_head"] = self.resized(make_head(True, "mask_head")(mask_logits[0]), 1, "mask_head")
+            outputs["mask_head"] = self.resized(make_head(True, "mask_head")(final.logits[0]), 1, "mask_head")
         outputs |= {f"reliable_mask_{level}": mask for level, mask in final.reliable_masks.items()}
         means = FeatureMeans(name="feature_means")([*class_features[-2:], *segmentation_features[-2:]])
-        return outputs, dict(zip(LOGITS, (logits, decoded.logits[0], mask_logits[0], means), strict=True))
+        return outputs, dict(zip(LOGITS, (logits, decoded.logits[0], final.logits[0], means), strict=True))

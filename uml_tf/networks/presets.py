@@ -60,9 +60,7 @@ EDGE = NetworkSpec(
     segmentation_encoder=_LITE,
     mixer=MixerSpec(widths=(8, 16, 24, 32), filters=(16, 24, 32, 64), integer_safe=True),
     mutual_decoder=MutualDecoderSpec(adjust=None, widths=(48, 32, 24), head_widths=(16,)),
-    navigator=NavigatorSpec(
-        "attention", adjust=None, widths=(48, 32, 24), reduce_average=True, residual=True
-    ),
+    navigator=NavigatorSpec("attention", adjust=None, widths=(48, 32, 24), reduce_average=True),
     instructor=InstructorSpec(widths=(96, 96), dropout=0.1, dropout_dense=0.2),
     conv=ConvStyle(separable=True, activation="relu6", dropout=0.0),
     up=UpStyle(align_corners=False, conv_before=False),

@@ -105,9 +105,6 @@ class NavigatorSpec:
         tile: attention only: repeat the reduced mutual feature to the skip's width, as the released
             network does. A 1x1 convolution follows, so this adds parameters and no new functions.
         bottom: concat only: channels of the coarsest junction.
-        residual: the mask's logits are the navigator's plus those of the mutual decoder's finest level. On
-            photographs of another camera the navigator alone, whose skips are gated by the uncertainty, can
-            call most of the background a region where the mutual decoder still finds the right one.
     """
 
     kind: Literal["attention", "concat"]
@@ -116,7 +113,6 @@ class NavigatorSpec:
     reduce_average: bool = False
     tile: bool = False
     bottom: int = 0
-    residual: bool = False
 
 
 @dataclass(frozen=True)

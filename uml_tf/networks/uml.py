@@ -26,6 +26,8 @@ class _Views:
     """Models over the same layers. Keras does not track what a dataclass holds, so weights are saved once."""
 
     contract: keras.Model
+    logits: keras.Model
+    heads: keras.Model
     graph: keras.Model
     trust: Trust
 
@@ -97,19 +99,22 @@ class UML(keras.Model):
         drawn_by = outputs["mask_head" if self.spec.draws_by_evidence else "segmentation_logits_1"]
         read = (outputs["class_head"], outputs["mutual_head_1"], drawn_by, logits["features"])
         terms = Sharpness(name="sharpness")(image)
-        self._heads = keras.Model(image, dict(zip(Heads._fields, (*read, terms), strict=True)), name="heads")
-        self._logits = keras.Model(image, logits, name="logits")
-        self._views = self._views_with(NO_TRUST if self._card is None else self._card.trust)
+        heads = keras.Model(image, dict(zip(Heads._fields, (*read, terms), strict=True)), name="heads")
+        logits_view = keras.Model(image, logits, name="logits")
+        trust = NO_TRUST if self._card is None else self._card.trust
+        self._views = self._views_of(heads, logits_view, trust)
         self.built = True
 
-    def _views_with(self, trust: Trust) -> _Views:
+    def _views_of(self, heads: keras.Model, logits: keras.Model, trust: Trust) -> _Views:
         """The views whose contract applies what was fitted."""
-        image = self._heads.input
+        image = heads.input
         evidential, by_evidence = self.spec.ablation.evidential, self.spec.draws_by_evidence
         layer = Contract(evidential, by_evidence, trust, name="contract")
-        contract = dict(layer([self._heads.output[name] for name in Heads._fields]))
+        contract = dict(layer([heads.output[name] for name in Heads._fields]))
         return _Views(
             contract=keras.Model(image, contract, name="contract"),
+            logits=logits,
+            heads=heads,
             graph=keras.Model(image, {**self.training_model.output, **contract}, name=self.name),
             trust=trust,
         )
@@ -124,17 +129,19 @@ class UML(keras.Model):
         self._card = card
         trust = NO_TRUST if card is None else card.trust
         if trust != self._views.trust:
-            self._views = self._views_with(trust)
+            self._views = self._views_of(self._views.heads, self._views.logits, trust)
 
     @property
     def trust(self) -> Trust:
         """What was fitted, as it is in the graph."""
         return self._views.trust
 
-    @property
     def heads_model(self) -> keras.Model:
-        """Shares all weights and returns the fields of ``Heads``, from which the contract follows."""
-        return self._heads
+        """Shares all weights and returns the fields of ``Heads``, from which the contract follows.
+
+        A method, because Keras stores the weights under the first attribute, by name, that holds them.
+        """
+        return self._views.heads
 
     def _check(self) -> None:
         for name, count in (("image_classes", self.image_classes), ("pixel_classes", self.pixel_classes)):
@@ -183,7 +190,7 @@ class UML(keras.Model):
             raise UmlError(
                 "distributions: found softmax heads (ablation 'evidential'), expected Dirichlet heads"
             )
-        heads = self._heads(images, training=False)
+        heads = self._views.heads(images, training=False)
         of_pixels = heads["mask_head" if self.spec.draws_by_evidence else "mutual_head"]
         return {"class": distribution(heads["class_head"]), "mask": distribution(of_pixels)}
 
@@ -194,7 +201,7 @@ class UML(keras.Model):
     @property
     def logits_model(self) -> keras.Model:
         """Shares all weights and returns ``LOGITS``, the inputs of the heads."""
-        return self._logits
+        return self._views.logits
 
     @property
     def normalisation(self) -> tuple[float, float]:

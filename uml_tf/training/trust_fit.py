@@ -63,7 +63,7 @@ class Seen:
 def _batches(model: UML, images: Array) -> Iterator[tuple[int, dict[str, Array]]]:
     """Yields (place of the first image, the heads' outputs)."""
     run = tf.function(
-        lambda batch: model.heads_model(batch, training=False),
+        lambda batch: model.heads_model()(batch, training=False),
         input_signature=[tf.TensorSpec((_BATCH, *model.image_size, 3), tf.float32)],
         autograph=False,
     )
