@@ -9,6 +9,7 @@ import keras
 
 from uml_tf.networks.dropout import SpatialDropout2D
 from uml_tf.networks.normalization import MOMENTUM, BatchNormalization
+from uml_tf.networks.pointwise import Conv2D
 from uml_tf.networks.spec import ConvStyle
 
 BATCH_NORM_EPSILON = 1e-5
@@ -21,7 +22,7 @@ def batch_norm(name: str) -> BatchNormalization:
 
 def pointwise(filters: int, use_bias: bool, name: str) -> keras.layers.Conv2D:
     """A 1x1 convolution."""
-    return keras.layers.Conv2D(filters, 1, use_bias=use_bias, name=name)
+    return Conv2D(filters, 1, use_bias=use_bias, name=name)
 
 
 @keras.saving.register_keras_serializable(package="uml_tf")

@@ -79,22 +79,3 @@ class BatchNormalization(keras.layers.BatchNormalization):
         normalised = (x - mean) * scale + ops.cast(self.beta, "float32")
         values = ops.cast(ops.prod(ops.shape(x)[:3]) * replica_count(), "float32")
         return ops.cast(normalised, inputs.dtype), mean, variance * values / (values - 1.0)
-
-
-def with_fused_batch_norms(model: keras.Model, momentum: float) -> keras.Model:
-    """The same functional model with every ``BatchNormalization`` replaced by ours.
-
-    Weights are kept. The momentum of the moving statistics becomes ``momentum``: with Keras' 0.99 they lag
-    behind the weights by more steps than a small data set has in an epoch, and so does the validation.
-    """
-
-    def replace(layer: keras.layers.Layer) -> keras.layers.Layer:
-        if type(layer) is keras.layers.BatchNormalization:
-            return BatchNormalization.from_config({**layer.get_config(), "momentum": momentum})
-        if isinstance(layer, keras.layers.Lambda):
-            return layer  # it has no weights, and Keras refuses to build one from its config
-        return type(layer).from_config(layer.get_config())
-
-    clone = keras.models.clone_model(model, clone_function=replace, recursive=True)
-    clone.set_weights(model.get_weights())
-    return clone
