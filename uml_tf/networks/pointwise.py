@@ -7,27 +7,15 @@ from typing import Any
 import keras
 
 
-def _convolved(inputs: Any, kernel: Any) -> Any:
-    """The 1x1 convolution of ``(B, H, W, D)`` by ``(1, 1, D, F)``, with its own gradient."""
+def _by_products(inputs: Any, kernel: Any, bias: Any | None) -> Any:
+    """The 1x1 convolution of ``(B, H, W, D)`` by ``(1, 1, D, F)`` as a product over the pixels."""
     import tensorflow as tf
 
-    @tf.custom_gradient
-    def convolution(inputs: Any, kernel: Any) -> Any:
-        def gradient(upstream: Any) -> tuple[Any, Any]:
-            by_inputs = tf.raw_ops.Conv2DBackpropInput(
-                input_sizes=tf.shape(inputs),
-                filter=kernel,
-                out_backprop=upstream,
-                strides=[1, 1, 1, 1],
-                padding="VALID",
-            )
-            pixels = tf.reshape(inputs, (-1, kernel.shape[2]))
-            by_kernel = tf.matmul(pixels, tf.reshape(upstream, (-1, kernel.shape[3])), transpose_a=True)
-            return by_inputs, tf.reshape(by_kernel, kernel.shape)
-
-        return tf.nn.conv2d(inputs, kernel, strides=1, padding="VALID"), gradient
-
-    return convolution(inputs, kernel)
+    depth, filters = kernel.shape[2:]
+    outputs = tf.matmul(tf.reshape(inputs, (-1, depth)), tf.reshape(kernel, (depth, filters)))
+    if bias is not None:
+        outputs = tf.nn.bias_add(outputs, bias)
+    return tf.reshape(outputs, tf.concat([tf.shape(inputs)[:-1], [filters]], axis=0))
 
 
 @keras.saving.register_keras_serializable(package="uml_tf")
@@ -57,7 +45,5 @@ class Conv2D(keras.layers.Conv2D):
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         if not (training and self._by_product()):
             return super().call(inputs)
-        outputs = _convolved(inputs, keras.ops.convert_to_tensor(self.kernel))
-        if self.use_bias:
-            outputs = keras.ops.add(outputs, self.bias)
+        outputs = _by_products(inputs, self.kernel, self.bias if self.use_bias else None)
         return self.activation(outputs) if self.activation is not None else outputs

@@ -16,6 +16,16 @@ from uml_tf.training.averaging import WeightAverage
 from uml_tf.training.flat import FlatVariables, joined
 from uml_tf.training.teaching import Teacher
 
+LOSS_KEYS = ("label", "mask", "has_mask")
+
+
+def has_gpu() -> bool:
+    return bool(tf.config.list_logical_devices("GPU"))
+
+
+def fused(function):
+    return tf.function(function, jit_compile=True, autograph=False)
+
 
 @dataclass(frozen=True)
 class StepSpec:
@@ -75,6 +85,9 @@ class TrainStep:
         self._compiled = tf.function(
             self._on_replicas, jit_compile=spec.jit, reduce_retracing=True, autograph=False
         )
+        fuse = not spec.jit and self.strategy.num_replicas_in_sync == 1 and not has_gpu()
+        self._loss_terms = fused(self._joint_loss) if fuse else self._joint_loss
+        self._moved = fused(self._optimized) if fuse and not self._has_loss_scale else self._optimized
 
     def __call__(self, batch: dict[str, tf.Tensor], epoch: int) -> dict[str, tf.Tensor]:
         """Trains on a batch; returns its loss terms as scalars ("cls", "seg", "mut", "total")."""
@@ -91,10 +104,13 @@ class TrainStep:
         """
         with tf.GradientTape() as tape:
             outputs = self.model.training_model(batch["image"], training=True)
-            terms = joint_loss(outputs, batch, epoch, self.loss)
+            terms = self._loss_terms(outputs, {name: batch[name] for name in LOSS_KEYS}, epoch)
             # Every replica computes the loss of all images; divided, the gradients sum to those of one loss.
             total = self._scaled(terms["total"] / replica_count())
         return tape.gradient(total, self.variables), terms
+
+    def _joint_loss(self, outputs: Any, batch: Any, epoch: Any) -> Any:
+        return joint_loss(outputs, batch, epoch, self.loss)
 
     def _scaled(self, loss: Any) -> Any:
         scale = getattr(self.optimizer, "scale_loss", None)
@@ -115,6 +131,12 @@ class TrainStep:
         # The optimizer sums over the replicas, a second time where the gradient is summed already.
         return gradient / replicas if summed else gradient
 
+    def _optimized(self, gradient: Any, weights: Any) -> Any:
+        """The weights after the optimizer's step."""
+        self._vector.assign(weights)
+        self.optimizer.apply([self._decayed_and_clipped(gradient, weights)], [self._vector])
+        return self._updated(weights)
+
     def _updated(self, weights: Any) -> Any:
         """The weights after the optimizer's step, each moved by its share of the learning rate."""
         if self._rates is None:
@@ -127,9 +149,7 @@ class TrainStep:
             batch = self.teacher(batch)
         gradients, terms = self.gradients(batch, epoch)
         weights = self._trained.read()
-        self._vector.assign(weights)
-        self.optimizer.apply([self._decayed_and_clipped(joined(gradients), weights)], [self._vector])
-        self._trained.write(self._updated(weights))
+        self._trained.write(self._moved(joined(gradients), weights))
         if self.average is not None:
             self.average.update()
         return terms
