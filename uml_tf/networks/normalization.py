@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from uml_tf.losses.replicas import gather_over_replicas, replica_count
+from uml_tf.networks.moving_statistics import move
 
 MOMENTUM = 0.9
 """Momentum of the moving statistics of trained norms: PyTorch's default, as in the published networks."""
@@ -44,9 +45,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
         if not fused:
             return super().call(inputs, training=training, mask=mask)
         normalised, mean, variance = self._shared(inputs) if replica_count() > 1 else self._fused(inputs)
-        keep = self.momentum
-        self.moving_mean.assign(self.moving_mean * keep + mean * (1.0 - keep))
-        self.moving_variance.assign(self.moving_variance * keep + variance * (1.0 - keep))
+        for moving, of_batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            move(moving, of_batch, self.momentum)
         return normalised
 
     def _fused(self, inputs: Any) -> tuple[Any, Any, Any]:

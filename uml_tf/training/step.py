@@ -13,7 +13,8 @@ from uml_tf.losses import LossSpec, joint_loss
 from uml_tf.losses.replicas import replica_count, sum_over_replicas
 from uml_tf.networks import UML
 from uml_tf.training.averaging import WeightAverage
-from uml_tf.training.flat import FlatVariables, joined
+from uml_tf.networks.moving_statistics import gathered_moves
+from uml_tf.training.flat import FlatVariables, carry_out_together, joined
 from uml_tf.training.teaching import Teacher
 
 LOSS_KEYS = ("label", "mask", "has_mask")
@@ -103,11 +104,19 @@ class TrainStep:
         On several replicas each returns its part of the gradients; the gradients are the sum of the parts.
         """
         with tf.GradientTape() as tape:
-            outputs = self.model.training_model(batch["image"], training=True)
+            outputs = self._outputs(batch["image"])
             terms = self._loss_terms(outputs, {name: batch[name] for name in LOSS_KEYS}, epoch)
             # Every replica computes the loss of all images; divided, the gradients sum to those of one loss.
             total = self._scaled(terms["total"] / replica_count())
         return tape.gradient(total, self.variables), terms
+
+    def _outputs(self, images: Any) -> Any:
+        if replica_count() > 1:  # each variable's own assignment knows how replicas agree
+            return self.model.training_model(images, training=True)
+        with gathered_moves() as moves:
+            outputs = self.model.training_model(images, training=True)
+        carry_out_together(list(moves.values()))
+        return outputs
 
     def _joint_loss(self, outputs: Any, batch: Any, epoch: Any) -> Any:
         return joint_loss(outputs, batch, epoch, self.loss)
