@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 
-def _by_products(inputs: Any, kernel: Any, bias: Any | None) -> Any:
+def pixel_product(inputs: Any, kernel: Any, bias: Any | None) -> Any:
     """The 1x1 convolution of ``(B, H, W, D)`` by ``(1, 1, D, F)`` as a product over the pixels."""
     import tensorflow as tf
 
@@ -45,5 +45,5 @@ class Conv2D(keras.layers.Conv2D):
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         if not (training and self._by_product()):
             return super().call(inputs)
-        outputs = _by_products(inputs, self.kernel, self.bias if self.use_bias else None)
+        outputs = pixel_product(inputs, self.kernel, self.bias if self.use_bias else None)
         return self.activation(outputs) if self.activation is not None else outputs
