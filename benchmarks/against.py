@@ -1,7 +1,7 @@
 """Compares the training step of this tree with that of another commit, in blocks of steps that alternate.
 
-Run by ``benchmarks/training.py --against COMMIT``. Each tree has a process of its own that waits while the other
-one works, so that what else the machine does meets both alike.
+Run by ``benchmarks/training.py --against COMMIT``. Each tree has a process of its own that waits while the
+other one works, so that what else the machine does meets both alike.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from typing import Any
 STEPS = 20
 """Steps whose losses are compared."""
 RATE = 1e-7
-"""Learning rate of Adam. Its first steps are as long for a gradient of 1e-9 as for one of 1, which makes rounding
-large: at 1e-3 two runs of one commit with other thread counts differ by a hundredth after two steps."""
+"""Learning rate of Adam. Its first steps are as long for a gradient of 1e-9 as for one of 1, which makes
+rounding large: at 1e-3 two runs of one commit with other thread counts differ by .02 after two steps."""
 BLOCK = 15
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -89,7 +89,8 @@ class _Tree:
         self.cpu: list[float] = []
 
     def block(self, steps: int) -> dict[str, Any]:
-        assert self._process.stdin is not None and self._process.stdout is not None
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
         print(steps, file=self._process.stdin, flush=True)
         answer: dict[str, Any] = json.loads(self._process.stdout.readline())
         return answer
@@ -110,7 +111,9 @@ def compare(options: Namespace, arguments: list[str]) -> None:
     """Prints the table: the other commit's tree against this one."""
     with tempfile.TemporaryDirectory() as folder:
         other = Path(folder) / "tree"
-        subprocess.run(["git", "worktree", "add", "--detach", str(other), options.against], check=True, cwd=ROOT)
+        subprocess.run(
+            ["git", "worktree", "add", "--detach", str(other), options.against], check=True, cwd=ROOT
+        )
         try:
             _print_table(options, [_Tree(root, arguments) for root in (other, ROOT)])
         finally:
@@ -125,7 +128,10 @@ def _print_table(options: Namespace, trees: list[_Tree]) -> None:
         ratios.append(before / after)
     for tree in trees:
         tree.end()
-    print(f"{options.preset}, {options.size} x {options.size}, batch {options.batch}, {len(ratios)} blocks of {BLOCK}\n")
+    print(
+        f"{options.preset}, {options.size} x {options.size}, batch {options.batch}, "
+        f"{len(ratios)} blocks of {BLOCK} steps\n"
+    )
     print("| tree | median step | CPU time of a step | images/s |\n| --- | --- | --- | --- |")
     for name, tree in zip((options.against, "this tree"), trees, strict=True):
         median = statistics.median(tree.seconds)

@@ -4,7 +4,7 @@ Run: ``python benchmarks/training.py [--preset edge] [--size 128] [--batch 16]``
 in memory; the step is that of the training. Two workers share the processor of this machine: the table shows
 what their sums cost, without the gain of a second machine. With a GPU the first form is the CPU.
 
-``--against COMMIT`` compares this tree's step with that of another commit instead (``benchmarks/against.py``).
+``--against COMMIT`` compares this tree's step with another commit's instead (``benchmarks/against.py``).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""1x1 convolutions whose weight gradient is one matrix product."""
+"""1x1 convolutions as matrix products, where they are trained."""
 
 from __future__ import annotations
 
@@ -20,23 +20,21 @@ def pixel_product(inputs: Any, kernel: Any, bias: Any | None) -> Any:
 
 @keras.saving.register_keras_serializable(package="uml_tf")
 class Conv2D(keras.layers.Conv2D):
-    """Keras' convolution of ``(B, H, W, D)``; in training a 1x1 one takes its weight gradient by a product.
+    """Keras' convolution of ``(B, H, W, D)``; in training a 1x1 one is a matrix product over the pixels.
 
-    On CPU the convolution's own weight gradient costs several times the convolution where channels are few,
-    the product of ``(B * H * W, D)`` and ``(B * H * W, F)`` costs as much as the convolution. Inference, every
-    other form of convolution, other precisions and other backends use Keras' own code, so that exported
-    graphs hold convolutions. The class keeps Keras' name, because weight files name a layer by its class.
+    On CPU a convolution's weight gradient costs several times the convolution where channels are few, that of
+    the product costs as much as the product. Inference, every other form of convolution, other precisions and
+    other backends use Keras' own code, so that exported graphs hold convolutions. The class keeps Keras'
+    name, because weight files name a layer by its class.
 
     Args:
         *args, **kwargs: as ``keras.layers.Conv2D``.
     """
 
     def _by_product(self) -> bool:
-        one = (1, 1)
         return (
             keras.backend.backend() == "tensorflow"
-            and tuple(self.kernel_size) == one
-            and tuple(self.strides) == one
+            and tuple(self.kernel_size) == tuple(self.strides) == (1, 1)
             and self.groups == 1
             and self.data_format == "channels_last"
             and self.compute_dtype == "float32"

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from uml_tf.networks.moving_statistics import Move
 
+
 def joined(tensors: Sequence[Any]) -> Any:
     """Tensors of any shapes as one vector ``(N,)``."""
     return tf.concat([tf.reshape(tensor, [-1]) for tensor in tensors], axis=0)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import keras
 import tensorflow as tf
@@ -12,20 +12,17 @@ import tensorflow as tf
 from uml_tf.losses import LossSpec, joint_loss
 from uml_tf.losses.replicas import replica_count, sum_over_replicas
 from uml_tf.networks import UML
-from uml_tf.training.averaging import WeightAverage
 from uml_tf.networks.moving_statistics import gathered_moves
+from uml_tf.training.averaging import WeightAverage
 from uml_tf.training.flat import FlatVariables, carry_out_together, joined
 from uml_tf.training.teaching import Teacher
 
-LOSS_KEYS = ("label", "mask", "has_mask")
+_LOSS_KEYS = ("label", "mask", "has_mask")
 
 
-def has_gpu() -> bool:
-    return bool(tf.config.list_logical_devices("GPU"))
-
-
-def fused(function):
-    return tf.function(function, jit_compile=True, autograph=False)
+def _fused(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function as one kernel by XLA, for chains of small operations on large arrays."""
+    return cast(Callable[..., Any], tf.function(function, jit_compile=True, autograph=False))
 
 
 @dataclass(frozen=True)
@@ -86,9 +83,12 @@ class TrainStep:
         self._compiled = tf.function(
             self._on_replicas, jit_compile=spec.jit, reduce_retracing=True, autograph=False
         )
-        fuse = not spec.jit and self.strategy.num_replicas_in_sync == 1 and not has_gpu()
-        self._loss_terms = fused(self._joint_loss) if fuse else self._joint_loss
-        self._moved = fused(self._optimized) if fuse and not self._has_loss_scale else self._optimized
+        # XLA cannot compile sums over replicas, and on GPUs it needs tools that may be missing.
+        alone = self.strategy.num_replicas_in_sync == 1
+        fuse = alone and not spec.jit and not tf.config.list_logical_devices("GPU")
+        self._loss_terms = _fused(self._joint_loss) if fuse else self._joint_loss
+        # The loss scale of float16 skips steps by conditions.
+        self._moved = _fused(self._optimized) if fuse and not self._has_loss_scale else self._optimized
 
     def __call__(self, batch: dict[str, tf.Tensor], epoch: int) -> dict[str, tf.Tensor]:
         """Trains on a batch; returns its loss terms as scalars ("cls", "seg", "mut", "total")."""
@@ -105,7 +105,7 @@ class TrainStep:
         """
         with tf.GradientTape() as tape:
             outputs = self._outputs(batch["image"])
-            terms = self._loss_terms(outputs, {name: batch[name] for name in LOSS_KEYS}, epoch)
+            terms = self._loss_terms(outputs, {name: batch[name] for name in _LOSS_KEYS}, epoch)
             # Every replica computes the loss of all images; divided, the gradients sum to those of one loss.
             total = self._scaled(terms["total"] / replica_count())
         return tape.gradient(total, self.variables), terms
