@@ -26,7 +26,7 @@ BLOCK = 15
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def _step(options: Namespace) -> Any:
+def training_step(options: Namespace) -> Any:
     """A function that does one training step and returns its total loss."""
     import keras
     import numpy as np
@@ -60,7 +60,7 @@ def _step(options: Namespace) -> Any:
 
 def serve(options: Namespace) -> None:
     """Does as many steps as each line of the input says; answers with their losses and seconds."""
-    step = _step(options)
+    step = training_step(options)
     for line in sys.stdin:
         losses, seconds, cpu = [], [], time.process_time()
         for _ in range(int(line)):
