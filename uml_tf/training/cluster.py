@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from uml_tf.runtime.errors import UmlError
+from uml_tf.training.threads import prefer_parallel_operations
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -105,6 +106,7 @@ class Cluster:
         import tensorflow as tf
 
         workers, index = _read_tf_config()
+        prefer_parallel_operations()
         if len(workers) > 1:
             _check_address(workers[index])
             return cls(tf.distribute.MultiWorkerMirroredStrategy(), index, len(workers))
