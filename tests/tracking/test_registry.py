@@ -10,6 +10,8 @@ import pytest
 from uml_tf.evaluation.seen_images import training_image_hashes
 
 CONFIG = """\
+preset: unet-edge
+encoder_weights: none
 image_size: 64
 seed: 5
 averaging: 0.9
