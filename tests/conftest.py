@@ -10,6 +10,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -206,6 +207,12 @@ def _once(tmp_path_factory, name):
     with FileLock(folder / f"{name}.lock"):
         (folder / name).mkdir(exist_ok=True)
         yield folder / name, folder / f"{name}.done"
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory):
+    """``_once`` of a name."""
+    return partial(_once, tmp_path_factory)
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,32 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
-from raw_files import COUNT, box, photo, write
+from raw_files import COUNT, box, convert_raw, photo, write
+
+from uml_tf.data.dataset import PreparedDataset
+
+
+def _converted(once, name, raw):
+    with once(name) as (folder, done):
+        if not done.exists():
+            _, problems = convert_raw(name, raw, folder / "set")
+            done.write_text(json.dumps(problems))
+        return PreparedDataset.open(folder / "set"), json.loads(done.read_text())
+
+
+@pytest.fixture(scope="session")
+def real_drishti(once, drishti_raw):
+    """The converted photographs of Drishti-GS1, not to be changed: (data set, problems)."""
+    return _converted(once, "drishti", drishti_raw)
+
+
+@pytest.fixture(scope="session")
+def real_origa(once, origa_raw):
+    """The same for ORIGA."""
+    return _converted(once, "origa", origa_raw)
 
 
 @pytest.fixture

@@ -117,8 +117,8 @@ def test_more_experts_for_the_cup_than_for_the_disc_are_cut():
     np.testing.assert_allclose(shares, [[[0.75, 0, 0.25], [0.25, 0, 0.75]]])
 
 
-def test_real_drishti(drishti_raw, tmp_path):
-    dataset, problems = convert_raw("drishti", drishti_raw, tmp_path / "out")
+def test_real_drishti(real_drishti, drishti_raw):
+    dataset, problems = real_drishti
     assert problems == []
     assert Counter(row.label for row in dataset.rows) == {"glaucoma": 32, "normal": 18}
     assert all(row.mask and row.agreement for row in dataset.rows)
@@ -173,8 +173,8 @@ def test_origa_disc_is_background_outside_and_not_known_inside(origa, tmp_path):
     assert _sound(dataset)
 
 
-def test_real_origa(origa_raw, tmp_path):
-    dataset, problems = convert_raw("origa", origa_raw, tmp_path / "out")
+def test_real_origa(real_origa):
+    dataset, problems = real_origa
     assert problems == []
     assert Counter(row.label for row in dataset.rows) == {"glaucoma": 78, "normal": 322}
     assert len({row.subject for row in dataset.rows}) == 392  # eight eyes were photographed twice
