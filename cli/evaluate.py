@@ -65,7 +65,7 @@ def evaluate(model: str, folders: tuple[Path, ...], split: str, out: Path) -> No
     from uml_tf.evaluation.evaluate import evaluate as measure
     from uml_tf.evaluation.overview import measures_by_name
     from uml_tf.evaluation.report import write_evaluation, write_evaluations
-    from uml_tf.evaluation.sources import foreground_warnings
+    from uml_tf.evaluation.sources import compared_groups, foreground_warnings
 
     predictor, card = open_predictor(model, batch_size=16)
     for dataset in datasets:
@@ -75,7 +75,8 @@ def evaluate(model: str, folders: tuple[Path, ...], split: str, out: Path) -> No
         for name, dataset, count in zip(_names(datasets), datasets, counts, strict=True):
             title = f"evaluating {split}" if len(datasets) == 1 else f"evaluating {split} of {name}"
             found[name] = measure(predictor, dataset, split, display.stage(title, count))
-        for line in foreground_warnings(measures_by_name(found)):
+        groups = measures_by_name(found)
+        for line in foreground_warnings(compared_groups(*groups.values()) if len(groups) == 1 else groups):
             display.warn(line)
     if len(datasets) == 1:
         (only,) = found.values()
