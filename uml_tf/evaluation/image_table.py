@@ -46,8 +46,8 @@ def image_table(measures: Sequence[ImageMeasure], card: ModelCard) -> str:
 
     Columns: ``image``, ``dataset`` (its source in a merged set), ``subject``, ``label``, ``predicted`` (the
     most probable class), ``probability_CLASS``, ``class_uncertainty``, ``class_confidence``, ``decision``,
-    ``mask_uncertainty`` and ``mask_confidence`` (means over the pixels), ``familiarity`` (empty where the model
-    does not tell it), ``foreground`` and ``share_REGION`` (predicted share of the picture, in [0, 1]), every
+    ``mask_uncertainty`` and ``mask_confidence`` (means over the pixels), ``familiarity`` (empty where the
+    model does not tell it), ``foreground`` and ``share_REGION`` (predicted share, in [0, 1]), every
     metric of the mask, e.g. ``dice_REGION``, empty where it is undefined, and every score of doubt about the
     mask, ``mask_doubt_SCORE``.
 

@@ -83,7 +83,8 @@ class ImageMeasure:
         return (self.subject, "") if self.subject else ("", self.image)
 
 
-def _mask_pair(truth: NDArray[Any], predicted: NDArray[Any], info: DatasetInfo) -> MaskPair:
+def mask_pair(truth: NDArray[Any], predicted: NDArray[Any], info: DatasetInfo) -> MaskPair:
+    """The regions of a true and a predicted mask, ``(H, W)`` class indices each."""
     members = region_members(info.pixel_classes, info.unions)
     regions = {
         name: RegionPair(np.isin(truth, indices), np.isin(predicted, indices), info.spacing)
@@ -168,7 +169,7 @@ def measure_image(
     truth, predicted = np.where(known, mask, 0), np.where(known, predicted, 0)
     return ImageMeasure(
         **measure,
-        values=_values(_mask_pair(truth, predicted, info)),
+        values=_values(mask_pair(truth, predicted, info)),
         counts=counts,
         mask_doubts=mask_doubts(outputs),
     )

@@ -40,8 +40,7 @@ def _decided(evaluation: Evaluation) -> tuple[float, float, tuple[float, float]]
     accepted, risk = (evaluation.metrics.get(name) for name in ("accepted", "accepted_risk"))
     if not accepted or not risk or accepted.value is None or risk.value is None:
         return None
-    assert risk.low is not None and risk.high is not None
-    return accepted.value, risk.value, (risk.low, risk.high)
+    return accepted.value, risk.value, (risk.low or 0.0, risk.high or 0.0)
 
 
 def _figures(evaluation: Evaluation, card: ModelCard) -> dict[str, Figure]:

@@ -45,7 +45,7 @@ def _decision_estimates(found: Sequence[Statistic], measures: Sequence[ImageMeas
         if name in metrics:
             images = [measures[place] for place in one.images]
             part, whole = decided(metrics[name], images)
-            count, total = np.count_nonzero(part), np.count_nonzero(whole)
+            count, total = int(np.count_nonzero(part)), int(np.count_nonzero(whole))
             subjects = len({m.resampled_with for m, counts in zip(images, whole, strict=True) if counts})
             if total:
                 low, high = exact_interval(count, total)

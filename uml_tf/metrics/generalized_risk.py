@@ -41,7 +41,7 @@ METRICS.add(
         value=lambda score, correct: area_under_generalized_risk(score, (~correct).astype(float)),
         better="lower",
         bounds=(0.0, 0.5),
-        description="area under the generalized risk-coverage curve (Traub et al., 2024): share of the images "
+        description="area under the generalized risk-coverage curve (Traub et al., 2024): share of images "
         "that is accepted and wrong, mean over all coverages",
     ),
 )

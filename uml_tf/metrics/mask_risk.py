@@ -4,23 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from uml_tf.metrics.generalized_risk import area_under_generalized_risk
 from uml_tf.metrics.metric import METRICS, MaskScoreMetric
+from uml_tf.metrics.ranking import rank_correlation
 from uml_tf.metrics.selective import risk_curve
 
 Array = NDArray[Any]
-
-
-def rank_correlation(first: Array, second: Array) -> float:
-    """Spearman's rank correlation of two ``(N,)``, in [-1, 1]; ties share a rank; nan if one is constant."""
-    ranks = [rankdata(values) for values in (first, second)]
-    deviations = [rank - rank.mean() for rank in ranks]
-    scale = np.sqrt(np.prod([(d**2).sum() for d in deviations]))
-    return float((deviations[0] * deviations[1]).sum() / scale) if scale > 0 else float("nan")
 
 
 def dice_aurc(score: Array, risk: Array) -> float:
