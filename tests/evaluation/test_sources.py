@@ -75,6 +75,7 @@ def test_a_measure_holds_the_predicted_shares_with_and_without_a_mask(phantoms):
         "class_belief": np.array([0.0, 0.0]),
         "class_uncertainty": np.array([1.0]),
         "mask_probability": probability,
+        "mask_belief": np.zeros((8, 8, 3), np.float32),
         "mask_uncertainty": np.full((8, 8, 1), 0.25, np.float32),
     }
     row = Row("a.png", "", "", "val", "", dataset="origa")
