@@ -51,27 +51,20 @@ def _out_of_distribution(
     model: Model,
     dataset: PreparedDataset,
     found: Evaluation,
-    foreign: tuple[Path, ...],
+    kinds: dict[str, list[Path]],
     folder: Path,
     display: TerminalDisplay,
 ) -> Path:
     """Measures and writes how images of other kinds are told from the split; the written table."""
-    from uml_tf.evaluation.foreign import (
-        compare_foreign,
-        foreign_paths,
-        measure_images,
-        measure_tiles,
-        write_foreign,
-    )
+    from uml_tf.evaluation.foreign import compare_foreign, measure_images, measure_tiles, write_foreign
 
     tiles = measure_tiles(
         model, dataset, found.split, display.stage("reading shuffled tiles", len(found.measures))
     )
     compared = [compare_foreign("shuffled tiles", found.measures, tiles)]
-    for path in foreign:
-        images = foreign_paths(path, found.split)
-        other = measure_images(model, dataset, images, display.stage(f"reading {path.name}", len(images)))
-        compared.append(compare_foreign(path.name, found.measures, other))
+    for name, images in kinds.items():
+        other = measure_images(model, dataset, images, display.stage(f"reading {name}", len(images)))
+        compared.append(compare_foreign(name, found.measures, other))
     return write_foreign(folder, compared)[0]
 
 
@@ -146,6 +139,9 @@ def evaluate(
 
     datasets = [PreparedDataset.open(folder) for folder in folders]
     counts = [len(dataset.split(split)) for dataset in datasets]
+    from uml_tf.evaluation.foreign import foreign_paths
+
+    kinds = {path.name: foreign_paths(path, split) for path in foreign}
     from uml_tf.evaluation.evaluate import check_classes
     from uml_tf.evaluation.evaluate import evaluate as measure
     from uml_tf.evaluation.overview import measures_by_name
@@ -162,8 +158,8 @@ def evaluate(
             title = f"evaluating {split}" if len(datasets) == 1 else f"evaluating {split} of {name}"
             found[name] = measure(predictor, dataset, split, display.stage(title, count))
             folder = out if len(datasets) == 1 else out / name
-            if foreign:
-                tables += [_out_of_distribution(predictor, dataset, found[name], foreign, folder, display)]
+            if kinds:
+                tables += [_out_of_distribution(predictor, dataset, found[name], kinds, folder, display)]
             if robustness:
                 tables += [_robustness(predictor, dataset, split, folder, display)]
         groups = measures_by_name(found)

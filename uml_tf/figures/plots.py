@@ -105,12 +105,12 @@ def risk_coverage_curve(
     axes.plot(coverage, perfect_risk(correct), ls="--", label="perfect order")
     axes.axhline(float((~correct).mean()), color="grey", ls=":", label="random order")
     if decided is not None:
-        accepted, risk, (low, high) = decided
+        accepted, reached, (low, high) = decided
         axes.axvline(accepted, color="tab:red", ls="-.", lw=0.8)
         axes.errorbar(
             accepted,
-            risk,
-            [[risk - low], [high - risk]],
+            reached,
+            [[reached - low], [high - reached]],
             fmt="o",
             color="tab:red",
             capsize=3,

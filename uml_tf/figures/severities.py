@@ -28,8 +28,8 @@ def severity_figure(panels: Mapping[str, Mapping[str, Sequence[float]]]) -> Figu
                 one.plot(range(len(values)), values, "o-", ms=3, lw=1.3, color=f"C{place}", label=name)
         one.set_title(title, fontsize=9)
         one.set_ylim(-0.02, 1.02)
+        one.set_xlabel("severity", fontsize=8)
         one.grid(alpha=0.3)
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=8)
-    figure.supxlabel("severity", fontsize=9)
     return figure
