@@ -105,9 +105,13 @@ def _values(masks: MaskPair) -> dict[str, float]:
     return values
 
 
-def _predicted_shares(outputs: Mapping[str, NDArray[Any]], info: DatasetInfo) -> dict[str, Any]:
-    """Predicted shares of the picture, at the network's resolution: the same with and without a mask."""
+def _predicted_shares(
+    outputs: Mapping[str, NDArray[Any]], info: DatasetInfo, placement: Placement | None
+) -> dict[str, Any]:
+    """Predicted shares of what the network read, at its resolution: the same with and without a mask."""
     predicted = outputs["mask_probability"].argmax(axis=-1)
+    if placement is not None:  # nothing is learned of padding, so anything can be predicted there
+        predicted = placement.shown(predicted)
     members = region_members(info.pixel_classes, info.unions)
     return {
         "foreground": float((predicted > 0).mean()),
@@ -150,7 +154,7 @@ def measure_image(
         "class_confidence": class_confidence(outputs),
         "mask_confidence": float(mask_confidence(outputs).mean()),
         "familiarity": familiarity(outputs),
-        **_predicted_shares(outputs, info),
+        **_predicted_shares(outputs, info, placement),
     }
     known = None if mask is None else mask != UNKNOWN_PIXEL
     if mask is None or known is None or not known.any():

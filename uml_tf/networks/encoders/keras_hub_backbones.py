@@ -12,7 +12,8 @@ from typing import Any
 import keras
 
 from uml_tf.networks.encoders.registry import ENCODERS, PRESET_SOURCES, Encoder, PresetSource
-from uml_tf.networks.normalization import MOMENTUM, with_fused_batch_norms
+from uml_tf.networks.fast_layers import with_fast_layers
+from uml_tf.networks.normalization import MOMENTUM
 from uml_tf.networks.spec import EncoderSpec
 from uml_tf.runtime.errors import UmlError, first_line
 
@@ -72,7 +73,7 @@ def _build(
     scaled = keras.layers.Rescaling(scale, offset)(image)
     # The layers themselves and not one layer that holds them all, so that each is found by its name.
     features = _pyramid(backbone).call(scaled)
-    return with_fused_batch_norms(keras.Model(image, features, name=name), MOMENTUM)
+    return with_fast_layers(keras.Model(image, features, name=name), MOMENTUM)
 
 
 def _of_colours(value: Any, default: float) -> list[float]:
