@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,8 +23,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-import uml_tf.networks.heads
-import uml_tf.runtime.contract
 from uml_tf.evaluation.keras_predictor import KerasPredictor
 from uml_tf.export.calibration import calibration_files, read_calibration
 from uml_tf.export.convert import convert
@@ -32,6 +31,7 @@ from uml_tf.export.kind import IMAGE
 from uml_tf.export.kinds import KINDS
 from uml_tf.export.tolerance import Tolerance
 from uml_tf.networks import UML
+from uml_tf.runtime import evidence
 from uml_tf.runtime.device_model import SIGNATURE, DeviceModel
 from uml_tf.runtime.evidence import Opinion
 from uml_tf.runtime.predictor import Predictor
@@ -51,37 +51,48 @@ SHOWN = (
 )
 
 
-def _naive_evidence(logits: Any, xp: Any = np) -> Any:
-    return keras.ops.log(1.0 + keras.ops.exp(logits))
+def _naive_concentration(logits: Any, xp: Any = np) -> Any:
+    return keras.ops.log(1.0 + keras.ops.exp(logits)) + 1.0
 
 
-def _naive_opinion(evidence: Any, xp: Any = np) -> Opinion:
-    concentration = evidence + 1.0
+def _naive_opinion(concentration: Any, xp: Any = np) -> Opinion:
     strength = keras.ops.sum(concentration, axis=-1, keepdims=True)
-    classes = float(evidence.shape[-1])
-    return Opinion(concentration / strength, evidence / strength, classes / strength)
+    classes = float(concentration.shape[-1])
+    return Opinion(concentration / strength, (concentration - 1.0) / strength, classes / strength)
+
+
+def _naive_uncertainty(concentration: Any, xp: Any = np) -> Any:
+    return _naive_opinion(concentration).uncertainty
+
+
+_NAIVE = {
+    "concentration_from_logits": _naive_concentration,
+    "opinion_from_concentration": _naive_opinion,
+    "uncertainty_from_concentration": _naive_uncertainty,
+}
 
 
 @contextmanager
 def naive_arithmetic() -> Iterator[None]:
-    """The evidential arithmetic as it is usually written, inside the ``with`` block."""
+    """The evidential arithmetic as it is usually written, inside the ``with`` block.
+
+    Replaces each function of ``uml_tf.runtime.evidence`` wherever a module of uml-tf has it by its name.
+    """
+    originals = {name: getattr(evidence, name) for name in _NAIVE}
+    modules = [module for name, module in sys.modules.items() if name.startswith("uml_tf.")]
     places = [
-        (module, name, replacement)
-        for module in (uml_tf.runtime.contract, uml_tf.networks.heads, uml_tf.networks.navigator)
-        for name, replacement in (
-            ("evidence_from_logits", _naive_evidence),
-            ("opinion_from_evidence", _naive_opinion),
-        )
-        if hasattr(module, name)
+        (module, name)
+        for module in modules
+        for name, original in originals.items()
+        if getattr(module, name, None) is original
     ]
-    kept = [(module, name, getattr(module, name)) for module, name, _ in places]
     try:
-        for module, name, replacement in places:
-            setattr(module, name, replacement)
+        for module, name in places:
+            setattr(module, name, _NAIVE[name])
         yield
     finally:
-        for module, name, original in kept:
-            setattr(module, name, original)
+        for module, name in places:
+            setattr(module, name, originals[name])
 
 
 class Naive:

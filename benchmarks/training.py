@@ -3,6 +3,8 @@
 Run: ``python benchmarks/training.py [--preset edge] [--size 128] [--batch 16]``. The data are random and
 in memory; the step is that of the training. Two workers share the processor of this machine: the table shows
 what their sums cost, without the gain of a second machine. With a GPU the first form is the CPU.
+
+``--against COMMIT`` compares this tree's step with another commit's instead (``benchmarks/against.py``).
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ import sys
 import time
 from typing import Any
 
+from against import compare, serve
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 FORMS = ("float32", "float32 jit", "mixed_bfloat16", "mixed_float16", "2 workers")
@@ -23,9 +27,11 @@ STEPS = 12
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--preset", choices=["edge", "released", "paper"], default="edge")
+    parser.add_argument("--preset", choices=["edge", "edge-pretrained", "released", "paper"], default="edge")
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--against", metavar="COMMIT", help="compare with this commit's step")
+    parser.add_argument("--blocks", type=int, default=12, help="blocks of steps of each tree, with --against")
     parser.add_argument("--form", help=argparse.SUPPRESS)
     parser.add_argument("--workers", help=argparse.SUPPRESS)
     parser.add_argument("--index", type=int, default=0, help=argparse.SUPPRESS)
@@ -107,6 +113,12 @@ def _run(arguments: list[str], form: str) -> tuple[float, float]:
 def main() -> None:
     """Prints the table."""
     options = _options()
+    if options.form == "serve":
+        serve(options)
+        return
+    if options.against:
+        compare(options, sys.argv[1:])
+        return
     if options.form:
         measure(options)
         return

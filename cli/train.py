@@ -120,6 +120,17 @@ _RATES = ", ".join(f"{spec.training.learning_rate:g} for {name}" for name, spec 
     "network), from a file (the public Res2Net or VGG16-BN .pth, a uml-tf .keras, Keras .weights.h5), or "
     'from "none".  [default: imagenet for ...-pretrained and unet-edge, else none]',
 )
+@click.option(
+    "--encoder-rate",
+    type=float,
+    help="Learning rate of the encoders, as a multiple of the network's.  [default: 0.3 for "
+    "edge-pretrained and unet-edge, else 1]",
+)
+@click.option(
+    "--encoder-decay",
+    type=float,
+    help="The same for a stage of the encoders, as a multiple of the next stage's, e.g. 0.7.  [default: 1]",
+)
 @click.option("--epochs", type=int, help=f"[default: {_DEFAULTS.epochs}]")
 @click.option("--batch-size", type=int, help=f"[default: {_DEFAULTS.batch_size}]")
 @click.option(

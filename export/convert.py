@@ -9,7 +9,7 @@ from uml_tf.export.kinds import check_packages, input_type_of
 from uml_tf.export.metadata import describe
 from uml_tf.export.tolerance import Tolerance
 from uml_tf.networks import UML
-from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.errors import UmlError, first_line
 from uml_tf.runtime.metadata import FileMetadata
 
 _LONGEST_REASON = 200
@@ -51,5 +51,5 @@ def convert(
             Request(network, metadata, batch, used, tolerance or Tolerance(), stage)
         )
     except (ValueError, RuntimeError, tf.errors.OpError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise UmlError(f"export {kind.name}: the conversion failed ({reason[:_LONGEST_REASON]})") from error

@@ -23,7 +23,7 @@ from uml_tf.export.litert_js import litert_js
 from uml_tf.export.locator import LocatorFile, check_boxes, convert_locator
 from uml_tf.export.report import REPORT, Numbers, write_report
 from uml_tf.networks import UML
-from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.errors import UmlError, first_line
 from uml_tf.runtime.files import new_folder, write_text
 from uml_tf.runtime.metadata import FileMetadata
 from uml_tf.runtime.opening import LOCATOR_FILE
@@ -217,7 +217,7 @@ def _log(run_id: str, job: ExportJob, written: _Written) -> str | None:
     try:
         logged = log_export(run_id, job.out, job.kind, files, written.numbers, kept)
     except (MlflowException, OSError) as error:  # the store refuses, or the disk of the artifacts is full
-        return (str(error).splitlines() or ["MLflow refused it"])[0]
+        return first_line(error)
     return None if logged else "the training run is not in this MLflow store"
 
 

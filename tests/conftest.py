@@ -10,6 +10,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -134,6 +135,21 @@ def uml_tf_command(start_uml_tf):
     return run
 
 
+@pytest.fixture
+def run(capfd):
+    """Runs ``uml-tf`` in this process, which is much faster; returns what it printed, errors included."""
+    from uml_tf.cli.main import main
+
+    def command(*arguments, expect=0):
+        with pytest.raises(SystemExit) as ended:
+            main.main([*map(str, arguments)], prog_name="uml-tf")
+        printed = "".join(capfd.readouterr())
+        assert (ended.value.code or 0) == expect, printed
+        return printed
+
+    return command
+
+
 @pytest.fixture(scope="session")
 def train_until(start_uml_tf):
     """Trains, calls a function when a line of standard error matches; returns (exit code, standard error)."""
@@ -191,6 +207,12 @@ def _once(tmp_path_factory, name):
     with FileLock(folder / f"{name}.lock"):
         (folder / name).mkdir(exist_ok=True)
         yield folder / name, folder / f"{name}.done"
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory):
+    """``_once`` of a name."""
+    return partial(_once, tmp_path_factory)
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 # Packages that are not installed on every machine.
-KNOWN = {"cuda": "cuda-python", "tensorrt": "tensorrt"}
+KNOWN = {"cuda": "cuda-python", "keras_hub": "keras-hub", "tensorrt": "tensorrt"}
 
 
 def _normal(name: str) -> str:
@@ -51,7 +51,10 @@ def _missing(imported: set[str], declared: set[str]) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize(
     ("folders", "extras"),
-    [(("uml_tf", "cli", "export"), ("onnx", "tensorrt")), (("tests",), ("onnx", "test"))],
+    [
+        (("uml_tf", "cli", "export"), ("keras-hub", "onnx", "tensorrt")),
+        (("tests",), ("keras-hub", "onnx", "test")),
+    ],
 )
 def test_every_imported_package_is_declared(folders, extras):
     assert _missing(_imported(*folders), _declared(*extras)) == {}

@@ -7,6 +7,10 @@ import numpy as np
 
 from uml_tf.data.conversion import convert
 from uml_tf.data.converter import CONVERTERS
+from uml_tf.data.masks import read_mask
+
+COUNT = 12
+"""Images of the folders that the tests write."""
 
 
 def photo(seed, size=(40, 50)):
@@ -38,3 +42,8 @@ def convert_raw(format_, raw, out, /, **options):
 def by_stem(dataset):
     """Rows by the name of their image."""
     return {row.image.split("/")[-1].rsplit(".", 1)[0]: row for row in dataset.rows}
+
+
+def mask_of(dataset, stem):
+    """The mask of an image of a prepared data set."""
+    return read_mask(dataset.root / by_stem(dataset)[stem].mask)

@@ -217,10 +217,8 @@ def test_the_command_tells_the_sources(run, tmp_path):
     )
 
 
-def test_the_real_glaucoma_set_comes_from_three_commands(run, drishti_raw, origa_raw, tmp_path):
-    run("data", "drishti", drishti_raw, tmp_path / "a")
-    run("data", "origa", origa_raw, tmp_path / "b")
-    run("data", "merge", tmp_path / "a", tmp_path / "b", tmp_path / "out")
+def test_the_real_glaucoma_set_is_two_sets_merged(run, real_drishti, real_origa, tmp_path):
+    run("data", "merge", real_drishti[0].root, real_origa[0].root, tmp_path / "out")
     merged = PreparedDataset.open(tmp_path / "out")
     sources = {name: [row for row in merged.rows if row.dataset == name] for name in ("drishti", "origa")}
     assert {name: len(rows) for name, rows in sources.items()} == {"drishti": 50, "origa": 400}

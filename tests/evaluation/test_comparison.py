@@ -8,6 +8,7 @@ from image_measures import measure, random_measures, two_class_measures
 
 from uml_tf.evaluation.comparison import as_markdown, differences
 from uml_tf.evaluation.non_inferiority import least_subjects, parse_margins, shortfalls
+from uml_tf.metrics.error_histogram import BINS
 from uml_tf.runtime.errors import UmlError
 
 MARGINS = {"balanced_accuracy": 0.05, "class_failure_auroc": 0.1, "mean_dice": 0.03}
@@ -125,7 +126,7 @@ def test_values_that_one_model_lacks_are_left_out_for_both():
 
 def test_every_metric_of_an_evaluation_is_compared_the_decisive_ones_first():
     rng = np.random.default_rng(0)
-    counts = {"mask_ece": rng.random((15, 3)), "mask_uncertainty_error_overlap": rng.random((61, 3))}
+    counts = {"mask_ece": rng.random((15, 3)), "errors_by_vacuity": rng.random((BINS, 2))}
     values = {"dice_lesion": 0.5, "hd95_lesion": 3.0, "mean_dice": 0.5}
     one = [measure(i, i % 3, rng.gamma(1, 2, 3), values=values, counts=counts) for i in range(30)]
     found = differences(one, one)

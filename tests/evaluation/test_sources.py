@@ -12,7 +12,12 @@ from uml_tf.data.dataset import Row
 from uml_tf.evaluation.evaluate import Evaluation
 from uml_tf.evaluation.measure import measure_image
 from uml_tf.evaluation.overview import overview_csv, overview_markdown, overview_rows
-from uml_tf.evaluation.sources import foreground_warnings, measures_by_source, places_by_source
+from uml_tf.evaluation.sources import (
+    compared_groups,
+    foreground_warnings,
+    measures_by_source,
+    places_by_source,
+)
 from uml_tf.evaluation.summary import summarise
 
 
@@ -34,12 +39,26 @@ def test_one_source_is_no_source():
 def test_much_foreground_on_a_source_without_masks_is_a_warning():
     drishti = _images("drishti", 10, 0.05, dice=0.95)
     (line,) = foreground_warnings({"drishti": drishti, "origa": _images("origa", 20, 0.21)})
-    assert line.startswith("'origa' has no masks: 21.0 % of the pixels of its 20 images are predicted")
+    assert line.startswith("'origa' has no masks: 21.0 % of the pixels of these 20 images are predicted")
     assert "5.0 % of those of the images with a mask" in line
     assert foreground_warnings({"drishti": drishti, "origa": _images("origa", 20, 0.01)})
     assert not foreground_warnings({"drishti": drishti, "origa": _images("origa", 20, 0.12)})
     told_by_dice = _images("origa", 20, 0.21, dice=0.3)
     assert not foreground_warnings({"drishti": drishti, "origa": told_by_dice})
+
+
+def test_one_source_is_warned_of_where_some_of_its_images_have_no_mask():
+    masked, unmasked = _images("", 10, 0.05, dice=0.9), _images("", 30, 0.3)
+    groups = compared_groups([*masked, *unmasked])
+    assert [len(images) for images in groups.values()] == [10, 30]
+    (line,) = foreground_warnings(groups)
+    assert line.startswith("some images have no mask: 30.0 % of the pixels of these 30 images are predicted")
+    assert not foreground_warnings(compared_groups([*masked, *_images("", 30, 0.1)]))
+    assert not foreground_warnings(compared_groups(masked))
+    assert not foreground_warnings(compared_groups(unmasked))
+    # With several sources each is one group, whatever it has of masks.
+    several = [*masked, *unmasked, *_images("origa", 4, 0.05)]
+    assert list(compared_groups(several)) == ["unnamed", "origa"]
 
 
 def test_where_nothing_has_a_mask_there_is_nothing_to_compare_with():
@@ -56,6 +75,7 @@ def test_a_measure_holds_the_predicted_shares_with_and_without_a_mask(phantoms):
         "class_belief": np.array([0.0, 0.0]),
         "class_uncertainty": np.array([1.0]),
         "mask_probability": probability,
+        "mask_belief": np.zeros((8, 8, 3), np.float32),
         "mask_uncertainty": np.full((8, 8, 1), 0.25, np.float32),
     }
     row = Row("a.png", "", "", "val", "", dataset="origa")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -118,3 +119,27 @@ def test_mean_recall_is_what_training_watches():
     probability = np.eye(2)[predicted]
     expected = classification.mean_recall(labels, predicted)
     assert classification.balanced_accuracy(labels, probability) == expected == pytest.approx(5 / 6)
+
+
+def test_decisions_have_exact_intervals_and_masks_are_ranked_by_every_score_of_doubt():
+    rng = np.random.default_rng(0)
+    dice = rng.random(30)
+    measures = [
+        replace(
+            m,
+            decision="accept" if i < 12 else "refer" if i < 25 else "ungradable",
+            mask_doubts={"confidence": 1 - dice[i], "vacuity": float(rng.random())},
+        )
+        for i, m in enumerate(two_class_measures([True] * 30, dice))
+    ]
+    metrics = summarise(measures)
+    risk = metrics["accepted_risk"]
+    assert (risk.value, risk.low, risk.images) == (0, 0, 12)
+    assert risk.high == pytest.approx(1 - 0.025 ** (1 / 12))
+    assert (metrics["accepted"].value, metrics["referred"].value) == (12 / 30, 13 / 30)
+    assert metrics["mask_dice_rank_correlation_confidence"].value == pytest.approx(1)
+    assert metrics["mask_dice_aurc_confidence"].value < metrics["mask_dice_aurc"].value
+    assert "mask_dice_aurc_members" not in metrics
+    table = as_markdown(metrics)
+    assert "| accepted_risk | 0.0000 | 0.0000 to 0.2646 | lower | 12 | 12 |" in table
+    assert len([line for line in table.splitlines() if line.startswith("| confidence |")]) == 2

@@ -34,7 +34,7 @@ def work(oblong, uml_tf_command, tmp_path_factory):
     locator.card = replace(locator.card, unions={"disc": ("region 1", "region 2")})
     locator.save(folder / "finder.keras")
     options = ("--roi", "finder.keras:disc", "--set", "roi.margin=0.1", "--fit", "letterbox")
-    small = ("--epochs", "1", "--image-size", "32")
+    small = ("--preset", "unet-edge", "--encoder-weights", "none", "--epochs", "1", "--image-size", "32")
     uml_tf_command("train", "--data", oblong.root, *options, *small, cwd=folder)
     export = ("--tflite", "--quantize", "none", "--no-web", "--force", "--out", "bundle")
     uml_tf_command("export", "last", *export, cwd=folder)

@@ -39,7 +39,9 @@ def test_every_metric_has_one_kind():
 def test_the_direction_of_every_metric():
     lower = {name for name, metric in METRICS.items() if metric.better == "lower"}
     assert lower == {
-        *("brier", "nll", "ece", "class_aurc", "class_excess_aurc"),
+        *("brier", "nll", "ece", "adaptive_ece", "class_aurc", "class_excess_aurc", "class_augrc"),
+        *("accepted_risk", "accepted_wrong", "referred", "ungradable", "ood_fpr95"),
+        *("mask_dice_aurc", "mask_dice_augrc"),
         *("assd", "hd95", "false_positive_area", "mask_ece", "cup_to_disc_error", "disc_missed"),
     }
 
@@ -58,6 +60,7 @@ def test_decisive_metrics_and_their_margins():
         ("mean_dice", "mean_dice"),
         ("false_positive_area_cup", "false_positive_area"),
         ("class_failure_auroc_max_probability", "class_failure_auroc"),
+        ("mask_error_average_precision_dissonance", "mask_error_average_precision"),
     ],
 )
 def test_a_reported_name_leads_to_its_metric(reported, name):

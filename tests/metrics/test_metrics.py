@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from uml_tf.metrics import calibration, classification, region_overlap, selective
-from uml_tf.metrics import uncertainty_error_overlap as error_overlap
 from uml_tf.metrics.cup_to_disc import cup_to_disc_error, disc_missed
-from uml_tf.metrics.masks import MaskPair, PixelMaps, RegionPair
+from uml_tf.metrics.masks import MaskPair, RegionPair
 from uml_tf.metrics.outline import surface_distances
 from uml_tf.metrics.ranking import area_under_roc
 from uml_tf.runtime.cup_to_disc import vertical_cup_to_disc_ratio
@@ -130,26 +129,6 @@ def test_failure_detection():
     doubt = np.array([0.1, 0.2, 0.8, 0.9])
     assert selective.failure_detection_auroc(doubt, np.array([True, True, False, False])) == 1
     assert np.isnan(selective.failure_detection_auroc(doubt, np.ones(4, bool)))
-
-
-def test_overlap_counts_against_a_plain_count():
-    rng = np.random.default_rng(0)
-    doubt, wrong = rng.random((20, 20)), rng.random((20, 20)) < 0.3
-    counts = error_overlap.error_overlap_counts(PixelMaps(1 - doubt, ~wrong, doubt))
-    for place in (0, 20, 45, 60):
-        above = doubt >= error_overlap.THRESHOLDS[place]
-        expected = [(above & wrong).sum(), above.sum(), wrong.sum()]
-        np.testing.assert_allclose(counts[place], expected)
-
-
-def test_the_threshold_of_the_error_overlap_is_the_best_of_all_images_together():
-    rng = np.random.default_rng(0)
-    maps = [PixelMaps(u, rng.random((9, 9)) > u, u) for u in rng.random((5, 9, 9))]
-    counts = np.stack([error_overlap.error_overlap_counts(one) for one in maps])
-    selected = error_overlap.counts_at_best_threshold(counts)
-    assert selected.shape == (5, 3)
-    best = max(error_overlap.error_overlap(counts.sum(axis=0)[place]) for place in range(61))
-    assert error_overlap.error_overlap(selected.sum(axis=0)) == best
 
 
 def test_excess_aurc_of_a_perfect_score_is_zero():

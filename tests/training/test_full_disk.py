@@ -7,17 +7,20 @@ import shutil
 from pathlib import Path
 
 import mlflow
+import numpy as np
 import pytest
+
+from uml_tf.networks.files import read_network
 
 FULL = r"No space left on device|disk is full|disk I/O error|unable to open database file"
 
 
 @pytest.fixture(scope="module")
-def story(small_disk, phantoms, run_python):
+def story(small_disk, phantoms, trained, run_python):
     """(folder, moment -> end of the training then, standard error) of tests/full_disk.py."""
     folder = small_disk("60m")
     shutil.copytree(phantoms.root, folder / "data")
-    (folder / "tiny.yaml").write_text("epochs: 2\nimage_size: 32\nseed: 5\n")
+    shutil.copy(trained[0] / "tiny.yaml", folder)
     output, errors = run_python(Path(__file__).parents[1] / "full_disk.py", "data", cwd=folder)
     return folder, dict(line.split(": ", 1) for line in output.splitlines()), errors
 
@@ -55,6 +58,15 @@ def test_with_free_space_the_training_finishes_and_is_complete(story):
         *("config.yaml", "figures", "images.csv", "measures.npz", "metrics.json", "metrics.md"),
         *("model.keras", "training_images.txt"),
     }
+
+
+def test_its_weights_are_those_of_a_training_that_met_no_full_disk(story, trained):
+    whole, found = (
+        next(network.get_weights() for network in map(read_network, folder.glob("mlruns/runs/*/model.keras")))
+        for folder in (trained[0], story[0])
+    )
+    for expected, weights in zip(whole, found, strict=True):
+        np.testing.assert_array_equal(weights, expected)
 
 
 def test_a_read_only_disk_is_one_line(small_disk, phantoms, uml_tf_command):

@@ -90,23 +90,44 @@ def test_weight_decay_is_added_to_the_gradient(batch):
     np.testing.assert_allclose(moved[1] - moved[0], -0.5 * 0.1 * before, atol=1e-5)
 
 
-def _moves(batch, rate):
-    """How far one step moves a weight of an encoder and one of the head."""
+def _moves(batch, *rates):
+    """The names of all trained variables, and how far one step moves each."""
     keras.utils.set_random_seed(0)
     model = UML(preset("edge"), 2, 3, (SIZE, SIZE))
-    encoder = model.training_model.get_layer("class_encoder").trainable_variables[0]
-    head = model.training_model.get_layer("instructor_logits").kernel
-    before = [variable.numpy() for variable in (encoder, head)]
-    optimizer = keras.optimizers.Adam(1e-3)
-    TrainStep(model, optimizer, LossSpec(), StepSpec(), None, rates=encoder_rates(model, rate))(batch, 0)
-    return [variable.numpy() - old for variable, old in zip((encoder, head), before, strict=True)]
+    variables = model.training_model.trainable_variables
+    before = [variable.numpy() for variable in variables]
+    shares = encoder_rates(model, *rates)
+    TrainStep(model, keras.optimizers.Adam(1e-3), LossSpec(), StepSpec(), None, rates=shares)(batch, 0)
+    return shares, [variable.numpy() - old for variable, old in zip(variables, before, strict=True)]
 
 
 def test_encoders_move_by_their_share_of_the_rate(batch):
-    whole, part = (_moves(batch, rate) for rate in (1.0, 0.25))
-    assert np.abs(whole[0]).max() > 5e-4
-    np.testing.assert_allclose(part[0], 0.25 * whole[0], atol=1e-6)
-    np.testing.assert_allclose(part[1], whole[1], atol=1e-7)
+    _, whole = _moves(batch, 1.0)
+    shares, part = _moves(batch, 0.4, 0.5)
+    assert set(shares) == {0.05, 0.1, 0.2, 0.4, 1.0}
+    for share, found, expected in zip(shares, part, whole, strict=True):
+        np.testing.assert_allclose(found, share * expected, atol=1e-6)
+    assert max(np.abs(move).max() for move in whole) > 5e-4
+
+
+def test_the_rate_of_a_stage_falls_towards_the_image():
+    """The stage of each variable is told by the features that change with it, not by the graph."""
+    model = UML(preset("unet-edge"), 2, 3, (SIZE, SIZE))
+    shares = encoder_rates(model, 0.4, 0.5)
+    encoder = model.training_model.get_layer("segmentation_encoder")
+    own = {id(v) for v in encoder.trainable_variables}
+    image = np.random.default_rng(0).uniform(-1, 1, (1, SIZE, SIZE, 3)).astype(np.float32)
+    features = [feature.numpy() for feature in encoder(image)]
+    kernels = [v for v in encoder.trainable_variables if v.path.endswith("kernel")]
+    rate_of = {id(v): s for v, s in zip(model.training_model.trainable_variables, shares, strict=True)}
+    assert {s for v, s in rate_of.items() if v not in own} == {1.0}
+    for kernel in kernels[::4]:
+        before = kernel.numpy()
+        kernel.assign(before * 2 + 0.1)
+        changed = [not np.array_equal(a, b.numpy()) for a, b in zip(features, encoder(image), strict=True)]
+        kernel.assign(before)
+        assert changed == sorted(changed)
+        assert rate_of[id(kernel)] == pytest.approx(0.4 * 0.5 ** (sum(changed) - 1))
 
 
 def test_frozen_norms_keep_scale_and_statistics(phantoms):

@@ -13,6 +13,7 @@ from uml_tf.data.dataset import Row
 from uml_tf.data.pipeline import Examples, load_examples
 from uml_tf.evaluation.keras_predictor import KerasPredictor
 from uml_tf.networks import UML, preset
+from uml_tf.runtime.placement import place
 from uml_tf.training.config import TrainingConfig
 from uml_tf.training.display import SILENT
 from uml_tf.training.loop import Listener
@@ -142,6 +143,16 @@ def test_the_dice_of_each_source_is_that_of_its_own_images():
     assert named["val/foreground/origa"] == 64 / SIZE**2
     assert named["val/foreground/drishti"] == (64 + 16) / 2 / SIZE**2
     assert Validation.from_dict(json.loads(json.dumps(asdict(result)))) == result
+
+
+def test_padding_is_no_foreground():
+    predicted = np.ones((2, SIZE, SIZE), np.uint8)
+    predicted[:, SIZE // 4 : -SIZE // 4] = 0  # foreground above and below, where a wide picture is padded
+    examples = _examples([0, 1], np.zeros_like(predicted))
+    rows = tuple(Row("a.png", "", "", "val", "", dataset=source) for source in ("drishti", "origa"))
+    padded = tuple(place("letterbox", (SIZE, 2 * SIZE), (SIZE, SIZE)) for _ in rows)
+    result = validate(_Fixed([[1, 0]] * 2, predicted, 2), replace(examples, rows=rows, placements=padded))
+    assert result.source_foreground == {"drishti": 0.0, "origa": 0.0}
 
 
 def test_one_source_is_not_named():

@@ -10,6 +10,7 @@ import numpy as np
 
 from uml_tf.data.dataset import PreparedDataset, Row
 from uml_tf.data.reading import read_row
+from uml_tf.evaluation.mean_model import MeanModel
 from uml_tf.evaluation.measure import ImageMeasure, measure_image
 from uml_tf.evaluation.sources import measures_by_source
 from uml_tf.evaluation.summary import Metrics, summarise
@@ -129,9 +130,12 @@ def read_chunks(dataset: PreparedDataset, split: str) -> Iterator[Chunk]:
         yield Chunk(chunk, [image for image, _ in pairs], [mask for _, mask in pairs])
 
 
-def _decisions(outputs: Outputs, inputs: Inputs, card: ModelCard) -> list[str]:
+def decisions_of(model: Model, outputs: Outputs, inputs: Inputs) -> list[str]:
+    """What a model decides on each of a few images; nothing for a mean of several predictions."""
+    if isinstance(model, MeanModel):
+        return []
     return [
-        decide({name: value[index] for name, value in outputs.items()}, card, placement.missing).action
+        decide({name: value[index] for name, value in outputs.items()}, model.card, placement.missing).action
         for index, placement in enumerate(inputs.placements)
     ]
 
@@ -154,7 +158,7 @@ def measure_split(
     for chunk in read_chunks(dataset, split):
         inputs = chunk.inputs(model)
         outputs = predict_all(model, inputs.images)
-        decisions = _decisions(outputs, inputs, model.card)
+        decisions = decisions_of(model, outputs, inputs)
         measures += chunk.measure(outputs, dataset, inputs.placements, decisions)
         progress(len(measures))
     return measures

@@ -30,12 +30,14 @@ def _record(measure: ImageMeasure, card: ModelCard) -> dict[str, str]:
         **probabilities,
         "class_uncertainty": _number(measure.class_uncertainty),
         "class_confidence": _number(measure.class_confidence),
-        "familiarity": _number(measure.familiarity),
         "decision": measure.decision,
         "mask_uncertainty": _number(measure.mask_uncertainty),
+        "mask_confidence": _number(measure.mask_confidence),
+        "familiarity": _number(measure.familiarity),
         "foreground": _number(measure.foreground),
         **{f"share_{region}": _number(share) for region, share in measure.shares.items()},
         **{name: _number(value) for name, value in measure.values.items()},
+        **{f"mask_doubt_{score}": _number(value) for score, value in measure.mask_doubts.items()},
     }
 
 
@@ -43,10 +45,11 @@ def image_table(measures: Sequence[ImageMeasure], card: ModelCard) -> str:
     """The images as CSV.
 
     Columns: ``image``, ``dataset`` (its source in a merged set), ``subject``, ``label``, ``predicted`` (the
-    most probable class), ``probability_CLASS``, ``class_uncertainty``, ``class_confidence``, ``familiarity``,
-    ``decision``, ``mask_uncertainty`` (mean over the pixels), ``foreground`` and ``share_REGION`` (predicted
-    share of the picture, in [0, 1]), and every metric of the mask, e.g. ``dice_REGION``, empty where it is
-    undefined.
+    most probable class), ``probability_CLASS``, ``class_uncertainty``, ``class_confidence``, ``decision``,
+    ``mask_uncertainty`` and ``mask_confidence`` (means over the pixels), ``familiarity`` (empty where the
+    model does not tell it), ``foreground`` and ``share_REGION`` (predicted share, in [0, 1]), every
+    metric of the mask, e.g. ``dice_REGION``, empty where it is undefined, and every score of doubt about the
+    mask, ``mask_doubt_SCORE``.
 
     Args:
         measures: of the images, at least one.

@@ -11,10 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uml_tf.data.dataset import DatasetInfo, Row
+from uml_tf.evaluation.doubt import (
+    class_confidence,
+    familiarity,
+    mask_confidence,
+    mask_doubts,
+    restored_confidence,
+)
+from uml_tf.metrics.error_histogram import error_histogram
 from uml_tf.metrics.masks import MaskPair, PixelMaps, RegionPair
 from uml_tf.metrics.metric import MaskMetric, PixelMetric, RegionMetric, metrics_of_kind
+from uml_tf.metrics.scores import pixel_scores
 from uml_tf.runtime.placement import Placement, place
 from uml_tf.runtime.regions import UNKNOWN_PIXEL, region_members
+
+ERRORS_BY = "errors_by_"
+"""Before the name of a score, among the counts: the error histogram of that score."""
 
 
 @dataclass(frozen=True)
@@ -29,13 +41,17 @@ class ImageMeasure:
         class_uncertainty: in (0, 1].
         values: metric of a region or of the mask, e.g. "dice_disc" -> number, nan where it is undefined;
             empty without a mask, and where no pixel of the mask is known.
-        counts: metric of the pixels -> counts, which add up over images; empty where ``values`` is.
+        counts: metric of the pixels -> counts, and ``ERRORS_BY`` a score of doubt -> its error histogram;
+            they add up over images. Empty where ``values`` is.
         source: the data set that the image came from; "" where the manifest does not say.
-        class_confidence, familiarity: in [0, 1]; nan where they are not known.
         decision: "accept", "refer" or "ungradable"; "" where no thresholds were given.
         mask_uncertainty: mean over the pixels, in (0, 1].
         foreground: share of the pixels whose most probable class is not the background, in [0, 1].
         shares: the same of every region.
+        class_confidence: in [0, 1]; of a model without confidences its largest probability.
+        mask_confidence: the same of the pixels, their mean.
+        familiarity: in [0, 1]; nan where the model does not tell it.
+        mask_doubts: score of ``uml_tf.metrics.scores.MASK_SCORES`` -> number; empty where ``values`` is.
     """
 
     image: str
@@ -48,11 +64,13 @@ class ImageMeasure:
     counts: dict[str, NDArray[Any]] = field(default_factory=dict)
     source: str = ""
     decision: str = ""
-    class_confidence: float = nan
-    familiarity: float = nan
     mask_uncertainty: float = nan
     foreground: float = nan
     shares: dict[str, float] = field(default_factory=dict)
+    class_confidence: float = nan
+    mask_confidence: float = nan
+    familiarity: float = nan
+    mask_doubts: dict[str, float] = field(default_factory=dict)
 
     @property
     def masked(self) -> bool:
@@ -65,7 +83,8 @@ class ImageMeasure:
         return (self.subject, "") if self.subject else ("", self.image)
 
 
-def _mask_pair(truth: NDArray[Any], predicted: NDArray[Any], info: DatasetInfo) -> MaskPair:
+def mask_pair(truth: NDArray[Any], predicted: NDArray[Any], info: DatasetInfo) -> MaskPair:
+    """The regions of a true and a predicted mask, ``(H, W)`` class indices each."""
     members = region_members(info.pixel_classes, info.unions)
     regions = {
         name: RegionPair(np.isin(truth, indices), np.isin(predicted, indices), info.spacing)
@@ -86,9 +105,13 @@ def _values(masks: MaskPair) -> dict[str, float]:
     return values
 
 
-def _predicted_shares(outputs: Mapping[str, NDArray[Any]], info: DatasetInfo) -> dict[str, Any]:
-    """Predicted shares of the picture, at the network's resolution: the same with and without a mask."""
+def _predicted_shares(
+    outputs: Mapping[str, NDArray[Any]], info: DatasetInfo, placement: Placement | None
+) -> dict[str, Any]:
+    """Predicted shares of what the network read, at its resolution: the same with and without a mask."""
     predicted = outputs["mask_probability"].argmax(axis=-1)
+    if placement is not None:  # nothing is learned of padding, so anything can be predicted there
+        predicted = placement.shown(predicted)
     members = region_members(info.pixel_classes, info.unions)
     return {
         "foreground": float((predicted > 0).mean()),
@@ -125,12 +148,13 @@ def measure_image(
         "probability": outputs["class_probability"].astype(np.float64),
         "belief": outputs["class_belief"].astype(np.float64),
         "class_uncertainty": float(outputs["class_uncertainty"][0]),
-        "class_confidence": float(outputs["class_confidence"][0]),
-        "familiarity": float(outputs["familiarity"][0]),
         "source": row.dataset,
         "decision": decision,
         "mask_uncertainty": float(outputs["mask_uncertainty"].mean()),
-        **_predicted_shares(outputs, info),
+        "class_confidence": class_confidence(outputs),
+        "mask_confidence": float(mask_confidence(outputs).mean()),
+        "familiarity": familiarity(outputs),
+        **_predicted_shares(outputs, info, placement),
     }
     known = None if mask is None else mask != UNKNOWN_PIXEL
     if mask is None or known is None or not known.any():
@@ -138,11 +162,18 @@ def measure_image(
     placement = placement or place("stretch", mask.shape, outputs["mask_probability"].shape[:2])
     probability = placement.restored(outputs, "mask_probability")
     uncertainty = placement.restored(outputs, "mask_uncertainty")[..., 0]
+    confidence = restored_confidence(outputs, placement, probability)
     predicted = probability.argmax(axis=-1)
-    pixels = PixelMaps(probability.max(axis=-1)[known], (predicted == mask)[known], uncertainty[known])
+    correct = (predicted == mask)[known]
+    pixels = PixelMaps(confidence[known], correct)
+    belief = placement.restored(outputs, "mask_belief")[known]
+    scores = pixel_scores(probability[known], belief, uncertainty[known], pixels.confidence)
+    counts = {name: metric.count(pixels) for name, metric in metrics_of_kind(PixelMetric).items()}
+    counts |= {f"{ERRORS_BY}{name}": error_histogram(score, ~correct) for name, score in scores.items()}
     truth, predicted = np.where(known, mask, 0), np.where(known, predicted, 0)
     return ImageMeasure(
         **measure,
-        values=_values(_mask_pair(truth, predicted, info)),
-        counts={name: metric.count(pixels) for name, metric in metrics_of_kind(PixelMetric).items()},
+        values=_values(mask_pair(truth, predicted, info)),
+        counts=counts,
+        mask_doubts=mask_doubts(outputs),
     )

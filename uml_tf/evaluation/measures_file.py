@@ -20,10 +20,10 @@ MEASURES_FILE = "measures.npz"
 
 _TEXTS = ("image", "subject", "source", "decision")
 _NUMBERS = ("label", "class_uncertainty", "mask_uncertainty", "foreground")
-_NEWER = ("class_confidence", "familiarity")
-"""Numbers that older files do not have."""
+_LATER_NUMBERS = ("class_confidence", "mask_confidence", "familiarity")
+"""Missing in files of earlier versions."""
 _VECTORS = ("probability", "belief")
-_NAMED = ("shares", "values")
+_NAMED = ("shares", "values", "mask_doubts")
 
 Array = NDArray[Any]
 
@@ -40,7 +40,7 @@ def save_measures(path: Path, measures: Sequence[ImageMeasure]) -> None:
         measures: of at least one image.
     """
     arrays: dict[str, Array] = {"masked": np.array([m.masked for m in measures])}
-    for name in (*_TEXTS, *_NUMBERS, *_NEWER, *_VECTORS):
+    for name in (*_TEXTS, *_NUMBERS, *_LATER_NUMBERS, *_VECTORS):
         arrays[name] = np.array([getattr(m, name) for m in measures])
     for part in _NAMED:
         for name in _names(measures, part):
@@ -76,12 +76,13 @@ def _measures(arrays: dict[str, Array]) -> list[ImageMeasure]:
     measures = []
     for i in range(len(masked)):
         fields: dict[str, Any] = {name: str(arrays[name][i]) for name in _TEXTS}
-        known = (*_NUMBERS, *(name for name in _NEWER if name in arrays))
-        fields |= {name: arrays[name][i].item() for name in known}
+        fields |= {name: arrays[name][i].item() for name in _NUMBERS}
+        fields |= {name: arrays[name][i].item() for name in _LATER_NUMBERS if name in arrays}
         fields |= {name: arrays[name][i] for name in _VECTORS}
         fields["shares"] = {name: float(array[i]) for name, array in parts["shares"].items()}
         if masked[i]:
-            fields["values"] = {name: float(array[i]) for name, array in parts["values"].items()}
+            for part in ("values", "mask_doubts"):
+                fields[part] = {name: float(array[i]) for name, array in parts[part].items()}
             fields["counts"] = {name: array[row[i]] for name, array in parts["counts"].items()}
         measures.append(ImageMeasure(**fields))
     return measures

@@ -23,12 +23,16 @@ def _common_image(versions: Measures) -> list[ImageMeasure]:
     }
     counts = [name for name in versions[0].counts if all(name in m.counts for m in versions)]
     labelled = all(m.label >= 0 for m in versions)
+    doubts = [name for name in versions[0].mask_doubts if all(name in m.mask_doubts for m in versions)]
+    decided = all(m.decision for m in versions)
     return [
         replace(
             m,
             label=m.label if labelled else -1,
             values={name: m.values[name] + undefined for name, undefined in values.items()},
             counts={name: m.counts[name] for name in counts},
+            mask_doubts={name: m.mask_doubts[name] for name in doubts},
+            decision=m.decision if decided else "",
         )
         for m in versions
     ]

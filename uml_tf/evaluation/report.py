@@ -28,11 +28,19 @@ def _reliability(measures: Sequence[ImageMeasure], arrays: ClassArrays) -> Figur
     panels = {}
     if arrays.images:
         title = f"class, {len(arrays.images)} images"
-        panels[title] = calibration_histogram(arrays.probability.max(axis=1), arrays.correct)
+        panels[title] = calibration_histogram(arrays.confidence, arrays.correct)
     masked = [m.counts["mask_ece"] for m in measures if m.counts]
     if masked:
         panels[f"pixels of {len(masked)} images"] = np.sum(masked, axis=0)
     return reliability_diagram(panels)
+
+
+def _decided(evaluation: Evaluation) -> tuple[float, float, tuple[float, float]] | None:
+    """Coverage, risk and its interval at the model's thresholds; None where nothing is accepted."""
+    accepted, risk = (evaluation.metrics.get(name) for name in ("accepted", "accepted_risk"))
+    if not accepted or not risk or accepted.value is None or risk.value is None:
+        return None
+    return accepted.value, risk.value, (risk.low or 0.0, risk.high or 0.0)
 
 
 def _figures(evaluation: Evaluation, card: ModelCard) -> dict[str, Figure]:
@@ -41,16 +49,15 @@ def _figures(evaluation: Evaluation, card: ModelCard) -> dict[str, Figure]:
     figures = {"reliability": _reliability(evaluation.measures, arrays)}
     if arrays.images:
         predicted = arrays.probability.argmax(axis=1)
-        confident = not np.isnan(arrays.confidence).any()
-        refer_above = 1 - card.accept_above if confident and card.accept_above is not None else None
         orders = {
-            **({"1 - class confidence": 1 - arrays.confidence} if confident else {}),
             "class uncertainty": arrays.uncertainty,
             "1 - largest probability": arrays.scores["max_probability"],
         }
+        if not np.array_equal(arrays.scores["confidence"], arrays.scores["max_probability"]):
+            orders["1 - confidence"] = arrays.scores["confidence"]
         figures |= {
             "confusion_matrix": confusion_matrix(arrays.labels, predicted, card.image_classes),
-            "risk_coverage": risk_coverage_curve(orders, arrays.correct, refer_above),
+            "risk_coverage": risk_coverage_curve(orders, arrays.correct, _decided(evaluation)),
         }
     return figures
 

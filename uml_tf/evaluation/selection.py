@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from uml_tf.data.dataset import DatasetInfo
-from uml_tf.metrics.metric import KINDS, METRICS, MaskMetric, Metric, RegionMetric, SelectiveMetric
-from uml_tf.metrics.scores import SCORES, reported_name
+from uml_tf.metrics.metric import (
+    KINDS,
+    METRICS,
+    ForeignMetric,
+    MaskMetric,
+    Metric,
+    RegionMetric,
+    ScoredMetric,
+)
+from uml_tf.metrics.scores import reported_name
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.regions import region_members
 
 
 def _reported(name: str, metric: Metric, info: DatasetInfo) -> list[str]:
     """The names under which a metric is reported for a data set."""
-    if isinstance(metric, SelectiveMetric):
-        return [reported_name(name, score) for score in SCORES]
+    if isinstance(metric, ForeignMetric):
+        return []
+    if isinstance(metric, ScoredMetric):
+        return [reported_name(name, score) for score in metric.scores]
     if isinstance(metric, RegionMetric):
         return [f"{name}_{region}" for region in region_members(info.pixel_classes, info.unions)]
     if isinstance(metric, MaskMetric) and not set(metric.pixel_classes) <= set(info.pixel_classes):
@@ -33,13 +43,13 @@ def reported_names(info: DatasetInfo) -> list[str]:
 def default_names(info: DatasetInfo) -> list[str]:
     """The names of the metrics that the registry marks as headlines or as decisive for promotion.
 
-    A selective metric is shown for the class uncertainty alone, not for the other scores of doubt.
+    A metric of scores of doubt is shown for the vacuity alone, not for the others.
     """
     names = []
     for name, metric in _ordered():
         if metric.headline or metric.margin is not None:
             reported = _reported(name, metric, info)
-            names += reported[:1] if isinstance(metric, SelectiveMetric) else reported
+            names += reported[:1] if isinstance(metric, ScoredMetric) else reported
     return names
 
 

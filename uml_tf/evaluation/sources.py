@@ -13,6 +13,9 @@ from uml_tf.evaluation.measure import ImageMeasure
 UNNAMED = "unnamed"
 """What the images are called that name no source, where others do."""
 
+MASKED, UNMASKED = "images with a mask", "images without a mask"
+"""The groups that are compared within one source."""
+
 FAR = 3.0
 """The predicted foreground of a source is far from that of the masked images beyond this factor."""
 
@@ -40,6 +43,22 @@ def measures_by_source(measures: Sequence[ImageMeasure]) -> dict[str, list[Image
     return {source: [measures[i] for i in found] for source, found in places.items()}
 
 
+def compared_groups(measures: Sequence[ImageMeasure]) -> dict[str, list[ImageMeasure]]:
+    """The groups whose foreground can be compared: those with and without a mask where there is one source.
+
+    Args:
+        measures: of all images.
+
+    Returns:
+        ``measures_by_source`` where there are several sources, else the groups ``MASKED`` and ``UNMASKED``.
+    """
+    sources = measures_by_source(measures)
+    if sources:
+        return sources
+    groups = {MASKED: [m for m in measures if m.masked], UNMASKED: [m for m in measures if not m.masked]}
+    return {name: images for name, images in groups.items() if images}
+
+
 def mean_foreground(measures: Sequence[ImageMeasure]) -> float:
     """Mean predicted share of foreground, in [0, 1]; nan without images."""
     return float(np.mean([m.foreground for m in measures])) if measures else float("nan")
@@ -62,9 +81,10 @@ def foreground_warnings(groups: Mapping[str, Sequence[ImageMeasure]]) -> list[st
             continue
         share = mean_foreground(images)
         if share > FAR * masked or share < masked / FAR:
+            found = "some images have no mask" if name == UNMASKED else f"'{name}' has no masks"
             lines.append(
-                f"'{name}' has no masks: {100 * share:.1f} % of the pixels of its {len(images)} "
+                f"{found}: {100 * share:.1f} % of the pixels of these {len(images)} "
                 f"images are predicted as foreground, {100 * masked:.1f} % of those of the images with a "
-                f"mask: look at its predicted masks before you use them"
+                f"mask: look at their predicted masks before you use them"
             )
     return lines

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from uml_tf.evaluation.measure import ImageMeasure
-from uml_tf.metrics.metric import ClassMetric, PixelMetric, SelectiveMetric, metrics_of_kind
+from uml_tf.evaluation.measure import ERRORS_BY, ImageMeasure
+from uml_tf.metrics.metric import (
+    ClassMetric,
+    ConfidenceMetric,
+    DecisionMetric,
+    MaskScoreMetric,
+    PixelMetric,
+    PixelScoreMetric,
+    SelectiveMetric,
+    metrics_of_kind,
+)
 from uml_tf.metrics.scores import doubt_scores, reported_name
 
 Array = NDArray[Any]
@@ -44,8 +53,7 @@ class ClassArrays(NamedTuple):
         images: ``(N,)`` places among the measures.
         labels: ``(N,)`` class indices.
         probability, belief: ``(N, K)``.
-        uncertainty: ``(N,)``.
-        confidence: ``(N,)``; nan where it is not known.
+        uncertainty, confidence: ``(N,)``.
     """
 
     images: tuple[int, ...]
@@ -63,7 +71,7 @@ class ClassArrays(NamedTuple):
     @property
     def scores(self) -> dict[str, Array]:
         """Every score of doubt, ``(N,)`` each."""
-        return doubt_scores(self.probability, self.belief, self.uncertainty)
+        return doubt_scores(self.probability, self.belief, self.uncertainty, self.confidence)
 
 
 def class_arrays(measures: Sequence[ImageMeasure]) -> ClassArrays:
@@ -71,13 +79,16 @@ def class_arrays(measures: Sequence[ImageMeasure]) -> ClassArrays:
     images = tuple(place for place, measure in enumerate(measures) if measure.label >= 0)
     labelled = [measures[place] for place in images]
     classes = len(measures[0].probability) if measures else 0
+    probability = np.array([m.probability for m in labelled]).reshape(-1, classes)
+    confidence = np.array([m.class_confidence for m in labelled])
     return ClassArrays(
         images,
         np.array([m.label for m in labelled], int),
-        np.array([m.probability for m in labelled]).reshape(-1, classes),
+        probability,
         np.array([m.belief for m in labelled]).reshape(-1, classes),
         np.array([m.class_uncertainty for m in labelled]),
-        np.array([m.class_confidence for m in labelled]),
+        # Files of measures of earlier versions have no confidence.
+        np.where(np.isnan(confidence), probability.max(axis=1, initial=0), confidence),
     )
 
 
@@ -92,20 +103,79 @@ def _class_statistic(arrays: ClassArrays, names: Collection[str] | None) -> Stat
     return Statistic(tuple(metrics), arrays.images, values)
 
 
-def _selective_statistic(arrays: ClassArrays, names: Collection[str] | None) -> Statistic:
+def _confidence_statistic(arrays: ClassArrays, names: Collection[str] | None) -> Statistic:
+    metrics = {n: m for n, m in metrics_of_kind(ConfidenceMetric).items() if names is None or n in names}
     correct = arrays.correct
+
+    def values(index: NDArray[np.intp]) -> list[float]:
+        return [metric.value(arrays.confidence[index], correct[index]) for metric in metrics.values()]
+
+    return Statistic(tuple(metrics), arrays.images, values)
+
+
+def _scored_statistic(
+    kind: type[SelectiveMetric] | type[MaskScoreMetric],
+    images: tuple[int, ...],
+    scores: Mapping[str, Array],
+    outcome: Array,
+    names: Collection[str] | None,
+) -> Statistic:
+    """Every metric of a kind for every score.
+
+    Args:
+        kind: of the metrics.
+        images: places among the measures.
+        scores: name -> ``(N,)``.
+        outcome: ``(N,)`` what the metrics take beside a score.
+        names: the reported metrics that are wanted; None for all.
+    """
     functions = {
         reported_name(name, score): (metric.value, doubt)
-        for score, doubt in arrays.scores.items()
-        for name, metric in metrics_of_kind(SelectiveMetric).items()
+        for score, doubt in scores.items()
+        for name, metric in metrics_of_kind(kind).items()
         if names is None or reported_name(name, score) in names
     }
 
     def values(index: NDArray[np.intp]) -> list[float]:
-        selected = correct[index]
+        selected = outcome[index]
         return [function(doubt[index], selected) for function, doubt in functions.values()]
 
-    return Statistic(tuple(functions), arrays.images, values)
+    return Statistic(tuple(functions), images, values)
+
+
+def _mask_score_statistic(measures: Sequence[ImageMeasure], names: Collection[str] | None) -> Statistic:
+    risks = [1 - m.values.get("mean_dice", np.nan) if m.mask_doubts else np.nan for m in measures]
+    images = tuple(int(place) for place in np.flatnonzero(~np.isnan(risks)))
+    told = [measures[place].mask_doubts for place in images]
+    common = [score for score in MaskScoreMetric.scores if told and all(score in one for one in told)]
+    scores = {score: np.array([one[score] for one in told]) for score in common}
+    # A score that is told of some images alone, as in a file with a set of another kind, is none.
+    scores = {score: values for score, values in scores.items() if not np.isnan(values).any()}
+    return _scored_statistic(MaskScoreMetric, images, scores, np.array(risks)[list(images)], names)
+
+
+def _decision_statistic(name: str, metric: DecisionMetric, measures: Sequence[ImageMeasure]) -> Statistic:
+    """A share of the images by what is decided on them."""
+    images = tuple(i for i, m in enumerate(measures) if m.decision and (m.label >= 0 or not metric.labelled))
+    part, whole = decided(metric, [measures[i] for i in images])
+
+    def values(index: NDArray[np.intp]) -> list[float]:
+        total = np.count_nonzero(whole[index])
+        return [np.count_nonzero(part[index]) / total if total else np.nan]
+
+    return Statistic((name,), images, values)
+
+
+def decided(metric: DecisionMetric, measures: Sequence[ImageMeasure]) -> tuple[Array, Array]:
+    """``(N,)`` bool each: which images a metric counts, and of which.
+
+    Args:
+        metric: a share of images.
+        measures: of images on which something was decided; with a label each if the metric needs it.
+    """
+    actions = np.array([m.decision for m in measures], object)
+    wrong = np.array([m.label >= 0 and int(m.probability.argmax()) != m.label for m in measures], bool)
+    return metric.part(actions, wrong), metric.whole(actions, wrong)
 
 
 def _mean_statistic(name: str, measures: Sequence[ImageMeasure]) -> Statistic:
@@ -115,31 +185,67 @@ def _mean_statistic(name: str, measures: Sequence[ImageMeasure]) -> Statistic:
     return Statistic((name,), tuple(i for i, _ in known), lambda index: [float(values[index].mean())])
 
 
-def _pixel_statistic(name: str, metric: PixelMetric, measures: Sequence[ImageMeasure]) -> Statistic:
-    """A function of the counts of all images together."""
-    images = tuple(i for i, m in enumerate(measures) if name in m.counts)
-    counts = metric.select(np.stack([measures[i].counts[name] for i in images]))
-    return Statistic((name,), images, lambda index: [metric.value(counts[index].sum(axis=0))])
+def _pixel_statistic(
+    name: str, metric: PixelMetric | PixelScoreMetric, counted: str, measures: Sequence[ImageMeasure]
+) -> Statistic:
+    """A function of the counts of all images together.
+
+    Args:
+        name: as it is reported.
+        metric: what is computed.
+        counted: name of its counts.
+        measures: of the images.
+    """
+    images = tuple(i for i, m in enumerate(measures) if counted in m.counts)
+    counts = metric.select(np.stack([measures[i].counts[counted] for i in images]))
+    flat = counts.reshape(len(images), -1)
+
+    def values(index: NDArray[np.intp]) -> list[float]:
+        # A product with how often each image was drawn is far faster than a sum of the drawn counts.
+        total = np.bincount(index, minlength=len(images)) @ flat
+        return [metric.value(total.reshape(counts.shape[1:]))]
+
+    return Statistic((name,), images, values)
+
+
+def _pixel_statistics(measures: Sequence[ImageMeasure], names: Collection[str] | None) -> list[Statistic]:
+    counted = next((m.counts for m in measures if m.counts), {})
+    metrics: dict[str, tuple[PixelMetric | PixelScoreMetric, str]] = {
+        name: (metric, name) for name, metric in metrics_of_kind(PixelMetric).items()
+    }
+    for name, metric in metrics_of_kind(PixelScoreMetric).items():
+        metrics |= {reported_name(name, s): (metric, f"{ERRORS_BY}{s}") for s in PixelScoreMetric.scores}
+    return [
+        _pixel_statistic(name, metric, counts, measures)
+        for name, (metric, counts) in metrics.items()
+        if counts in counted and (names is None or name in names)
+    ]
 
 
 def statistics(measures: Sequence[ImageMeasure], names: Collection[str] | None = None) -> list[Statistic]:
     """Every registered metric that applies to these images.
 
-    Metrics of the class apply to the labelled images, the others to the images with a mask.
+    Metrics of the class apply to the labelled images, those of decisions to the images on which something was
+    decided, the others to the images with a mask.
 
     Args:
         measures: of the images.
         names: the reported metrics that are wanted; None for all.
     """
     arrays = class_arrays(measures)
-    found = [_class_statistic(arrays, names), _selective_statistic(arrays, names)]
-    masked = next((m for m in measures if m.masked), None)
-    if masked is not None:
-        pixel_metrics = metrics_of_kind(PixelMetric)
-        found += [_mean_statistic(name, measures) for name in masked.values if names is None or name in names]
+    found = [
+        _class_statistic(arrays, names),
+        _confidence_statistic(arrays, names),
+        _scored_statistic(SelectiveMetric, arrays.images, arrays.scores, arrays.correct, names),
+    ]
+    if any(m.decision for m in measures):
         found += [
-            _pixel_statistic(name, pixel_metrics[name], measures)
-            for name in masked.counts
+            _decision_statistic(name, metric, measures)
+            for name, metric in metrics_of_kind(DecisionMetric).items()
             if names is None or name in names
         ]
+    masked = next((m for m in measures if m.masked), None)
+    if masked is not None:
+        found += [_mean_statistic(name, measures) for name in masked.values if names is None or name in names]
+        found += [_mask_score_statistic(measures, names), *_pixel_statistics(measures, names)]
     return [one for one in found if one.names]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
+import numpy as np
+
 from uml_tf.evaluation.measure import ImageMeasure
-from uml_tf.evaluation.statistics import Statistic, statistics
+from uml_tf.evaluation.statistics import Statistic, decided, statistics
 from uml_tf.metrics.bootstrap import Estimate, bootstrap
-from uml_tf.metrics.metric import SelectiveMetric, metric_of, metrics_of_kind
-from uml_tf.metrics.scores import SCORES, reported_name
+from uml_tf.metrics.decisions import exact_interval
+from uml_tf.metrics.metric import KINDS, METRICS, DecisionMetric, ScoredMetric, metric_of, metrics_of_kind
+from uml_tf.metrics.scores import reported_name
 
 Metrics = dict[str, Estimate]
 
@@ -33,9 +36,27 @@ def _estimates(same: Sequence[Statistic], subjects: Sequence[Hashable]) -> Metri
     return dict(zip(names, together, strict=True))
 
 
+def _decision_estimates(found: Sequence[Statistic], measures: Sequence[ImageMeasure]) -> Metrics:
+    """Shares of decisions with their exact binomial interval, which is not empty where nothing is counted."""
+    metrics = metrics_of_kind(DecisionMetric)
+    estimated = {}
+    for one in found:
+        (name,) = one.names if len(one.names) == 1 else ("",)
+        if name in metrics:
+            images = [measures[place] for place in one.images]
+            part, whole = decided(metrics[name], images)
+            count, total = int(np.count_nonzero(part)), int(np.count_nonzero(whole))
+            subjects = len({m.resampled_with for m, counts in zip(images, whole, strict=True) if counts})
+            if total:
+                low, high = exact_interval(count, total)
+                estimated[name] = Estimate(count / total, low, high, total, subjects, 0)
+    return estimated
+
+
 def summarise(measures: Sequence[ImageMeasure]) -> Metrics:
-    """All metrics of a split by name, an interval for each."""
-    return estimates(statistics(measures), measures)
+    """All metrics of a split by name, each with its interval: by bootstrap; of decisions the exact one."""
+    found = statistics(measures)
+    return estimates(found, measures) | _decision_estimates(found, measures)
 
 
 def as_json(metrics: Metrics) -> dict[str, dict[str, float | int | None]]:
@@ -48,31 +69,33 @@ def _interval(estimate: Estimate) -> str:
     return f"{estimate.low:.4f} to {estimate.high:.4f}"
 
 
-def _scores_table(metrics: Metrics) -> list[str]:
-    """How well each score of doubt ranks the wrong classes: a row a score, a column a metric."""
-    columns = metrics_of_kind(SelectiveMetric)
+def _scores_table(metrics: Metrics, kind: type[ScoredMetric]) -> list[str]:
+    """A row a score of doubt, a column a metric of this kind; nothing where none was measured."""
+    columns = metrics_of_kind(kind)
     headers = [f"{name} ({metric.better} is better)" for name, metric in columns.items()]
-    lines = ["| score | " + " | ".join(headers) + " |", "| --- |" + " --- |" * len(headers)]
-    for score in SCORES:
-        cells = []
-        for name in columns:
-            estimate = metrics[reported_name(name, score)]
-            undefined = estimate.value is None
-            cells.append("not defined" if undefined else f"{estimate.value:.4f} ({_interval(estimate)})")
-        lines.append(f"| {score} | " + " | ".join(cells) + " |")
-    return lines
+    lines = ["", f"| {kind.kind} | " + " | ".join(headers) + " |", "| --- |" + " --- |" * len(headers)]
+    for score in kind.scores:
+        found = [metrics.get(reported_name(name, score)) for name in columns]
+        if any(estimate is not None for estimate in found):
+            cells = [
+                "not defined" if e is None or e.value is None else f"{e.value:.4f} ({_interval(e)})"
+                for e in found
+            ]
+            lines.append(f"| {score} | " + " | ".join(cells) + " |")
+    return lines if len(lines) > 3 else []
 
 
 def as_markdown(metrics: Metrics) -> str:
-    """Two Markdown tables: every metric with its interval, and the scores of doubt side by side."""
-    rivals = {reported_name(name, score) for name in metrics_of_kind(SelectiveMetric) for score in SCORES}
-    rivals -= set(metrics_of_kind(SelectiveMetric))
+    """Markdown tables: every metric with its interval; all scores of doubt of class, masks and pixels."""
+    kinds = [kind for kind in KINDS if issubclass(kind, ScoredMetric)]
     lines = ["| metric | value | 95 % interval | better | images | subjects |", "| --- |" + " --- |" * 5]
     for name, estimate in metrics.items():
         metric = metric_of(name)
-        if name in rivals or metric is None:
+        if metric is None or (isinstance(metric, ScoredMetric) and name not in METRICS):
             continue
         undefined = estimate.value is None
         numbers = "not defined | " if undefined else f"{estimate.value:.4f} | {_interval(estimate)}"
         lines.append(f"| {name} | {numbers} | {metric.better} | {estimate.images} | {estimate.subjects} |")
-    return "\n".join([*lines, "", *_scores_table(metrics)]) + "\n"
+    for kind in kinds:
+        lines += _scores_table(metrics, kind)
+    return "\n".join(lines) + "\n"

@@ -85,15 +85,17 @@ def reliability_diagram(histograms: Mapping[str, NDArray[Any]]) -> Figure:
 
 
 def risk_coverage_curve(
-    scores: Mapping[str, NDArray[Any]], correct: NDArray[Any], refer_above: float | None
+    scores: Mapping[str, NDArray[Any]],
+    correct: NDArray[Any],
+    decided: tuple[float, float, tuple[float, float]] | None = None,
 ) -> Figure:
     """Selective risk by coverage for some scores, beside a perfect and a random order of the same images.
 
     Args:
-        scores: name -> ``(N,)``, larger for more doubt; the images are ordered by it. The first is the
-            score that the referral threshold belongs to.
+        scores: name -> ``(N,)``, larger for more doubt; the images are ordered by it.
         correct: ``(N,)`` bool: whether the class is correct.
-        refer_above: first score above which images are referred, marked; None for no mark.
+        decided: coverage, risk and the interval of that risk where the model's own thresholds decide, marked;
+            None for no mark. Ungradable images are not accepted either, so it need not lie on a curve.
     """
     figure = Figure(figsize=(5, 4), layout="constrained")
     axes = figure.subplots()
@@ -102,9 +104,18 @@ def risk_coverage_curve(
         axes.plot(coverage, risk, label=f"by {name}")
     axes.plot(coverage, perfect_risk(correct), ls="--", label="perfect order")
     axes.axhline(float((~correct).mean()), color="grey", ls=":", label="random order")
-    if refer_above is not None:
-        accepted = float((next(iter(scores.values())) <= refer_above).mean())
-        axes.axvline(accepted, color="tab:red", ls="-.", label="referral threshold")
+    if decided is not None:
+        accepted, reached, (low, high) = decided
+        axes.axvline(accepted, color="tab:red", ls="-.", lw=0.8)
+        axes.errorbar(
+            accepted,
+            reached,
+            [[reached - low], [high - reached]],
+            fmt="o",
+            color="tab:red",
+            capsize=3,
+            label="accepted by the model's thresholds",
+        )
     axes.set(xlabel="coverage (share of images accepted)", ylabel="selective risk", xlim=(0, 1))
     axes.set_ylim(bottom=0)
     axes.legend(fontsize=8)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uml_tf.metrics.metric import METRICS, ClassMetric, PixelMetric
+from uml_tf.metrics.metric import METRICS, ConfidenceMetric, PixelMetric
 
 BINS = 15
 
@@ -18,7 +18,7 @@ def calibration_histogram(confidence: NDArray[Any], correct: NDArray[Any]) -> ND
     Histograms of parts of the data add up to the histogram of the whole.
 
     Args:
-        confidence: probability of the chosen class, any shape, in [0, 1].
+        confidence: in the chosen class, any shape, in [0, 1].
         correct: whether it was the true class, same shape.
     """
     flat = confidence.ravel()
@@ -38,20 +38,10 @@ def expected_calibration_error(confidence: NDArray[Any], correct: NDArray[Any]) 
     return calibration_error_of_histogram(calibration_histogram(confidence, correct))
 
 
-def class_calibration_error(labels: NDArray[Any], probability: NDArray[Any]) -> float:
-    """Expected calibration error of the most probable class.
-
-    Args:
-        labels: ``(N,)`` class indices.
-        probability: ``(N, K)``, rows sum to 1.
-    """
-    return expected_calibration_error(probability.max(axis=1), probability.argmax(axis=1) == labels)
-
-
 METRICS.add(
     "ece",
-    ClassMetric(
-        value=class_calibration_error,
+    ConfidenceMetric(
+        value=expected_calibration_error,
         better="lower",
         headline=True,
         description="expected calibration error of the most probable class, 15 equal bins (Guo et al., 2017)",

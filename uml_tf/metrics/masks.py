@@ -68,11 +68,9 @@ class PixelMaps:
     """The N pixels of one image whose true class is known.
 
     Attributes:
-        confidence: ``(N,)`` probability of the predicted class, in [0, 1].
+        confidence: ``(N,)`` of the predicted class, in [0, 1]: the model's, or the class's probability.
         correct: ``(N,)`` bool: whether the predicted class is the true one.
-        uncertainty: ``(N,)`` pixel uncertainty, in (0, 1].
     """
 
     confidence: NDArray[Any]
     correct: NDArray[Any]
-    uncertainty: NDArray[Any]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import inf
 from typing import Any, ClassVar, Literal, TypeVar
@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal, TypeVar
 from numpy.typing import NDArray
 
 from uml_tf.metrics.masks import MaskPair, PixelMaps, RegionPair
+from uml_tf.metrics.scores import FOREIGN_SCORES, MASK_SCORES, PIXEL_SCORES, SCORES
 from uml_tf.runtime.registry import Registry
 
 Array = NDArray[Any]
@@ -66,11 +67,35 @@ class ClassMetric(Metric):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SelectiveMetric(Metric):
-    """A metric of an uncertainty score: does it rank the wrong classes above the correct ones?
+class ConfidenceMetric(Metric):
+    """A metric of how far the stated confidence is kept, over the labelled images.
 
-    It is applied to every score of ``uml_tf.metrics.scores``. It is reported under its own name for the
-    class uncertainty, under NAME_SCORE for the others.
+    Attributes:
+        value: from the confidence ``(N,)`` in [0, 1] and ``(N,)`` bool (class correct) to the metric. N is at
+            least 1.
+    """
+
+    kind = "confidence"
+    inputs = "images with a label; the model's confidence, or its largest probability where it has none"
+    value: Callable[[Array, Array], float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredMetric(Metric):
+    """A metric that is applied to each of several scores of doubt, larger for more doubt.
+
+    It is reported under its own name for the vacuity, under NAME_SCORE for the others.
+
+    Attributes:
+        scores: score -> meaning.
+    """
+
+    scores: ClassVar[Mapping[str, str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelectiveMetric(ScoredMetric):
+    """A metric of a score of doubt: does it rank the wrong classes above the correct ones?
 
     Attributes:
         value: from a score ``(N,)``, larger for more doubt, and ``(N,)`` bool (class correct) to the metric;
@@ -79,7 +104,26 @@ class SelectiveMetric(Metric):
 
     kind = "selective"
     inputs = "images with a label"
+    scores = SCORES
     value: Callable[[Array, Array], float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecisionMetric(Metric):
+    """A share of the images by what is decided on them; its interval is the exact binomial one.
+
+    Attributes:
+        part: from the decisions ``(N,)`` of str and ``(N,)`` bool (class wrong) to ``(N,)`` bool: which
+            images are counted.
+        whole: the same: of which images they are counted; those of ``part`` are among them.
+        labelled: whether images without a label are left out.
+    """
+
+    kind = "decision"
+    inputs = "images with a decision, by the thresholds of the model's card"
+    part: Callable[[Array, Array], Array]
+    whole: Callable[[Array, Array], Array]
+    labelled: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +154,21 @@ class MaskMetric(Metric):
     pixel_classes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
+class MaskScoreMetric(ScoredMetric):
+    """A metric of a score of doubt about whole masks: does it rank the poor masks above the good ones?
+
+    Attributes:
+        value: from a score ``(N,)``, larger for more doubt, and the risk ``(N,)`` in [0, 1], which is
+            1 - the mean Dice of the image's regions, to the metric. N is at least 1.
+    """
+
+    kind = "mask doubt"
+    inputs = "images with a mask that shows a region"
+    scores = MASK_SCORES
+    value: Callable[[Array, Array], float]
+
+
 def _all_counts(counts: Array) -> Array:
     return counts
 
@@ -132,7 +191,52 @@ class PixelMetric(Metric):
     select: Callable[[Array], Array] = _all_counts
 
 
-KINDS: tuple[type[Metric], ...] = (ClassMetric, SelectiveMetric, RegionMetric, MaskMetric, PixelMetric)
+@dataclass(frozen=True, kw_only=True)
+class PixelScoreMetric(ScoredMetric):
+    """A metric of a score of doubt about pixels: does it find the wrong ones?
+
+    Attributes:
+        value: from the sum over images of the selected counts to the metric; nan where it is undefined.
+        select: from the histograms ``(N, BINS, 2)`` of all images (``uml_tf.metrics.error_histogram``) to
+            what is summed. It runs once, before resampling.
+    """
+
+    kind = "pixel doubt"
+    inputs = "all pixels of the images with a mask"
+    scores = PIXEL_SCORES
+    value: Callable[[Array], float]
+    select: Callable[[Array], Array] = _all_counts
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForeignMetric(ScoredMetric):
+    """A metric of a score of doubt: does it tell images of another kind from those of the split?
+
+    Measured by ``uml-tf evaluate --out-of-distribution`` alone.
+
+    Attributes:
+        value: from a score ``(N,)``, larger for more doubt, and ``(N,)`` bool (image of another kind) to the
+            metric; nan where it is undefined.
+    """
+
+    kind = "out of distribution"
+    inputs = "images of the split and images of another kind"
+    scores = FOREIGN_SCORES
+    value: Callable[[Array, Array], float]
+
+
+KINDS: tuple[type[Metric], ...] = (
+    ClassMetric,
+    ConfidenceMetric,
+    SelectiveMetric,
+    DecisionMetric,
+    RegionMetric,
+    MaskMetric,
+    MaskScoreMetric,
+    PixelMetric,
+    PixelScoreMetric,
+    ForeignMetric,
+)
 
 METRICS = Registry[Metric]("metric", "uml_tf.metrics")
 """Every metric by name; each file of the folder registers its own."""
@@ -156,7 +260,7 @@ def metric_of(reported: str) -> Metric | None:
     fitting = [
         name
         for name, metric in METRICS.items()
-        if isinstance(metric, RegionMetric | SelectiveMetric) and reported.startswith(f"{name}_")
+        if isinstance(metric, RegionMetric | ScoredMetric) and reported.startswith(f"{name}_")
     ]
     return METRICS[max(fitting, key=len)] if fitting else None
 

@@ -29,26 +29,35 @@ def failure_detection_auroc(score: Array, correct: Array) -> float:
     return area_under_roc(~correct, score)
 
 
-def risk_coverage(score: Array, correct: Array) -> tuple[Array, Array]:
-    """Selective risk when only the n images with the least score are accepted, for n = 1 to N.
+def risk_curve(score: Array, loss: Array) -> tuple[Array, Array]:
+    """Mean loss of the n images with the least score, for n = 1 to N.
 
-    Images with equal scores are accepted at their common risk, so that the order of the input never
-    matters.
+    Images with equal scores are accepted at their common loss, so that the order of the input never matters.
+
+    Args:
+        score: ``(N,)``, larger for more doubt.
+        loss: ``(N,)`` float.
+
+    Returns:
+        coverage ``(N,)`` in (0, 1] and risk ``(N,)``, the mean loss of the accepted.
+    """
+    order = np.argsort(score)
+    ordered, lost = score[order], loss[order]
+    start = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
+    count = np.diff(np.append(start, len(ordered)))
+    tied = np.add.reduceat(lost, start) / count
+    accepted = np.arange(1, len(lost) + 1)
+    return accepted / len(lost), np.cumsum(np.repeat(tied, count)) / accepted
+
+
+def risk_coverage(score: Array, correct: Array) -> tuple[Array, Array]:
+    """``risk_curve`` of the class: the loss is 1 where it is wrong, and the risk the share of wrong classes.
 
     Args:
         score: ``(N,)``, larger for more doubt.
         correct: ``(N,)`` bool.
-
-    Returns:
-        coverage ``(N,)`` in (0, 1] and risk ``(N,)``, the share of wrong classes among the accepted.
     """
-    order = np.argsort(score)
-    ordered, wrong = score[order], (~correct[order]).astype(float)
-    start = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
-    count = np.diff(np.append(start, len(ordered)))
-    tied = np.add.reduceat(wrong, start) / count
-    accepted = np.arange(1, len(wrong) + 1)
-    return accepted / len(wrong), np.cumsum(np.repeat(tied, count)) / accepted
+    return risk_curve(score, (~correct).astype(float))
 
 
 def aurc(score: Array, correct: Array) -> float:

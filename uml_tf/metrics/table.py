@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from math import inf
 
-from uml_tf.metrics.metric import KINDS, Metric, RegionMetric, SelectiveMetric, metrics_of_kind
-from uml_tf.metrics.scores import SCORES, reported_name
+from uml_tf.metrics.metric import KINDS, Metric, RegionMetric, ScoredMetric, metrics_of_kind
+from uml_tf.metrics.scores import reported_name
 
 
 def _bounds(metric: Metric) -> str:
@@ -22,9 +22,11 @@ def _rows(kind: type[Metric]) -> list[str]:
     return rows
 
 
-def _scores() -> list[str]:
+def _scores(kind: type[ScoredMetric]) -> list[str]:
     rows = ["| score | reported as | meaning |", "| --- | --- | --- |"]
-    return rows + [f"| {name} | `{reported_name('NAME', name)}` | {text} |" for name, text in SCORES.items()]
+    return rows + [
+        f"| {name} | `{reported_name('NAME', name)}` | {text} |" for name, text in kind.scores.items()
+    ]
 
 
 def metrics_table() -> str:
@@ -35,6 +37,6 @@ def metrics_table() -> str:
     parts = []
     for kind in KINDS:
         parts += [f"### {kind.kind}: {kind.inputs}", "", *_rows(kind), ""]
-        if kind is SelectiveMetric:
-            parts += ["Each is applied to every score of doubt about the class:", "", *_scores(), ""]
+        if issubclass(kind, ScoredMetric):
+            parts += ["Each is applied to every one of these scores of doubt:", "", *_scores(kind), ""]
     return "\n".join(parts).rstrip() + "\n"

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 import keras
+import numpy as np
+from keras import ops
 
 from uml_tf.networks.dropout import SpatialDropout2D
 from uml_tf.networks.normalization import MOMENTUM, BatchNormalization
+from uml_tf.networks.pointwise import Conv2D, pixel_product
 from uml_tf.networks.spec import ConvStyle
 
 BATCH_NORM_EPSILON = 1e-5
@@ -21,7 +25,7 @@ def batch_norm(name: str) -> BatchNormalization:
 
 def pointwise(filters: int, use_bias: bool, name: str) -> keras.layers.Conv2D:
     """A 1x1 convolution."""
-    return keras.layers.Conv2D(filters, 1, use_bias=use_bias, name=name)
+    return Conv2D(filters, 1, use_bias=use_bias, name=name)
 
 
 @keras.saving.register_keras_serializable(package="uml_tf")
@@ -51,6 +55,22 @@ class SeparableConv(keras.layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         return self.pointwise(self.depthwise(inputs))
+
+    def of_parts(self, parts: Sequence[Any]) -> Any:
+        """The layer's output for the parts of its input, ``(B, H, W, D_i)``, without joining them.
+
+        It saves the copies of the joined feature and of the parts of its gradient. On TensorFlow alone.
+        """
+        ends = np.cumsum([part.shape[-1] for part in parts])
+        outputs = []
+        for part, end in zip(parts, ends, strict=True):
+            own = slice(int(end) - part.shape[-1], int(end))
+            depthwise, pointwise = (
+                ops.cast(layer.kernel, part.dtype)[:, :, own] for layer in (self.depthwise, self.pointwise)
+            )
+            filtered = ops.depthwise_conv(part, depthwise, padding="same", dilation_rate=self.dilation)
+            outputs.append(pixel_product(filtered, pointwise, None))
+        return sum(outputs[1:], outputs[0])
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return (*input_shape[:-1], self.filters)
@@ -93,9 +113,19 @@ class DoubleConv(keras.layers.Layer):
             norm.build(shape)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        x = inputs
-        for conv, norm in zip(self.convs, self.norms, strict=True):
-            x = self.activation(norm(conv(x), training=training))
+        return self._normed(self.convs[0](inputs), training)
+
+    def of_parts(self, parts: Sequence[Any], training: bool | None) -> Any:
+        """The output for an input ``(B, H, W, D)`` that is given in parts along D."""
+        if training and self.style.separable and keras.backend.backend() == "tensorflow":
+            return self._normed(self.convs[0].of_parts(parts), training)
+        return self(ops.concatenate(parts, axis=-1), training=training)
+
+    def _normed(self, first: Any, training: bool | None) -> Any:
+        """The output, from that of the first convolution."""
+        x = first
+        for conv, norm in zip((None, self.convs[1]), self.norms, strict=True):
+            x = self.activation(norm(x if conv is None else conv(x), training=training))
             if self.style.dropout_after_each:
                 x = self.dropout(x, training=training)
         return x if self.style.dropout_after_each else self.dropout(x, training=training)

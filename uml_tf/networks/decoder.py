@@ -56,8 +56,10 @@ class UpBlock(keras.layers.Layer):
         x = self.upsample(coarse)
         if self.before is not None:
             x = self.before(x, training=training)
-        x = ops.concatenate([skip, x] if self.style.skip_first else [x, skip], axis=-1)
-        return x if self.after is None else self.after(x, training=training)
+        parts = [skip, x] if self.style.skip_first else [x, skip]
+        if self.after is None:
+            return ops.concatenate(parts, axis=-1)
+        return self.after.of_parts(parts, training)
 
     def compute_output_shape(self, input_shape: list[tuple[int, ...]]) -> tuple[int, ...]:
         coarse, skip = input_shape

@@ -9,12 +9,12 @@ from pathlib import Path
 import keras
 
 from uml_tf.networks.encoders import ENCODERS, load_published_weights
-from uml_tf.networks.files import NETWORK, read_network, reason_of, stated_class
+from uml_tf.networks.files import NETWORK, read_network, stated_class
 from uml_tf.networks.spec import EncoderSpec
 from uml_tf.networks.torch.names import StateReport, load_encoder_state
 from uml_tf.networks.torch.reader import State, read_state
 from uml_tf.networks.uml import UML
-from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.errors import UmlError, reason_of
 
 PUBLISHED = "imagenet"
 
@@ -95,7 +95,7 @@ def _load_keras(model: UML, encoders: list[keras.Model], path: Path) -> list[str
             loaded.append(encoder.name)
         except Exception as error:  # Keras raises many kinds for a damaged or foreign file
             encoder.set_weights(before)
-            reasons.append(reason_of(error))
+            reasons.append(reason_of(error)[:240])
     if not loaded:
         raise UmlError(f"{path}: does not fit an encoder of preset '{model.spec.preset}' ({reasons[0]})")
     return loaded

@@ -11,19 +11,16 @@ import keras
 import numpy as np
 
 from uml_tf.networks.uml import UML
-from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.errors import UmlError, reason_of
 
 NETWORK = "uml_tf>UML"
 """The class that a ``.keras`` file of a uml-tf network names."""
 
+_LONGEST_REASON = 240
 
-def reason_of(error: BaseException) -> str:
-    """Why Keras refused a file, in one line: our own error where one caused it."""
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, UmlError):
-        cause = cause.__cause__ or cause.__context__
-    lines = str(cause or error).strip().splitlines()
-    return (lines[0] if lines else type(error).__name__)[:240]
+
+def _unreadable(path: Path, error: Exception) -> UmlError:
+    return UmlError(f"{path}: cannot be read as a Keras model ({reason_of(error)[:_LONGEST_REASON]})")
 
 
 def stated_class(path: Path) -> str:
@@ -37,7 +34,7 @@ def stated_class(path: Path) -> str:
             config = json.loads(archive.read("config.json"))
         return str(config["registered_name"] or config["class_name"])
     except Exception as error:  # a damaged archive can raise many kinds
-        raise UmlError(f"{path}: cannot be read as a Keras model ({reason_of(error)})") from error
+        raise _unreadable(path, error) from error
 
 
 def read_network(path: Path) -> UML:
@@ -52,7 +49,7 @@ def read_network(path: Path) -> UML:
     try:
         return keras.models.load_model(path, compile=False)
     except Exception as error:  # Keras raises many kinds for a damaged file
-        raise UmlError(f"{path}: cannot be read as a Keras model ({reason_of(error)})") from error
+        raise _unreadable(path, error) from error
 
 
 def weights_sha256(model: UML) -> str:

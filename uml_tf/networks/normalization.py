@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from uml_tf.losses.replicas import gather_over_replicas, replica_count
+from uml_tf.networks.moving_statistics import move
 
 MOMENTUM = 0.9
 """Momentum of the moving statistics of trained norms: PyTorch's default, as in the published networks."""
@@ -44,9 +45,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
         if not fused:
             return super().call(inputs, training=training, mask=mask)
         normalised, mean, variance = self._shared(inputs) if replica_count() > 1 else self._fused(inputs)
-        keep = self.momentum
-        self.moving_mean.assign(self.moving_mean * keep + mean * (1.0 - keep))
-        self.moving_variance.assign(self.moving_variance * keep + variance * (1.0 - keep))
+        for moving, of_batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            move(moving, of_batch, self.momentum)
         return normalised
 
     def _fused(self, inputs: Any) -> tuple[Any, Any, Any]:
@@ -79,22 +79,3 @@ class BatchNormalization(keras.layers.BatchNormalization):
         normalised = (x - mean) * scale + ops.cast(self.beta, "float32")
         values = ops.cast(ops.prod(ops.shape(x)[:3]) * replica_count(), "float32")
         return ops.cast(normalised, inputs.dtype), mean, variance * values / (values - 1.0)
-
-
-def with_fused_batch_norms(model: keras.Model, momentum: float) -> keras.Model:
-    """The same functional model with every ``BatchNormalization`` replaced by ours.
-
-    Weights are kept. The momentum of the moving statistics becomes ``momentum``: with Keras' 0.99 they lag
-    behind the weights by more steps than a small data set has in an epoch, and so does the validation.
-    """
-
-    def replace(layer: keras.layers.Layer) -> keras.layers.Layer:
-        if type(layer) is keras.layers.BatchNormalization:
-            return BatchNormalization.from_config({**layer.get_config(), "momentum": momentum})
-        if isinstance(layer, keras.layers.Lambda):
-            return layer  # it has no weights, and Keras refuses to build one from its config
-        return type(layer).from_config(layer.get_config())
-
-    clone = keras.models.clone_model(model, clone_function=replace, recursive=True)
-    clone.set_weights(model.get_weights())
-    return clone

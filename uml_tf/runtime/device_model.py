@@ -11,7 +11,7 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from uml_tf.runtime.contract import CONTRACT, LOGITS, completed
-from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.errors import UmlError, first_line
 from uml_tf.runtime.integer import dequantize, finish, quantize
 from uml_tf.runtime.metadata import CONFIDENT_FORMAT, FileMetadata, read_metadata
 from uml_tf.runtime.placement import Placement
@@ -64,7 +64,7 @@ class DeviceModel:
             self._interpreter.allocate_tensors()
             self._run = self._interpreter.get_signature_runner(SIGNATURE)
         except (ValueError, RuntimeError) as error:
-            reason = (str(error).splitlines() or [""])[0]
+            reason = first_line(error)
             raise UmlError(f"{path}: LiteRT cannot run it ({reason[:160]})") from error
         ((self._input_name, self._input),) = self._run.get_input_details().items()
         self._outputs = self._run.get_output_details()

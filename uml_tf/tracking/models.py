@@ -13,7 +13,7 @@ from mlflow.models import ModelSignature, infer_signature
 from mlflow.types.schema import DataType, ParamSchema, ParamSpec
 from numpy.typing import NDArray
 
-from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.errors import UmlError, first_line
 from uml_tf.runtime.images import encode_png
 from uml_tf.runtime.model_card import ModelCard
 from uml_tf.runtime.roi import LOCATOR
@@ -87,7 +87,7 @@ def fetch(reference: str) -> Path:
     try:
         return Path(mlflow.artifacts.download_artifacts(artifact_uri=reference))
     except (MlflowException, OSError) as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise UmlError(f"model '{reference}': not found in the MLflow store ({reason})") from error
 
 

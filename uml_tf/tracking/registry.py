@@ -13,7 +13,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.store.entities import PagedList
 
-from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.errors import UmlError, first_line
 from uml_tf.tracking.exports import EXPORT_METRIC, EXPORT_TAG, KEPT, export_uri
 from uml_tf.tracking.models import MODEL_NAME
 from uml_tf.tracking.store import FINISHED_TAG, last_run_id, use_store
@@ -100,7 +100,7 @@ def _existing(read: Callable[[], ModelVersion]) -> ModelVersion | None:
     except MlflowException as error:
         if error.error_code in _ABSENT:
             return None
-        raise UmlError(f"MLflow store: cannot be read ({str(error).splitlines()[0]})") from error
+        raise UmlError(f"MLflow store: cannot be read ({first_line(error)})") from error
 
 
 def _finished_run(reference: str) -> str:
@@ -144,7 +144,7 @@ def add_version(reference: str, name: str) -> tuple[Version, bool]:
     try:
         added = mlflow.register_model(f"runs:/{run_id}/{MODEL_NAME}", name, tags=tags)
     except MlflowException as error:
-        raise UmlError(f"run '{run_id}': cannot be registered ({str(error).splitlines()[0]})") from error
+        raise UmlError(f"run '{run_id}': cannot be registered ({first_line(error)})") from error
     return find_version(name, str(added.version)), True
 
 
@@ -267,4 +267,4 @@ def set_alias(version: Version, alias: str) -> None:
     try:
         MlflowClient().set_registered_model_alias(version.name, alias, str(version.number))
     except MlflowException as error:
-        raise UmlError(f"--alias {alias}: {str(error).splitlines()[0]}") from error
+        raise UmlError(f"--alias {alias}: {first_line(error)}") from error

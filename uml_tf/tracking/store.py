@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from pathlib import Path
 import mlflow
 from filelock import FileLock
 
-from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.errors import UmlError, reason_of
 
 EXPERIMENT = "uml-tf"
 FOLDER = "mlruns"
@@ -43,23 +42,6 @@ def local_store() -> Path:
 def run_folder(run_id: str) -> Path:
     """The folder of a run's files on this machine."""
     return local_store() / "runs" / run_id
-
-
-def reason_of(error: BaseException) -> str:
-    """The cause of a failed read or write, in one line."""
-    cause: BaseException | None = error
-    while cause is not None:
-        original = getattr(cause, "orig", None)  # SQLAlchemy's: the error of the database driver
-        if isinstance(original, BaseException):
-            return str(original)
-        if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror
-        cause = cause.__cause__
-    # Errors of copied folders have a line for each file.
-    of_file = re.search(r"\[Errno \d+\] ([\w ]+)", str(error))
-    if of_file:
-        return of_file[1]
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 @contextmanager

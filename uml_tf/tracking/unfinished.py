@@ -11,8 +11,8 @@ import mlflow
 from filelock import FileLock, Timeout
 from mlflow.exceptions import MlflowException
 
-from uml_tf.runtime.errors import UmlError
-from uml_tf.tracking.store import CHECKPOINT_FILE, FINISHED_TAG, local_store, reason_of, run_folder
+from uml_tf.runtime.errors import UmlError, reason_of
+from uml_tf.tracking.store import CHECKPOINT_FILE, FINISHED_TAG, local_store, run_folder
 
 LOCK_FILE = ".running"
 """In a run's folder: locked by the process that trains, and its name. The lock ends with the process."""

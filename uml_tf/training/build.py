@@ -140,11 +140,26 @@ def _freeze_norms(encoder: keras.Model) -> None:
             layer.trainable = False
 
 
-def encoder_rates(model: UML, encoder_rate: float) -> list[float]:
-    """The share of the learning rate of every trained variable: ``encoder_rate`` in the encoders, else 1."""
-    slow = {id(variable) for encoder in _encoders(model) for variable in encoder.trainable_variables}
-    variables = model.training_model.trainable_variables
-    return [encoder_rate if id(variable) in slow else 1.0 for variable in variables]
+def encoder_rates(model: UML, encoder_rate: float, decay: float = 1.0) -> list[float]:
+    """The share of the learning rate of every trained variable: 1 outside the encoders.
+
+    Args:
+        model: the network.
+        encoder_rate: that of the coarsest stage of each encoder.
+        decay: that of a stage, as a multiple of the next coarser one's.
+    """
+    shares: dict[int, float] = {}
+    for encoder in _encoders(model):
+        # From the finest feature on: what a feature adds to the ones before is its stage.
+        for coarser, output in zip(range(len(encoder.outputs) - 1, -1, -1), encoder.outputs, strict=True):
+            for variable in keras.Model(encoder.inputs, output).trainable_variables:
+                shares.setdefault(id(variable), encoder_rate * decay**coarser)
+    return [shares.get(id(variable), 1.0) for variable in model.training_model.trainable_variables]
+
+
+def _rates(config: TrainingConfig, model: UML) -> list[float]:
+    rate = 1.0 if config.encoder_rate is None else config.encoder_rate
+    return encoder_rates(model, rate, config.encoder_decay)
 
 
 def _teacher(
@@ -203,7 +218,7 @@ def build_loop(
             StepSpec(config.weight_decay, config.gradient_clip, config.jit),
             average,
             cluster.strategy,
-            encoder_rates(model, 1.0 if config.encoder_rate is None else config.encoder_rate),
+            _rates(config, model),
             _teacher(config, model, average, train, steps),
         )
     display.begin_training(config.epochs, steps)

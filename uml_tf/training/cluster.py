@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.errors import UmlError, first_line
+from uml_tf.training.threads import prefer_parallel_operations
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -105,6 +106,7 @@ class Cluster:
         import tensorflow as tf
 
         workers, index = _read_tf_config()
+        prefer_parallel_operations()
         if len(workers) > 1:
             _check_address(workers[index])
             return cls(tf.distribute.MultiWorkerMirroredStrategy(), index, len(workers))
@@ -213,7 +215,7 @@ class Cluster:
         except (*lost, tf.errors.InternalError, tf.errors.DeadlineExceededError) as error:
             if self.workers == 1:
                 raise
-            reason = str(error.message).strip().splitlines()[0][:160]
+            reason = first_line(error.message)[:160]
             raise WorkerLostError(
                 f"training: another worker ended or cannot be reached ({reason})"
             ) from error

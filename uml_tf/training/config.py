@@ -54,6 +54,9 @@ class TrainingConfig(Section):
             ``uml_tf.networks.encoder_weights``), "none" for random weights, or None for the preset's default.
         encoder_rate: learning rate of the encoders, as a multiple of the network's; below 1 for pretrained
             encoders, 0 to keep them as they are, None for the preset's default.
+        encoder_decay: learning rate of a stage of the encoders, as a multiple of the next stage's: below 1
+            the first layers, which see edges and colours, change the least. The last stage, which computes
+            the coarsest feature, has ``encoder_rate``.
         frozen_norms: keep the encoders' batch norms as loaded, scale and statistics; for pretrained encoders
             and small batches.
         image_size: side of the square input, pixels.
@@ -90,6 +93,7 @@ class TrainingConfig(Section):
     segmentation_encoder: str | None = None
     encoder_weights: str | None = None
     encoder_rate: float | None = Field(default=None, ge=0)
+    encoder_decay: float = Field(default=1.0, gt=0, le=1)
     frozen_norms: bool = False
     image_size: int = Field(default=128, ge=32)
     fit: Fit = "stretch"

@@ -14,7 +14,7 @@ from uml_tf.data.dataset import PreparedDataset
 from uml_tf.data.pipeline import load_examples
 from uml_tf.evaluation.evaluate import Evaluation, evaluate
 from uml_tf.evaluation.opening import LOCATOR_FILE
-from uml_tf.evaluation.sources import foreground_warnings, measures_by_source
+from uml_tf.evaluation.sources import compared_groups, foreground_warnings
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import read_text, write_text
 from uml_tf.runtime.two_pass import TwoPass
@@ -154,7 +154,9 @@ def resume(reference: str, display: Display = SILENT) -> RunResult | None:
         if cluster.is_chief:
             _check_unchanged(dataset, run_id)
         locator = open_locator(config.roi, run_folder(run_id) / LOCATOR_FILE)
-        loop = _build(config, dataset, display, cluster, locator)
+        # The checkpoint holds the encoders as well; the file that they began with may be gone.
+        began = config.model_copy(update={"encoder_weights": "none"})
+        loop = _build(began, dataset, display, cluster, locator)
         loop.restore(run_folder(run_id) / CHECKPOINT_FILE)
         if not cluster.is_chief:
             _work(loop)
@@ -258,7 +260,7 @@ def _finish(
     model = predictor if locator is None else TwoPass(predictor, locator.model)
     progress = display.stage("evaluating test", len(dataset.split("test")))
     test = evaluate(model, dataset, "test", progress)
-    for line in foreground_warnings(measures_by_source(test.measures)):
+    for line in foreground_warnings(compared_groups(test.measures)):
         display.warn(line)
     write_files(folder, predictor, reports, val, dataset, test)
     with saving(f"run {run_id}"):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import keras
 import tensorflow as tf
@@ -12,9 +12,17 @@ import tensorflow as tf
 from uml_tf.losses import LossSpec, joint_loss
 from uml_tf.losses.replicas import replica_count, sum_over_replicas
 from uml_tf.networks import UML
+from uml_tf.networks.moving_statistics import gathered_moves
 from uml_tf.training.averaging import WeightAverage
-from uml_tf.training.flat import FlatVariables, joined
+from uml_tf.training.flat import FlatVariables, carry_out_together, joined
 from uml_tf.training.teaching import Teacher
+
+_LOSS_KEYS = ("label", "mask", "has_mask")
+
+
+def _fused(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function as one kernel by XLA, for chains of small operations on large arrays."""
+    return cast(Callable[..., Any], tf.function(function, jit_compile=True, autograph=False))
 
 
 @dataclass(frozen=True)
@@ -75,6 +83,12 @@ class TrainStep:
         self._compiled = tf.function(
             self._on_replicas, jit_compile=spec.jit, reduce_retracing=True, autograph=False
         )
+        # XLA cannot compile sums over replicas, and on GPUs it needs tools that may be missing.
+        alone = self.strategy.num_replicas_in_sync == 1
+        fuse = alone and not spec.jit and not tf.config.list_logical_devices("GPU")
+        self._loss_terms = _fused(self._joint_loss) if fuse else self._joint_loss
+        # The loss scale of float16 skips steps by conditions.
+        self._moved = _fused(self._optimized) if fuse and not self._has_loss_scale else self._optimized
 
     def __call__(self, batch: dict[str, tf.Tensor], epoch: int) -> dict[str, tf.Tensor]:
         """Trains on a batch; returns its loss terms as scalars ("cls", "seg", "mut", "total")."""
@@ -90,11 +104,22 @@ class TrainStep:
         On several replicas each returns its part of the gradients; the gradients are the sum of the parts.
         """
         with tf.GradientTape() as tape:
-            outputs = self.model.training_model(batch["image"], training=True)
-            terms = joint_loss(outputs, batch, epoch, self.loss)
+            outputs = self._outputs(batch["image"])
+            terms = self._loss_terms(outputs, {name: batch[name] for name in _LOSS_KEYS}, epoch)
             # Every replica computes the loss of all images; divided, the gradients sum to those of one loss.
             total = self._scaled(terms["total"] / replica_count())
         return tape.gradient(total, self.variables), terms
+
+    def _outputs(self, images: Any) -> Any:
+        if replica_count() > 1:  # each variable's own assignment knows how replicas agree
+            return self.model.training_model(images, training=True)
+        with gathered_moves() as moves:
+            outputs = self.model.training_model(images, training=True)
+        carry_out_together(list(moves.values()))
+        return outputs
+
+    def _joint_loss(self, outputs: Any, batch: Any, epoch: Any) -> Any:
+        return joint_loss(outputs, batch, epoch, self.loss)
 
     def _scaled(self, loss: Any) -> Any:
         scale = getattr(self.optimizer, "scale_loss", None)
@@ -115,6 +140,12 @@ class TrainStep:
         # The optimizer sums over the replicas, a second time where the gradient is summed already.
         return gradient / replicas if summed else gradient
 
+    def _optimized(self, gradient: Any, weights: Any) -> Any:
+        """The weights after the optimizer's step."""
+        self._vector.assign(weights)
+        self.optimizer.apply([self._decayed_and_clipped(gradient, weights)], [self._vector])
+        return self._updated(weights)
+
     def _updated(self, weights: Any) -> Any:
         """The weights after the optimizer's step, each moved by its share of the learning rate."""
         if self._rates is None:
@@ -127,9 +158,7 @@ class TrainStep:
             batch = self.teacher(batch)
         gradients, terms = self.gradients(batch, epoch)
         weights = self._trained.read()
-        self._vector.assign(weights)
-        self.optimizer.apply([self._decayed_and_clipped(joined(gradients), weights)], [self._vector])
-        self._trained.write(self._updated(weights))
+        self._trained.write(self._moved(joined(gradients), weights))
         if self.average is not None:
             self.average.update()
         return terms

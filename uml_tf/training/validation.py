@@ -167,7 +167,8 @@ def validate(predictor: KerasPredictor, examples: Examples) -> Validation:
         mask_uncertainty.append([examples.shown(index, one).mean() for index, one in maps])
         masked = examples.has_mask[place] > 0
         predicted = batch["mask_probability"].argmax(axis=-1)
-        foreground.append((predicted > 0).mean(axis=(1, 2)))
+        # Without the padding, of which nothing is learned and nothing is shown.
+        foreground.append([examples.shown(i, one > 0).mean() for i, one in enumerate(predicted, place.start)])
         dice.append(_image_dice(examples.masks[place][masked], predicted[masked], classes))
     labelled = examples.labels >= 0
     by_image, shares = np.concatenate(dice), np.concatenate(foreground)

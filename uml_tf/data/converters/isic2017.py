@@ -9,13 +9,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import numpy as np
-
 from uml_tf.data.converter import CONVERTERS, Case, Converter, RawDataset
 from uml_tf.data.dataset import DatasetInfo
-from uml_tf.data.raw.dermoscopy import PIXEL_CLASSES, PublishedDermoscopyOptions
+from uml_tf.data.raw.dermoscopy import PIXEL_CLASSES, PublishedDermoscopyOptions, read_lesion
 from uml_tf.data.raw.image_facts import label_of_record, split_name
-from uml_tf.data.raw.mask_files import read_region
 from uml_tf.data.raw.named_files import files_by_key, published
 from uml_tf.data.raw.table import Record, read_table
 from uml_tf.runtime.errors import UmlError
@@ -68,17 +65,12 @@ def _find(raw: Path, options: PublishedDermoscopyOptions) -> RawDataset:
         if key not in rows:
             raise UmlError(f"{images[key]}: found no row for it, expected one in a table of Part 3")
         split, record = rows[key]
-        mask, problems = None, []
-        if key in masks:
-            try:
-                mask = read_region(masks[key]).astype(np.uint8)
-            except UmlError as error:
-                problems.append(str(error))
+        mask, problems = read_lesion(masks.get(key))
         try:
             label = label_of_record(record, COLUMNS, NEVUS)
         except UmlError as error:
             raise UmlError(f"{images[key]}: {error}") from None
-        return Case(key, images[key], label, mask, split=split if keeps else "", problems=tuple(problems))
+        return Case(key, images[key], label, mask, split=split if keeps else "", problems=problems)
 
     missing = len(rows) - len(listed)
     notes = (f"{missing} rows of the tables name no photograph",) if missing else ()

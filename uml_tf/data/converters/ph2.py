@@ -7,12 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from uml_tf.data.converter import CONVERTERS, Case, Converter, RawDataset
 from uml_tf.data.dataset import DatasetInfo
-from uml_tf.data.raw.dermoscopy import PIXEL_CLASSES, DermoscopyOptions
-from uml_tf.data.raw.mask_files import read_region
+from uml_tf.data.raw.dermoscopy import PIXEL_CLASSES, DermoscopyOptions, read_lesion
 from uml_tf.data.raw.named_files import files_by_key
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import read_bytes
@@ -64,13 +61,8 @@ def _find(raw: Path, options: DermoscopyOptions) -> RawDataset:
     def read(key: str) -> Case:
         if key not in diagnoses:
             raise UmlError(f"{images[key]}: found no line for it, expected one in {TABLE_NAME}")
-        mask, problems = None, []
-        if key in masks:
-            try:
-                mask = read_region(masks[key]).astype(np.uint8)
-            except UmlError as error:
-                problems.append(str(error))
-        return Case(key, images[key], diagnoses[key], mask, problems=tuple(problems))
+        mask, problems = read_lesion(masks.get(key))
+        return Case(key, images[key], diagnoses[key], mask, problems=problems)
 
     return RawDataset(INFO, list(images), read)
 

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
 from uml_tf.data.converter import PublishedSplitOptions, RawOptions, near_duplicate_field
 from uml_tf.data.near_duplicates import PHOTOGRAPH_DISTANCE
+from uml_tf.data.raw.mask_files import read_region
+from uml_tf.runtime.errors import UmlError
 
 PIXEL_CLASSES = ("background", "lesion")
 
@@ -18,3 +25,17 @@ class PublishedDermoscopyOptions(PublishedSplitOptions):
     """The same, for a data set with published splits."""
 
     near_duplicate_distance: int = near_duplicate_field(PHOTOGRAPH_DISTANCE)
+
+
+def read_lesion(path: Path | None) -> tuple[NDArray[np.uint8] | None, tuple[str, ...]]:
+    """The mask of a photograph ``(H, W)``, 1 in the lesion, or None; and a line where its file is damaged.
+
+    Args:
+        path: of the mask; None where there is none.
+    """
+    if path is None:
+        return None, ()
+    try:
+        return read_region(path).astype(np.uint8), ()
+    except UmlError as error:
+        return None, (str(error),)

@@ -10,7 +10,7 @@ import keras
 
 from uml_tf.networks.encoders.registry import ENCODERS, PRESET_SOURCES, Encoder, PresetSource
 from uml_tf.networks.spec import EncoderSpec
-from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.errors import UmlError, first_line
 
 __all__ = [
     "ENCODERS",
@@ -71,7 +71,7 @@ def build_encoder(spec: EncoderSpec, input_shape: tuple[int, int, int], name: st
     try:
         model = ENCODERS[spec.name].build(input_shape, name, **spec.arguments)
     except (TypeError, ValueError, LookupError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise UmlError(f"encoder '{spec.name}': cannot be built ({reason[:160]})") from error
     _check_features(model, spec.name, input_shape)
     return model

@@ -17,9 +17,10 @@ from typing import Any
 import keras
 
 from uml_tf.networks.encoders.registry import ENCODERS, PRESET_SOURCES, Encoder, PresetSource
-from uml_tf.networks.normalization import MOMENTUM, with_fused_batch_norms
+from uml_tf.networks.fast_layers import with_fast_layers
+from uml_tf.networks.normalization import MOMENTUM
 from uml_tf.networks.spec import EncoderSpec
-from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.errors import UmlError, first_line
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ def _build(
             directions; the blocks behind stride 16 hold most of what was learned on ImageNet.
     """
     encoder = _encoder(network, _backbone(network, input_shape, None, alpha), name, context)
-    return with_fused_batch_norms(encoder, MOMENTUM)
+    return with_fast_layers(encoder, MOMENTUM)
 
 
 def _copy(backbone: keras.Model, encoder: keras.Model) -> None:
@@ -143,7 +144,7 @@ def _load_published(
     try:
         backbone = _backbone(network, shape, "imagenet", alpha)
     except Exception as error:  # URL errors, a refused alpha, a damaged download
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         file = re.search(r"[\w.-]+\.h5", reason)
         cure = f"put {file[0]} into {_weights_folder()}, or give it" if file else "give its weights"
         raise UmlError(

@@ -13,7 +13,8 @@ from typing import Any
 import keras
 
 from uml_tf.networks.encoders.registry import ENCODERS, PRESET_SOURCES, Encoder, PresetSource
-from uml_tf.networks.normalization import MOMENTUM, with_fused_batch_norms
+from uml_tf.networks.fast_layers import with_fast_layers
+from uml_tf.networks.normalization import MOMENTUM
 from uml_tf.networks.spec import EncoderSpec
 from uml_tf.runtime.errors import UmlError
 
@@ -112,7 +113,7 @@ def _build(class_name: str, input_shape: tuple[int, int, int], name: str, **argu
     kind = getattr(keras_cv.models, class_name)
     backbone = kind(input_shape=input_shape, include_rescaling=False, **arguments)
     pyramid = _pyramid(backbone, name, f"{SOURCE}:{class_name}")
-    return with_fused_batch_norms(pyramid, MOMENTUM)
+    return with_fast_layers(pyramid, MOMENTUM)
 
 
 def _from_preset(preset: str, load_weights: bool) -> keras.Model:

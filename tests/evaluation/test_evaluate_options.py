@@ -1,0 +1,134 @@
+"""``uml-tf evaluate`` with corrupted and foreign images, and with means of several predictions."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+from small_networks import random_network
+
+from uml_tf.data.dataset import PreparedDataset
+from uml_tf.evaluation.corruptions import CORRUPTIONS
+from uml_tf.evaluation.evaluate import measure_split
+from uml_tf.evaluation.foreign import compare_foreign, measure_images, measure_tiles
+from uml_tf.evaluation.keras_predictor import KerasPredictor
+from uml_tf.evaluation.mean_model import with_flips
+from uml_tf.evaluation.robustness import measure_robustness, steps_of_each_image
+
+
+@pytest.fixture(scope="module")
+def few(phantoms):
+    """Five images of the phantoms."""
+    return PreparedDataset(phantoms.root, phantoms.info, phantoms.split("test")[:5])
+
+
+@pytest.fixture(scope="module")
+def model(phantoms):
+    network = random_network(seed=0)
+    names = ("image_classes", "pixel_classes", "unions")
+    network.card = replace(network.card, **{name: getattr(phantoms.info, name) for name in names})
+    return KerasPredictor(network)
+
+
+@pytest.fixture(scope="module")
+def told(model, phantoms, tmp_path_factory, uml_tf_command):
+    """The output folder of one command with all options that go together, and what it printed."""
+    folder = tmp_path_factory.mktemp("options")
+    model.model.save(folder / "random.keras")
+    (folder / "grey").mkdir()
+    for i in range(3):
+        cv2.imwrite(str(folder / "grey" / f"{i}.png"), np.full((40, 50, 3), 60 + 40 * i, np.uint8))
+    arguments = ("random.keras", "--data", phantoms.root, "--split", "val", "--out", "out")
+    done = uml_tf_command("evaluate", *arguments, "--robustness", "--out-of-distribution", "grey", cwd=folder)
+    return folder / "out", done, folder
+
+
+def test_the_plain_pictures_are_measured_as_the_split_is(model, few):
+    seen = []
+    found = measure_robustness(model, few, "test", seen.append)
+    measures = measure_split(model, few, "test")
+    assert found.images == 5
+    assert seen[-1] == 5 * steps_of_each_image() == 5 * 41
+    for name in CORRUPTIONS:
+        plain = found.means[name, 0]
+        assert plain["accuracy"] == np.mean([m.label == m.probability.argmax() for m in measures])
+        uncertainty = np.mean([m.class_uncertainty for m in measures])
+        assert plain["class_uncertainty"] == pytest.approx(uncertainty, abs=0.01)  # rounded to grey levels
+        assert plain["class_confidence"] == pytest.approx(
+            np.mean([m.class_confidence for m in measures]), abs=0.01
+        )
+        assert plain["mean_dice"] == pytest.approx(
+            np.mean([m.values["mean_dice"] for m in measures]), abs=0.05
+        )
+        assert plain["accepted"] + plain["referred"] + plain["ungradable"] == pytest.approx(1)
+    assert found.means["Gaussian noise", 5] != found.means["Gaussian noise", 0]
+    assert measure_robustness(model, few, "test").means == found.means
+
+
+def test_a_mean_of_predictions_decides_nothing(model, few):
+    flipped = with_flips(model)
+    measures = measure_split(flipped, few, "test")
+    assert {m.decision for m in measures} == {""}
+    assert all(0 <= m.mask_doubts["members"] <= 1 for m in measures)
+    assert np.isnan(measure_robustness(flipped, few, "test").means["defocus", 1]["accepted"])
+
+
+def test_foreign_images_are_told_by_the_scores_that_the_model_tells(model, few, told):
+    own = measure_split(model, few, "test")
+    same = compare_foreign("same", own, own)
+    assert same.estimates["vacuity", "ood_auroc"].value == 0.5
+    assert ("familiarity", "ood_auroc") not in same.estimates
+    far = [replace(m, image=f"far {m.image}", familiarity=0.1) for m in own]
+    near = [replace(m, familiarity=0.9) for m in own]
+    assert compare_foreign("far", near, far).estimates["familiarity", "ood_auroc"].value == 1
+    assert compare_foreign("far", near, far).estimates["familiarity", "ood_fpr95"].value == 0
+    tiles = measure_tiles(model, few, "test")
+    assert [m.image for m in tiles] == [m.image for m in own]
+    assert all(not m.masked and m.label == -1 for m in tiles)
+    assert any(t.class_uncertainty != m.class_uncertainty for t, m in zip(tiles, own, strict=True))
+    paths = [few.root / row.image for row in few.rows]
+    again = measure_images(model, few, paths)
+    assert [m.class_uncertainty for m in again] == pytest.approx([m.class_uncertainty for m in own])
+
+
+def test_the_command_writes_a_table_and_a_figure_of_the_corruptions(told, phantoms):
+    out, done, _ = told
+    rows = list(csv.DictReader((out / "robustness.csv").open()))
+    assert [(row["corruption"], row["severity"]) for row in rows] == [
+        (name, str(severity)) for name in CORRUPTIONS for severity in range(6)
+    ]
+    assert {row["images"] for row in rows} == {str(len(phantoms.split("val")))}
+    assert (out / "robustness.md").read_text() in done.stdout
+    assert cv2.imread(str(out / "figures/robustness.png")).std() > 5
+    figures = json.loads((out / "metrics.json").read_text())
+    shares = [figures[name]["value"] for name in ("accepted", "referred", "ungradable")]
+    assert sum(shares) == pytest.approx(1)
+
+
+def test_the_command_tells_foreign_images_and_tiles(told):
+    out, done, _ = told
+    rows = list(csv.DictReader((out / "out_of_distribution.csv").open()))
+    assert {row["kind"] for row in rows} == {"shuffled tiles", "grey"}
+    assert {row["metric"] for row in rows} == {"ood_auroc", "ood_fpr95"}
+    assert {row["images"] for row in rows if row["kind"] == "grey"} == {"3"}
+    assert (out / "out_of_distribution.md").read_text() in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "line"),
+    [
+        (("--flips", "--passes", 3), 2, "found several of --passes, --flips and --with"),
+        (("--out-of-distribution", "empty"), 1, "empty: found no image"),
+    ],
+)
+def test_what_is_wrong_is_one_line(told, phantoms, uml_tf_command, arguments, status, line):
+    _, _, folder = told
+    (folder / "empty").mkdir(exist_ok=True)
+    common = ("random.keras", "--data", phantoms.root, "--split", "val", "--out", "no")
+    done = uml_tf_command("evaluate", *common, *arguments, cwd=folder, expect=status)
+    assert line in done.stderr
+    assert not (folder / "no").exists()
