@@ -12,7 +12,7 @@ import click
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the predictions.")
 def predict(model: str, images: tuple[Path, ...], out: Path) -> None:
-    """Predict each of IMAGES with MODEL: JSON, mask, overlay and uncertainty map.
+    """Predict each of IMAGES with MODEL: JSON, mask, overlay, maps of uncertainty and of doubt.
 
     MODEL may also be an exported .tflite. For an image that cannot be read one line is printed; the others
     are still predicted, and the exit code is 1. Where --out holds input images, no existing file is replaced.

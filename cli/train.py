@@ -160,6 +160,18 @@ _RATES = ", ".join(f"{spec.training.learning_rate:g} for {name}" for name, spec 
     help="What images without a mask add beside their label: nothing, or the pixels that the averaged "
     f"network holds for sure.  [default: {_DEFAULTS.without_masks}]",
 )
+@click.option(
+    "--risk-target",
+    type=float,
+    help="Largest share of wrong classes among the images that the trained network accepts.  "
+    f"[default: {_DEFAULTS.risk_target:g}]",
+)
+@click.option(
+    "--confidence",
+    type=float,
+    help="Confidence with which the validation images are to show that; too few of them accept nothing.  "
+    f"[default: {_DEFAULTS.confidence:g}]",
+)
 @click.option("--jit", is_flag=True, default=None, help="Compile the step with XLA; for GPUs.")
 @click.option(
     "--set",

@@ -67,15 +67,12 @@ class Agreement:
     mask_sum: float = 0.0
     mask_largest: float = 0.0
 
-    def add(
-        self, network: Outputs, file: Outputs, images: Array, placements: Sequence[Placement] | None = None
-    ) -> None:
-        """Compares the outputs for ``(N, H, W, 3)`` images in [0, 255].
+    def add(self, network: Outputs, file: Outputs, placements: Sequence[Placement] | None = None) -> None:
+        """Compares the outputs for the same images.
 
         Args:
             network: outputs of the network.
             file: outputs of the file.
-            images: as both read them.
             placements: where each picture lies in its input, whose padding is left out; None where the whole
                 input is picture.
         """
@@ -83,13 +80,10 @@ class Agreement:
         self.classes.append(np.stack([o["class_probability"].argmax(-1) for o in pair], axis=1))
         uncertainty = np.concatenate([o["class_uncertainty"] for o in pair], axis=1)
         self.class_uncertainty.append(uncertainty)
-        shown = (
-            [(image, "") for image in images]
-            if placements is None
-            else [(p.shown(image), p.missing) for p, image in zip(placements, images, strict=True)]
-        )
-        for (image, missing), found in zip(shown, uncertainty.tolist(), strict=True):
-            actions = [decide(value, image, self.card, missing).action for value in found]
+        for index in range(len(uncertainty)):
+            missing = "" if placements is None else placements[index].missing
+            of_image = [{name: values[index] for name, values in o.items()} for o in pair]
+            actions = [decide(outputs, self.card, missing).action for outputs in of_image]
             self.decisions.append((actions[0], actions[1]))
         inside: Any = ...
         if placements is not None:

@@ -138,7 +138,7 @@ def compare(
         inputs = chunk.inputs(network)
         outputs = [predict_all(source, inputs.images) for source in (network, file)]
         _check_finite(outputs[1], chunk.rows[0].image)
-        agreement.add(outputs[0], outputs[1], inputs.images, inputs.placements)
+        agreement.add(outputs[0], outputs[1], inputs.placements)
         for kept, one in zip(measures, outputs, strict=True):
             kept += chunk.measure(one, dataset, inputs.placements)
         progress(len(measures[0]))

@@ -149,22 +149,47 @@ CHANNEL_AXIS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3}
 """Kind of convolution -> the axis of its weights that counts output channels."""
 
 
+_WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+
+
+def _weighted(model: Any, producers: dict[int, Any], tensor: int) -> bool:
+    """Whether a tensor follows from a convolution or a dense layer."""
+    seen: set[int] = set()
+    waiting = [tensor]
+    while waiting:
+        operator = producers.get(waiting.pop())
+        if operator is None:
+            continue
+        if operator_name(model, operator) in _WEIGHTED:
+            return True
+        inputs = {int(i) for i in operator.inputs if i >= 0} - seen
+        seen |= inputs
+        waiting += sorted(inputs)
+    return False
+
+
 def head_tensors(model: Any) -> list[str]:
     """Names of the tensors that the heads compute.
 
     These are, for every output, the result of the last convolution or dense layer before it, which gives the
-    logits, and of the evidential arithmetic that follows.
+    logits, and of the evidential arithmetic that follows. The arithmetic of a head that no output reads, such
+    as the mutual head where another head draws the mask, is found by its inverse root of the strength. Global
+    means of features are taken in float of what the body computes; those that follow from the image alone, as
+    its sharpness, are of the heads as a whole.
     """
     graph = model.subgraphs[0]
     producers = {int(o): operator for operator in graph.operators for o in operator.outputs}
     found: set[int] = set()
-    waiting = [int(index) for index in graph.outputs]
+    roots = [o for o in graph.operators if operator_name(model, o) == "RSQRT"]
+    waiting = [int(index) for index in (*graph.outputs, *(o.outputs[0] for o in roots))]
     while waiting:
         index = waiting.pop()
         operator = producers.get(index)
         if index in found or operator is None:
             continue
         found.add(index)
-        if operator_name(model, operator) not in ("CONV_2D", "FULLY_CONNECTED"):
+        kind = operator_name(model, operator)
+        of_body = kind == "MEAN" and _weighted(model, producers, index)
+        if kind not in _WEIGHTED and not of_body:
             waiting += [int(i) for i in operator.inputs if i >= 0]
     return [graph.tensors[index].name.decode() for index in sorted(found)]

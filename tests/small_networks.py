@@ -6,8 +6,10 @@ import keras
 import numpy as np
 
 from uml_tf.networks import UML, preset, without
-from uml_tf.runtime.gradability import fit_gradability
+from uml_tf.runtime.confidence import Confidence
 from uml_tf.runtime.model_card import ModelCard
+from uml_tf.runtime.trust import Trust
+from uml_tf.training.density_fit import fit_density
 
 SIZE = (64, 64)
 
@@ -36,12 +38,22 @@ def random_network(seed, image_classes=2, pixel_classes=3, *parts_off):
     model.card = ModelCard(
         image_classes=tuple(f"class {i}" for i in range(image_classes)),
         pixel_classes=("background", *(f"region {i}" for i in range(1, pixel_classes))),
-        refer_above=0.5,
-        gradability=fit_gradability(images[:10], images[10:]),
+        accept_above=0.6,
+        trust=random_trust(model, images),
         run_id="0" * 32,
         dataset="random",
     )
     return model
+
+
+def random_trust(model, images):
+    """The density of some images, and numbers for the rest that change every output."""
+    heads = model.heads_model()(images)
+    vectors = heads["features"].numpy(), heads["sharpness"].numpy()
+    parts = [tuple(v[place] for v in vectors) for place in (slice(None, None, 2), slice(1, None, 2))]
+    of_class = Confidence("mix", {"largest": 0.8, "vacuity": 0.4}, 0.3)
+    of_mask = Confidence("mix", {"largest": 0.7, "vacuity": 0.5, "mutual": 0.2}, 0.1)
+    return Trust(fit_density(*parts), 1.4, 0.8, of_class, of_mask)
 
 
 def finding_network(seed, examples):

@@ -6,7 +6,7 @@ import { decode, placeImage } from "./image.js";
 import { readMetadata } from "./metadata.js";
 import { place } from "./placement.js";
 import { interpret } from "./prediction.js";
-import { regionBox, regionMask } from "./roi.js";
+import { backgroundOf, regionBox, regionMask } from "./roi.js";
 
 const MODEL = "model.tflite";
 const LOCATOR = "locator.tflite";
@@ -75,7 +75,8 @@ async function placementOf(image) {
   const placement = place(card.fit, original, wholeSize);
   const outputs = await run(locator, placeImage(image, placement));
   const box = regionBox(regionMask(outputs.mask_probability, card, roi.region), placement, roi.margin);
-  const around = { placement, uncertainty: outputs.mask_uncertainty, region: roi.region || "region", box };
+  const background = backgroundOf(outputs.mask_probability, card, roi.region);
+  const around = { placement, uncertainty: outputs.mask_uncertainty, background, region: roi.region || "region", box };
   return { ...place(fit, original, size, box), around };
 }
 
@@ -86,7 +87,7 @@ async function read(blob, name) {
     const start = performance.now();
     const placement = await placementOf(image);
     const seen = placeImage(image, placement);
-    prediction = interpret(await run(model, seen), seen, placement, model.metadata.card, name);
+    prediction = interpret(await run(model, seen), placement, model.metadata.card, name);
     show(image, name);
     showStatus(`${name}: ${image.width} x ${image.height} pixels, ${Math.round(performance.now() - start)} ms`);
   } catch (error) {
@@ -104,7 +105,8 @@ function swatch(colour) {
 }
 
 function showClass(json) {
-  $("class").textContent = `${json.class}, probability ${json.class_probability[json.class].toFixed(3)}`;
+  $("class").textContent = `${json.class}, probability ${json.class_probability[json.class].toFixed(3)}, ` +
+    `confidence ${json.class_confidence.toFixed(3)}`;
   const parts = Object.entries(json.class_belief).map(([name, b], i) => [`belief in ${name}`, b, css(classColour(i + 3))]);
   parts.push(["uncertainty", json.class_uncertainty, null]);
   $("mass").replaceChildren(...parts.map(([, value, colour]) => {
@@ -141,7 +143,7 @@ function showRegions(json) {
 }
 
 function show(image, name) {
-  const { json, mask, uncertainty } = prediction;
+  const { json, mask, uncertainty, confidence } = prediction;
   $("result").hidden = false;
   $("decision").dataset.action = json.decision;
   $("action").textContent = TITLES[json.decision];
@@ -151,6 +153,8 @@ function show(image, name) {
   $("overlay").setAttribute("aria-label", `${name} with its regions outlined: ${found}`);
   drawUncertainty($("uncertainty"), image.width, image.height, uncertainty);
   $("uncertainty").setAttribute("aria-label", `Uncertainty of every pixel, mean ${json.mask_uncertainty.toFixed(3)}`);
+  drawUncertainty($("doubt"), image.width, image.height, confidence.map((c) => 1 - c));
+  $("doubt").setAttribute("aria-label", `Doubt of every pixel, mean ${(1 - json.mask_confidence).toFixed(3)}`);
   showClass(json);
   showRegions(json);
 }

@@ -27,13 +27,3 @@ export function place(fit, original, size, box = null) {
   const kept = tall ? [nearest((width * h) / w), width] : [height, nearest((height * w) / h)];
   return { original, crop: centred(crop, kept.map((side) => Math.max(side, 1))), size, target };
 }
-
-/** The part of an input (height, width, 3) that is not padded. */
-export function shownOf(seen, { size, target }) {
-  const out = new Float32Array(target.height * target.width * 3);
-  for (let y = 0; y < target.height; y++) {
-    const start = ((target.top + y) * size[1] + target.left) * 3;
-    out.set(seen.subarray(start, start + target.width * 3), y * target.width * 3);
-  }
-  return out;
-}

@@ -6,10 +6,22 @@ import { regionMembers } from "./regions.js";
 
 const SMALLEST_SIDE = 8;
 
-/** Which pixels of a locator's input show the region: Uint8Array of 0 and 1. */
-export function regionMask(probability, { pixel_classes: names, unions }, region) {
-  const members = region ? Object.fromEntries(regionMembers({ pixel_classes: names, unions }))[region]
+// The pixel classes of the region; all but the background where it has no name.
+function membersOf({ pixel_classes: names, unions }, region) {
+  return region ? Object.fromEntries(regionMembers({ pixel_classes: names, unions }))[region]
     : names.slice(1).map((_, i) => i + 1);
+}
+
+/** The probability that a locator gives to anything but the region, of every pixel of its input. */
+export function backgroundOf(probability, card, region) {
+  const depth = card.pixel_classes.length, members = membersOf(card, region);
+  return Float32Array.from({ length: probability.length / depth }, (_, i) =>
+    1 - members.reduce((sum, c) => sum + probability[i * depth + c], 0));
+}
+
+/** Which pixels of a locator's input show the region: Uint8Array of 0 and 1. */
+export function regionMask(probability, card, region) {
+  const names = card.pixel_classes, members = membersOf(card, region);
   const mask = new Uint8Array(probability.length / names.length);
   for (let i = 0; i < mask.length; i++) {
     let best = 0;

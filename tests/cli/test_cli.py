@@ -182,11 +182,12 @@ def test_predict_writes_good_images_and_names_bad_ones(trained, phantoms, uml_tf
     )
     assert f"{bad}: not an image" in done.stderr
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    parts = (".json", "_mask.png", "_overlay.png", "_uncertainty.png")
+    parts = (".json", "_mask.png", "_overlay.png", "_uncertainty.png", "_doubt.png")
     assert names == {stem + part for stem in (good.stem, "grey") for part in parts}
     prediction = json.loads((tmp_path / "out/grey.json").read_text())
     assert prediction["class"] in ("healthy", "glaucoma")
-    assert prediction["decision"] == "ungradable"  # grey, where all training images are coloured
+    assert 0 < prediction["familiarity"] <= 1
+    assert 0 <= prediction["class_confidence"] <= 1
     assert sum(prediction["class_belief"].values()) + prediction["class_uncertainty"] == pytest.approx(
         1, abs=1e-5
     )

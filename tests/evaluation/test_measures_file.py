@@ -24,7 +24,7 @@ def measured(phantoms):
     model = random_network(seed=1)
     names = ("image_classes", "pixel_classes", "unions")
     model.card = model.card.__class__(
-        **{name: getattr(phantoms.info, name) for name in names}, refer_above=model.card.refer_above
+        **{name: getattr(phantoms.info, name) for name in names}, accept_above=0.5
     )
     measures = measure_split(KerasPredictor(model), phantoms, "val")
     return measures, model.card
@@ -60,8 +60,9 @@ def test_the_table_has_a_row_for_each_image_with_its_prediction_and_its_overlap(
         probability = [float(row[f"probability_{name}"]) for name in card.image_classes]
         assert probability == pytest.approx(list(m.probability), rel=1e-5)
         assert row["predicted"] == card.image_classes[int(np.argmax(probability))]
-        uncertain = float(row["class_uncertainty"]) > card.refer_above
-        assert row["decision"] == ("refer" if uncertain else "accept")
+        confident = float(row["class_confidence"]) >= card.accept_above
+        assert row["decision"] == ("accept" if confident else "refer")
+        assert float(row["familiarity"]) == 1
         for region in ("rim", "cup", "disc"):
             expected = m.values[f"dice_{region}"]
             assert row[f"dice_{region}"] == ("" if np.isnan(expected) else f"{expected:.6g}")

@@ -10,14 +10,17 @@ from uml_tf.export.tolerance import Tolerance
 from uml_tf.metrics.wilson import wilson_interval
 from uml_tf.runtime.model_card import ModelCard
 
-CARD = ModelCard(image_classes=("a", "b"), pixel_classes=("c", "d"), refer_above=0.5)
+CARD = ModelCard(image_classes=("a", "b"), pixel_classes=("c", "d"), accept_above=0.5)
 
 
 def _outputs(classes, doubt):
     pixels = np.linspace(0.1, 0.9, 16, dtype=np.float32).reshape(1, 4, 4, 1).repeat(len(classes), axis=0)
     return {
         "class_probability": np.eye(2, dtype=np.float32)[classes],
+        "class_belief": np.eye(2, dtype=np.float32)[classes] * (1 - np.asarray(doubt, np.float32)[:, None]),
         "class_uncertainty": np.asarray(doubt, np.float32)[:, None],
+        "class_confidence": 1 - np.asarray(doubt, np.float32)[:, None],
+        "familiarity": np.ones((len(classes), 1), np.float32),
         "mask_probability": np.concatenate([pixels, 1 - pixels], axis=-1),
         "mask_uncertainty": pixels,
     }
@@ -31,7 +34,7 @@ def _compared(count, accepted, flips, accepted_flips=0):
     changed[count - flips :] = 1
     changed[:accepted_flips] = 1
     agreement = Agreement(CARD)
-    agreement.add(_outputs(classes, doubt), _outputs(changed, doubt), np.zeros((count, 4, 4, 3), np.float32))
+    agreement.add(_outputs(classes, doubt), _outputs(changed, doubt))
     numbers, faults = agreement.numbers()
     numbers["drop_class_failure_auroc"] = None
     return numbers, {check.name: check for check in Tolerance().checks(numbers, faults)}
@@ -86,7 +89,7 @@ def test_a_changed_decision_changes_the_accepted_answer():
     other = np.where(np.abs(doubt - 0.5) < 0.12, 1 - doubt, doubt)
     zeros = np.zeros(20, int)
     agreement = Agreement(CARD)
-    agreement.add(_outputs(zeros, doubt), _outputs(zeros, other), np.zeros((20, 4, 4, 3), np.float32))
+    agreement.add(_outputs(zeros, doubt), _outputs(zeros, other))
     numbers, _ = agreement.numbers()
     changed = int(((doubt <= 0.5) != (other <= 0.5)).sum())
     assert changed > 0

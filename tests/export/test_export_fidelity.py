@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 from small_networks import random_network
 
+from uml_tf.evaluation.evaluate import read_chunks
 from uml_tf.evaluation.keras_predictor import KerasPredictor
 from uml_tf.export.fidelity import compare
 from uml_tf.export.report import write_report
 from uml_tf.export.tolerance import Tolerance
 from uml_tf.metrics.wilson import wilson_interval
 from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.predictor import predict_all
+from uml_tf.runtime.trust import NO_TRUST
 
 NAMES = tuple(Tolerance.__dataclass_fields__)
 
@@ -47,10 +50,11 @@ def card(network, phantoms):
     """Thresholds at which a third of the images are referred, and none is ungradable."""
     images = phantoms.split("val")
     assert len(images) == 9
-    card = replace(network.model.card, gradability=None, refer_above=0.0)
-    found = compare(network, network, card, phantoms, "val", Tolerance())
-    doubt = np.sort(found.class_uncertainty[:, 0])
-    return replace(card, refer_above=float(0.6 * doubt[5] + 0.4 * doubt[6]))
+    card = replace(network.model.card, trust=NO_TRUST)
+    network.model.card = card  # so that none is ungradable
+    inputs = np.concatenate([chunk.inputs(network).images for chunk in read_chunks(phantoms, "val")])
+    confidence = np.sort(predict_all(network, inputs)["class_confidence"][:, 0])
+    return replace(card, accept_above=float(0.4 * confidence[2] + 0.6 * confidence[3]))
 
 
 @pytest.fixture
@@ -92,11 +96,11 @@ def test_constant_uncertainty_of_the_network_is_refused_even_where_the_file_has_
 
 def test_other_decisions_are_refused_where_the_numbers_are_close(compared, network, card):
     def up_to_the_threshold(values):
-        near = np.abs(values - card.refer_above)
-        return np.where(near == near.min(), 2 * card.refer_above - values, values)
+        near = np.abs(values - card.accept_above)
+        return np.where(near == near.min(), 2 * card.accept_above - values, values)
 
     # One image of nine crosses the threshold by as much as it was away from it.
-    found = compared(Changed(network, "class_uncertainty", up_to_the_threshold), class_rho=0.9)
+    found = compared(Changed(network, "class_confidence", up_to_the_threshold))
     assert found.numbers["class_uncertainty_mean_difference"] < 0.01
     assert found.numbers["decision_agreement"] == pytest.approx(8 / 9)
     # One of nine decisions does not contradict .98; one of six or seven accepted answers contradicts .99.

@@ -164,7 +164,7 @@ def test_a_channel_without_weights_keeps_its_bias_in_int8(even):
 def test_where_int8_is_not_enough_the_worst_parts_stay_in_float(uneven, expected):
     data = _equalized(uneven)
     graph = FloatGraph(data)
-    card = ModelCard(image_classes=("a", "b", "c"), pixel_classes=("d", "e"), refer_above=0.5)
+    card = ModelCard(image_classes=("a", "b", "c"), pixel_classes=("d", "e"), accept_above=0.5)
 
     def mixed(**bounds):
         check = CalibrationCheck(uneven, CALIBRATION, card, Tolerance(**bounds))

@@ -80,6 +80,8 @@ def test_outputs_are_opinions_close_to_the_network(exported):
         assert (outputs[f"{part}_uncertainty"] > 0).all()
         difference = np.abs(outputs[f"{part}_uncertainty"] - expected[f"{part}_uncertainty"]).mean()
         assert difference <= allowed
+    for name in ("class_confidence", "mask_confidence", "familiarity"):
+        assert np.abs(outputs[name] - expected[name]).mean() <= allowed, name
 
 
 def test_metadata_are_in_the_file(exported):

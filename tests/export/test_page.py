@@ -25,8 +25,9 @@ from uml_tf.export.litert_js import litert_js
 from uml_tf.export.metadata import add_metadata
 from uml_tf.runtime.device_model import DeviceModel
 from uml_tf.runtime.errors import UmlError
-from uml_tf.runtime.images import read_image, resize_antialiased, write_png
+from uml_tf.runtime.images import read_image, resize_antialiased
 from uml_tf.runtime.opening import open_device_model
+from uml_tf.runtime.referral import FAMILIAR, write_png
 from uml_tf.runtime.roi import Roi
 from uml_tf.tracking.models import load_trained
 
@@ -85,10 +86,11 @@ def _between(values, share):
 def _with_thresholds(card, model, images):
     """The card with thresholds at which the images get all three decisions."""
     seen = [resize_antialiased(read_image(path), model.image_size) for path in images]
-    limit = _between([card.gradability.score(image)[0] for image in seen], 0.6)
-    gradable = [image for image in seen if card.gradability.score(image)[0] < limit]
-    doubt = [float(model(image[None])["class_uncertainty"][0, 0]) for image in gradable]
-    return replace(card, refer_above=_between(doubt, 0.5), gradability=replace(card.gradability, limit=limit))
+    outputs = [model(image[None]) for image in seen]
+    gradable = [one for one in outputs if one["familiarity"][0, 0] >= FAMILIAR]
+    assert 1 < len(gradable) < len(outputs)
+    confidence = [float(one["class_confidence"][0, 0]) for one in gradable]
+    return replace(card, accept_above=_between(confidence, 0.5))
 
 
 @pytest.fixture(scope="module", params=["float16", "int8"])
@@ -174,7 +176,8 @@ def _check_json(found, prediction, name, allowed, input_size):
     assert found["class"] == expected["class"]
     for key in ("class_probability", "class_belief"):
         assert found[key] == pytest.approx(expected[key], abs=allowed.number)
-    for key in ("class_uncertainty", "mask_uncertainty"):
+    parts = [f"{part}_{kind}" for part in ("class", "mask") for kind in ("uncertainty", "confidence")]
+    for key in (*parts, "familiarity"):
         assert found[key] == pytest.approx(expected[key], abs=allowed.number)
     assert list(found["pixels"]) == list(expected["pixels"])
     height, width = prediction.mask.shape
@@ -197,19 +200,16 @@ def _check_json(found, prediction, name, allowed, input_size):
 
 def _check_decision(found, prediction, model, path, allowed):
     """Decision and reason are equal, except for images closer to a threshold than the allowed difference."""
-    card, image = model.card, read_image(path)
-    placement = model.place(image)
-    seen = placement.shown(placement.image(image))
     distances = (
-        prediction.class_uncertainty - card.refer_above,
-        card.gradability.score(seen)[0] - card.gradability.limit,
+        prediction.class_confidence - model.card.accept_above,
+        prediction.familiarity - FAMILIAR,
     )
     if min(map(abs, distances)) <= allowed.number:
         return
     assert found["decision"] == prediction.decision.action
     assert _words(found["reason"]) == _words(prediction.decision.reason)
-    # Both are rounded, to three places or to one.
-    rounding = 0.11 if found["decision"] == "ungradable" else 0.0011
+    # Both are rounded, to three places or to two.
+    rounding = 0.011 if found["decision"] == "ungradable" else 0.0011
     expected = _numbers(prediction.decision.reason)
     assert _numbers(found["reason"]) == pytest.approx(expected, abs=allowed.number + rounding)
 
@@ -219,8 +219,9 @@ def _check_text(page, found, shape):
     assert page.inner_text("#action") == TITLES[found["decision"]]
     assert page.get_attribute("#decision", "data-action") == found["decision"]
     assert page.inner_text("#reason") == f"{found['reason']}."
-    name, _, number = page.inner_text("#class").partition(", probability ")
+    name, number, confidence = re.split(", probability |, confidence ", page.inner_text("#class"))
     assert name == found["class"]
+    assert float(confidence) == pytest.approx(found["class_confidence"], abs=6e-4)
     assert float(number) == pytest.approx(found["class_probability"][name], abs=6e-4)
     masses = {f"belief in {n}": b for n, b in found["class_belief"].items()}
     masses["uncertainty"] = found["class_uncertainty"]

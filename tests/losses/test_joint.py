@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from uml_tf.losses import LossSpec, joint_loss
 from uml_tf.losses.dice import image_dice_loss, soft_dice_loss
+from uml_tf.losses.dirichlet import evidential_loss
 from uml_tf.losses.joint import annealing
 
 B, H, C, K = 4, 16, 3, 2
@@ -127,3 +128,18 @@ def test_dice_of_images_counts_every_region_once():
     pixels[0, 2:] = 0  # half of the large region is not known
     half = float(image_dice_loss(target, found, pixels))
     np.testing.assert_allclose(half, (0.5 * expected[0] + sum(expected[1:])) / 3.5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dice_over", ["batch", "image"])
+def test_a_dirichlet_head_that_draws_the_mask_learns_by_its_own_mean_and_evidence(case, dice_over):
+    outputs, batch = case
+    head = 1.0 + tf.nn.softplus(outputs["segmentation_logits_1"] * 0.7)
+    spec = LossSpec(dice_over=dice_over)
+    target = tf.one_hot(tf.cast(batch["mask"], tf.int32), C)
+    mean = head / tf.reduce_sum(head, -1, keepdims=True)
+    dice = image_dice_loss if dice_over == "image" else soft_dice_loss
+    expected = dice(target, mean, tf.ones((B, H, H))) + tf.reduce_mean(evidential_loss(target, head, 0.5))
+    found = joint_loss({**outputs, "mask_head": head}, batch, 25.0, spec)
+    np.testing.assert_allclose(found["seg"], expected, rtol=1e-5)
+    without = joint_loss(outputs, batch, 25.0, spec)
+    np.testing.assert_allclose(found["mut"], without["mut"])

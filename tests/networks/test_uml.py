@@ -33,6 +33,9 @@ def _check_contract(outputs, size, batch=2):
         "mask_probability": (batch, size, size, C),
         "mask_belief": (batch, size, size, C),
         "mask_uncertainty": (batch, size, size, 1),
+        "class_confidence": (batch, 1),
+        "mask_confidence": (batch, size, size, 1),
+        "familiarity": (batch, 1),
     }
     arrays = {name: np.asarray(value) for name, value in outputs.items()}
     for name, shape in shapes.items():
@@ -51,7 +54,7 @@ def edge():
     """An edge network whose logits, and with them its concentrations, are far from uniform."""
     keras.utils.set_random_seed(0)
     model = UML(preset("edge"), K, C, (64, 64))
-    for name in ("instructor_logits", "mutual_logits_1"):
+    for name in ("instructor_logits", "mutual_logits_1", "navigator_logits_1"):
         kernel = model.training_model.get_layer(name).trainable_variables[-1]
         kernel.assign(kernel * 30.0)
     return model
@@ -61,11 +64,12 @@ def edge():
 def test_the_heads_are_layers_of_the_graph(name, levels):
     model = UML(preset(name), K, C, (32, 32))
     heads = {layer.name for layer in model.training_model.layers if isinstance(layer, DirichletHead)}
-    assert heads == {"class_head", *(f"mutual_head_{level}" for level in range(1, levels + 1))}
+    own = {"mask_head"} if name == "edge" else set()
+    assert heads == {"class_head", *own, *(f"mutual_head_{level}" for level in range(1, levels + 1))}
     lines = []
     model.summary(line_length=110, print_fn=lines.append)
     text = "\n".join(lines)
-    assert text.count("(DirichletHead)") == levels + 1
+    assert text.count("(DirichletHead)") == len(heads)
     assert "class_encoder" in text
     assert "contract (Contract)" in text
     outputs = model.training_model(_images(32))
@@ -85,15 +89,29 @@ def test_everything_follows_from_the_concentration(edge):
     images = _images(64)
     outputs = {name: np.asarray(value) for name, value in edge.training_model(images).items()}
     found = {name: np.asarray(value) for name, value in edge(images).items()}
-    for part, alpha in (("class", outputs["class_head"]), ("mask", outputs["mutual_head_1"])):
+    for part, alpha in (("class", outputs["class_head"]), ("mask", outputs["mask_head"])):
         strength = alpha.sum(-1, keepdims=True)
         np.testing.assert_allclose(found[f"{part}_belief"], (alpha - 1) / strength, atol=1e-6)
         np.testing.assert_allclose(found[f"{part}_uncertainty"], alpha.shape[-1] / strength, rtol=1e-5)
-    np.testing.assert_allclose(
-        found["class_probability"],
-        outputs["class_head"] / outputs["class_head"].sum(-1, keepdims=True),
-        rtol=1e-5,
-    )
+        np.testing.assert_allclose(found[f"{part}_probability"], alpha / strength, rtol=1e-5)
+
+
+def test_the_mask_is_drawn_from_the_sum_of_navigator_and_mutual_decoder(edge):
+    graph = edge.training_model
+    parts = [graph.get_layer(name).output for name in ("navigator_logits_1", "mutual_logits_1", "mask_head")]
+    view = keras.Model(graph.input, [*parts, edge.logits_model.output["segmentation_logits"]])
+    navigator, mutual, head, logits = (np.asarray(value) for value in view(_images(64)))
+    np.testing.assert_allclose(logits, navigator + mutual, rtol=1e-6)
+    np.testing.assert_allclose(head, 1 + np.log1p(np.exp(navigator + mutual)), rtol=1e-5)
+
+
+def test_without_evidential_heads_the_mask_is_a_softmax():
+    model = UML(without(preset("edge"), "evidential"), K, C, (64, 64))
+    images = _images(64)
+    outputs = model.training_model(images)
+    assert "mask_head" not in outputs
+    expected = keras.ops.softmax(outputs["segmentation_logits_1"])
+    np.testing.assert_allclose(model(images)["mask_probability"], expected, atol=1e-6)
 
 
 def test_the_navigator_reads_the_uncertainty_of_the_mutual_head(edge):
@@ -118,8 +136,7 @@ def test_distributions_are_tensorflow_probabilitys(edge):
     assert found["mask"].batch_shape == (3, 64, 64)
     assert found["mask"].event_shape == (C,)
     np.testing.assert_allclose(found["class"].mean(), contract["class_probability"], atol=1e-6)
-    mean = contract["mask_belief"] + contract["mask_uncertainty"] / C
-    np.testing.assert_allclose(found["mask"].mean(), mean, atol=1e-6)
+    np.testing.assert_allclose(found["mask"].mean(), contract["mask_probability"], atol=1e-6)
     entropy = found["class"].entropy()
     exact = scipy_dirichlet([float(a) for a in found["class"].concentration[0]]).entropy()
     assert float(entropy[0]) == pytest.approx(exact, abs=1e-4)

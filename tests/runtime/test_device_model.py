@@ -84,7 +84,13 @@ def test_runtime_imports_no_tensorflow(exported, tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     written = {path.name for path in (tmp_path / "predictions").iterdir()}
-    assert written == {"photo.json", "photo_mask.png", "photo_overlay.png", "photo_uncertainty.png"}
+    assert written == {
+        "photo.json",
+        "photo_mask.png",
+        "photo_overlay.png",
+        "photo_uncertainty.png",
+        "photo_doubt.png",
+    }
 
 
 def _resealed(data, change):
@@ -106,7 +112,7 @@ def test_newer_format_is_refused(exported):
         values["format"] = 9
         del values["intended_use"]
 
-    with pytest.raises(UmlError, match="format: found 9, expected at most 2: use a newer uml-tf"):
+    with pytest.raises(UmlError, match="format: found 9, expected at most 3: use a newer uml-tf"):
         read_metadata(_resealed(exported.read_bytes(), change), exported)
 
 

@@ -32,6 +32,9 @@ class _Constant:
             "mask_probability": mask,
             "mask_belief": mask * 0.5,
             "mask_uncertainty": np.full((1, 32, 32, 1), 0.5, np.float32),
+            "class_confidence": np.array([[0.7]], np.float32),
+            "mask_confidence": np.full((1, 32, 32, 1), 0.25, np.float32),
+            "familiarity": np.ones((1, 1), np.float32),
         }
 
 
@@ -57,12 +60,12 @@ def _names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_each_image_gets_four_files_and_a_second_run_replaces_them(photos, tmp_path):
+def test_each_image_gets_five_files_and_a_second_run_replaces_them(photos, tmp_path):
     out = tmp_path / "predictions"
     for _ in range(2):
         said, complaints, error = _predict(photos, out)
         assert (len(said), complaints, error) == (3, [], None)
-    endings = (".json", "_mask.png", "_overlay.png", "_uncertainty.png")
+    endings = (".json", "_doubt.png", "_mask.png", "_overlay.png", "_uncertainty.png")
     assert _names(out) == sorted(stem + ending for stem in "xy" for ending in endings)
     assert json.loads((out / "x.json").read_text())["pixels"]["lesion"]["box"] == [0, 0, 30, 40]
 
@@ -89,7 +92,7 @@ def test_a_failed_write_stops_with_its_own_line(photos, tmp_path):
 def test_predictions_beside_the_images_are_written(photos, tmp_path):
     _, _, error = _predict(photos, tmp_path)
     assert error is None
-    assert len(_names(tmp_path)) == 10
+    assert len(_names(tmp_path)) == 12
 
 
 @pytest.mark.parametrize("name", ["x_mask.png", "y_overlay.png", "x.json"])

@@ -3,59 +3,54 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from uml_tf.runtime.gradability import STATISTICS, fit_gradability, image_statistics
 from uml_tf.runtime.model_card import ModelCard
 from uml_tf.runtime.referral import decide
 
-
-def _photograph(seed):
-    rng = np.random.default_rng(seed)
-    rows, columns = np.mgrid[:48, :48]
-    disc = np.exp(-((rows - rng.uniform(18, 30)) ** 2 + (columns - rng.uniform(18, 30)) ** 2) / 120)
-    image = 60 + 120 * disc[..., None] * [1.0, 0.6, 0.3] + rng.normal(0, 3, (48, 48, 3))
-    return np.clip(image, 0, 255)
+CARD = ModelCard(("healthy", "glaucoma", "other"), ("x", "y"), accept_above=0.8)
 
 
-@pytest.fixture(scope="module")
-def card():
-    photographs = [_photograph(seed) for seed in range(80)]
-    gradability = fit_gradability(photographs[:60], photographs[60:], quantile=1.0)
-    return ModelCard(("a", "b"), ("x", "y"), refer_above=0.2, gradability=gradability)
+def _outputs(confidence, familiarity=1.0, belief=(0.6, 0.1, 0.0)):
+    belief = np.array(belief, np.float32)
+    return {
+        "class_belief": belief,
+        "class_uncertainty": np.array([1 - belief.sum()]),
+        "class_confidence": np.array([confidence]),
+        "familiarity": np.array([familiarity]),
+    }
 
 
-def test_threshold_decides_on_images_of_the_kind(card):
-    assert decide(0.3, _photograph(100), card).action == "refer"
-    accepted = decide(0.2, _photograph(100), card)
-    assert accepted.action == "accept"
-    assert "0.200" in accepted.reason
+def test_the_confidence_decides():
+    accepted = decide(_outputs(0.8), CARD)
+    assert accepted == ("accept", "confidence 0.800 is at least 0.800")
+    assert decide(_outputs(0.79), CARD).action == "refer"
 
 
 @pytest.mark.parametrize(
-    ("change", "named"),
+    ("belief", "kind"),
     [
-        (lambda image: image * 0.05, "below"),
-        (lambda image: 255 - image, "above"),
-        (lambda image: image[..., ::-1], "ness is"),
-        (lambda image: np.zeros_like(image), "below"),
-        (lambda image: np.random.default_rng(0).uniform(0, 255, image.shape), "above"),
+        ((0.1, 0.05, 0.0), "too little evidence; "),
+        ((0.02, 0.46, 0.42), "evidence for two classes: glaucoma and other; "),
     ],
-    ids=["dark", "inverted", "channels swapped", "black", "noise"],
 )
-def test_another_kind_of_image_is_ungradable_however_certain_the_class(card, change, named):
-    decision = decide(0.01, change(_photograph(101)), card)
-    assert decision.action == "ungradable"
-    assert named in decision.reason
-    assert "standard deviations" in decision.reason
+def test_the_reason_names_the_kind_of_doubt(belief, kind):
+    assert decide(_outputs(0.5, belief=belief), CARD).reason == f"{kind}confidence 0.500 is below 0.800"
 
 
-def test_without_thresholds_everything_is_referred():
-    decision = decide(0.0, _photograph(0), ModelCard(("a", "b"), ("x", "y")))
-    assert decision.action == "refer"
-    assert "no referral threshold" in decision.reason
+def test_an_unlike_image_is_ungradable_however_confident():
+    decision = decide(_outputs(0.99, familiarity=0.49), CARD)
+    assert decision == ("ungradable", "unlike the training images (familiarity 0.49)")
+    assert decide(_outputs(0.99, familiarity=0.5), CARD).action == "accept"
 
 
-@pytest.mark.parametrize("value", [0, 255])
-def test_statistics_of_a_flat_image_are_finite(value):
-    found = image_statistics(np.full((16, 16, 3), value, np.uint8))
-    assert found.shape == (len(STATISTICS),)
-    assert np.isfinite(found).all()
+def test_without_a_threshold_everything_is_referred_and_the_card_says_why():
+    assert decide(_outputs(1.0), ModelCard(("a", "b"), ("x", "y"))).reason.endswith("no threshold was fitted")
+    few = ModelCard(("a", "b"), ("x", "y"), accept_reason="12 images are too few")
+    assert decide(_outputs(1.0), few) == ("refer", "no answer may be accepted: 12 images are too few")
+
+
+def test_a_card_of_an_older_version_accepts_nothing_and_says_so():
+    data = ModelCard(("a", "b"), ("x", "y")).to_dict()
+    for name in ("trust", "accept_above", "accept_reason", "risk_confidence"):
+        del data[name]
+    card = ModelCard.from_dict({**data, "refer_above": 0.2, "gradability": {"limit": 3.0}})
+    assert "older uml-tf" in decide(_outputs(1.0), card).reason

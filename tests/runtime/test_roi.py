@@ -84,12 +84,15 @@ class _Threshold:
             "mask_probability": mask,
             "mask_belief": mask * (1 - self.doubt),
             "mask_uncertainty": np.full_like(cup, self.doubt),
+            "class_confidence": np.array([[0.9]], np.float32),
+            "mask_confidence": np.full_like(cup, 0.75),
+            "familiarity": np.ones((1, 1), np.float32),
         }
 
 
 @pytest.fixture
 def two_pass():
-    names = {"image_classes": ("a", "b"), "pixel_classes": CLASSES, "unions": UNIONS, "refer_above": 0.5}
+    names = {"image_classes": ("a", "b"), "pixel_classes": CLASSES, "unions": UNIONS, "accept_above": 0.5}
     locator = _Threshold(ModelCard(**names), LOCATOR_DOUBT)
     return TwoPass(_Threshold(ModelCard(**names, roi=Roi("disc", 0.5, "")), 0.05), locator)
 
@@ -108,6 +111,8 @@ def test_two_passes_speak_of_the_whole_picture(two_pass):
     assert prediction.mask_uncertainty[read] == pytest.approx(0.05)
     assert prediction.mask_uncertainty[~read] == pytest.approx(LOCATOR_DOUBT)
     assert (prediction.mask[~read] == 0).all()
+    assert prediction.mask_confidence[read] == pytest.approx(0.75)
+    assert prediction.mask_confidence[~read] == pytest.approx(1)  # the locator's background
     found = prediction.mask == 2
     true = image[..., 0] > 0
     assert 2 * (found & true).sum() / (found.sum() + true.sum()) > 0.97

@@ -6,13 +6,17 @@ from dataclasses import replace
 
 import keras
 import numpy as np
+import pytest
+from small_networks import random_network
 
 from uml_tf.data.pipeline import load_examples
 from uml_tf.evaluation.keras_predictor import KerasPredictor
 from uml_tf.networks import UML, preset
+from uml_tf.runtime.model_card import ModelCard
 from uml_tf.runtime.predictor import predict_all
 from uml_tf.training.build import _precision
-from uml_tf.training.finish import fit_card, shipped
+from uml_tf.training.finish import fit_card, shipped, with_threshold
+from uml_tf.training.trust_fit import look
 
 SIZE = (64, 64)
 
@@ -32,16 +36,26 @@ def test_the_threshold_is_fitted_on_the_outputs_of_the_shipped_float32_network(p
     trained = KerasPredictor(_mixed_network())
     predictor = shipped(trained)
     assert predictor.model.dtype_policy.name == "float32"
-    own, mixed = (
-        predict_all(p, splits["val"].images)["class_uncertainty"][:, 0].astype(np.float64)
-        for p in (predictor, trained)
-    )
+    train = splits["train"]  # 42 images, where the validation split has too few to accept any
+    own, mixed = (predict_all(p, train.images)["class_probability"] for p in (predictor, trained))
     assert np.abs(own - mixed).max() > 1e-4  # the two precisions can be told apart
-    labels = predict_all(predictor, splits["val"].images)["class_probability"].argmax(axis=1)
-    order = np.argsort(own)
-    labels[order[-2:]] = 1 - labels[order[-2:]]  # wrong for the two most uncertain images
-    card = fit_card(predictor, splits["train"], replace(splits["val"], labels=labels), phantoms, "run")
-    assert card.refer_above == (own[order[-3]] + own[order[-2]]) / 2
+    labels, confidence = own.argmax(axis=1), own.max(axis=1).astype(np.float64)
+    order = np.argsort(-confidence)
+    labels[order[-2:]] = 1 - labels[order[-2:]]  # wrong for the two least confident images
+    seen = look(predictor.model, replace(train, labels=labels))
+    card = with_threshold(ModelCard(("a", "b"), ("c", "d", "e")), predictor.model, seen, 0.1, 0.9)
+    assert card.accept_above == pytest.approx((confidence[order[-3]] + confidence[order[-2]]) / 2, abs=1e-7)
+    assert (card.risk_target, card.risk_confidence) == (0.1, 0.9)
+
+
+def test_too_few_validation_images_accept_nothing_and_the_card_says_so(phantoms):
+    examples = load_examples(phantoms, "val", SIZE)
+    predictor = KerasPredictor(random_network(0))
+    card = fit_card(predictor, examples, examples, phantoms, "run")
+    assert card.accept_above is None
+    assert "9 labelled, familiar validation images" in card.accept_reason
+    assert card.trust.density is not None
+    assert card.trust.class_confidence is None
 
 
 def test_a_float32_network_is_shipped_as_it_is():

@@ -134,10 +134,10 @@ def decisions_of(model: Model, outputs: Outputs, inputs: Inputs) -> list[str]:
     """What a model decides on each of a few images; nothing for a mean of several predictions."""
     if isinstance(model, MeanModel):
         return []
-    card = model.card
-    uncertainty = outputs["class_uncertainty"][:, 0].tolist()
-    seen = zip(uncertainty, inputs.images, inputs.placements, strict=True)
-    return [decide(u, place.shown(image), card, place.missing).action for u, image, place in seen]
+    return [
+        decide({name: value[index] for name, value in outputs.items()}, model.card, placement.missing).action
+        for index, placement in enumerate(inputs.placements)
+    ]
 
 
 def measure_split(

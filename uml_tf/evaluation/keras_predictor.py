@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,15 +31,21 @@ class KerasPredictor:
         self.model = model
         self.batch_size = batch_size
         self.image_size = model.image_size
-        shape = (batch_size, *model.image_size, 3)
-        self._run = tf.function(
-            lambda images: model(images, training=False),
+        self._trust, self._run = model.trust, self._compiled()
+
+    def _compiled(self) -> Callable[[NDArray[Any]], dict[str, Any]]:
+        shape = (self.batch_size, *self.image_size, 3)
+        run: Callable[[NDArray[Any]], dict[str, Any]] = tf.function(
+            lambda images: self.model(images, training=False),
             input_signature=[tf.TensorSpec(shape, tf.float32)],
             autograph=False,  # which writes temporary files, and warns where the disk is full
         )
+        return run
 
     def __call__(self, images: NDArray[Any]) -> Outputs:
         """The contract's outputs for ``(N, H, W, 3)`` images in [0, 255], N at most ``batch_size``."""
+        if self._trust is not self.model.trust:  # it is part of the graph
+            self._trust, self._run = self.model.trust, self._compiled()
         count = len(images)
         padded = np.zeros((self.batch_size, *images.shape[1:]), np.float32)
         padded[:count] = images

@@ -11,6 +11,7 @@ from keras import ops
 from uml_tf.losses.dice import image_dice_loss, soft_dice_loss
 from uml_tf.losses.dirichlet import evidential_loss, softmax_loss
 from uml_tf.losses.replicas import ratio_over_replicas
+from uml_tf.runtime.evidence import opinion_from_concentration
 from uml_tf.runtime.regions import UNKNOWN_PIXEL
 
 TERMS = ("cls", "seg", "mut", "total")
@@ -24,7 +25,7 @@ class LossSpec:
         cls, seg, mut: weights of the three terms.
         annealing_epochs: lambda_t = min(1, epoch / annealing_epochs), epoch counted from 0.
         segmentation: "dice" over the softmax of every decoder level (paper) or "dice+ce" of the top
-            level (released).
+            level (released); see ``segmentation_loss``.
         evidential: Dirichlet terms, or cross-entropy in their place (the ablation).
         class_weights: weight per image class, or None for equal weights.
         skip_absent: leave a class that no mask of the batch shows out of the Dice; see
@@ -99,15 +100,23 @@ def mutual_loss(outputs: dict[str, Any], target: Any, weight: Any, lam: Any, spe
     return total
 
 
-def segmentation_loss(outputs: dict[str, Any], target: Any, weight: Any, spec: LossSpec) -> Any:
-    """L_seg, in the paper's or the released network's form."""
+def segmentation_loss(outputs: dict[str, Any], target: Any, weight: Any, lam: Any, spec: LossSpec) -> Any:
+    """L_seg, in the paper's or the released network's form.
+
+    Where a Dirichlet head draws the mask ("mask_head"), the Dice of the top level is that of its mean
+    alpha / S, and the evidential loss stands in place of the cross-entropy.
+    """
     levels = [ops.cast(z, "float32") for z in _levels(outputs, "segmentation_logits_")]
+    probabilities = [ops.softmax(z, axis=-1) for z in levels]
+    head = outputs.get("mask_head")
+    if head is not None:
+        probabilities[0] = opinion_from_concentration(head, ops).probability
     if spec.segmentation == "dice":
-        dices = [_dice_loss(target, ops.softmax(z, axis=-1), weight, spec) for z in levels]
+        dices = [_dice_loss(target, probability, weight, spec) for probability in probabilities]
         return sum(dices[1:], dices[0]) / len(dices)
-    top = levels[0]
-    dice = _dice_loss(target, ops.softmax(top, axis=-1), weight, spec)
-    return dice + _pixel_mean(softmax_loss(target, top), weight)
+    dice = _dice_loss(target, probabilities[0], weight, spec)
+    pixels = softmax_loss(target, levels[0]) if head is None else evidential_loss(target, head, lam)
+    return dice + _pixel_mean(pixels, weight)
 
 
 def joint_loss(outputs: dict[str, Any], batch: dict[str, Any], epoch: Any, spec: LossSpec) -> dict[str, Any]:
@@ -132,7 +141,7 @@ def joint_loss(outputs: dict[str, Any], batch: dict[str, Any], epoch: Any, spec:
     weight = ops.cast(known, "float32") * ops.reshape(ops.cast(batch["has_mask"], "float32"), (-1, 1, 1))
     terms = {
         "cls": classification_loss(outputs, batch, lam, spec),
-        "seg": segmentation_loss(outputs, target, weight, spec),
+        "seg": segmentation_loss(outputs, target, weight, lam, spec),
         "mut": mutual_loss(outputs, target, weight, lam, spec),
     }
     total = spec.cls * terms["cls"] + spec.seg * terms["seg"] + spec.mut * terms["mut"]

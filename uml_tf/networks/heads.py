@@ -8,8 +8,10 @@ import keras
 from keras import ops
 
 from uml_tf.losses.dirichlet import distribution
-from uml_tf.runtime.contract import contract, head_uncertainty
+from uml_tf.runtime.contract import Heads, contract, head_uncertainty
+from uml_tf.runtime.density import SHARPNESS, sharpness
 from uml_tf.runtime.evidence import concentration_from_logits
+from uml_tf.runtime.trust import NO_TRUST, Trust
 
 
 class _Float32Layer(keras.layers.Layer):
@@ -110,21 +112,63 @@ class Contract(_Float32Layer):
     """The outputs that every model returns, from the heads' outputs; see ``uml_tf.runtime.contract``.
 
     Args:
-        evidential: whether the heads are Dirichlet heads.
+        evidential: whether the class head and the mutual head are Dirichlet heads.
+        evidential_mask: whether the head that draws the mask is one.
+        trust: what was fitted (a ``Trust`` or its ``to_dict()``); constants of the graph.
         **kwargs: passed to ``keras.layers.Layer``.
 
     Shapes:
-        ``[(B, K), (B, H, W, C), (B, H, W, C)]``, class head, mutual head and segmentation logits, to the
-        names of ``CONTRACT``.
+        The fields of ``uml_tf.runtime.contract.Heads``, in a list, to the names of ``CONTRACT``.
     """
 
-    def __init__(self, evidential: bool, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        evidential: bool,
+        evidential_mask: bool,
+        trust: Trust | dict[str, Any] = NO_TRUST,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.evidential = evidential
+        self.evidential_mask = evidential_mask
+        self.trust = Trust.from_dict(trust) if isinstance(trust, dict) else trust
 
     def call(self, inputs: list[Any]) -> dict[str, Any]:
-        class_head, mutual_head, segmentation_logits = inputs
-        return contract(class_head, mutual_head, segmentation_logits, self.evidential, xp=ops)
+        return contract(Heads(*inputs), self.evidential, self.evidential_mask, self.trust, xp=ops)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "evidential": self.evidential}
+        own = {"evidential": self.evidential, "evidential_mask": self.evidential_mask}
+        return {**super().get_config(), **own, "trust": self.trust.to_dict()}
+
+
+@keras.saving.register_keras_serializable(package="uml_tf")
+class FeatureMeans(_Float32Layer):
+    """Global means of some feature maps, joined: what the density of the training images is over.
+
+    Args:
+        **kwargs: passed to ``keras.layers.Layer``.
+
+    Shapes:
+        a list of ``(B, h, w, D)`` to ``(B, sum of D)``.
+    """
+
+    def call(self, inputs: list[Any]) -> Any:
+        return ops.concatenate([ops.mean(feature, axis=(1, 2)) for feature in inputs], axis=-1)
+
+
+@keras.saving.register_keras_serializable(package="uml_tf")
+class Sharpness(_Float32Layer):
+    """The sharpness terms of an image, see ``uml_tf.runtime.density.sharpness``.
+
+    Args:
+        **kwargs: passed to ``keras.layers.Layer``.
+
+    Shapes:
+        ``(B, H, W, 3)`` in [0, 255] to ``(B, 4)``.
+    """
+
+    def call(self, inputs: Any) -> Any:
+        return sharpness(inputs, ops)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return (input_shape[0], SHARPNESS)

@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 from uml_tf.networks.encoders import LEVELS
-from uml_tf.networks.heads import HeadUncertainty, make_head
+from uml_tf.networks.heads import FeatureMeans, HeadUncertainty, make_head
 from uml_tf.networks.instructor import instructor
 from uml_tf.networks.mixer import LevelMixer
 from uml_tf.networks.mutual_decoder import mutual_decoder
@@ -107,5 +107,8 @@ class MutualAssembly:
             for level, tensor in enumerate(maps, start=1):
                 name = f"{kind}_{level}"
                 outputs[name] = self.resized(tensor, level, name)
+        if spec.draws_by_evidence:
+            outputs["mask_head"] = self.resized(make_head(True, "mask_head")(final.logits[0]), 1, "mask_head")
         outputs |= {f"reliable_mask_{level}": mask for level, mask in final.reliable_masks.items()}
-        return outputs, dict(zip(LOGITS, (logits, decoded.logits[0], final.logits[0]), strict=True))
+        means = FeatureMeans(name="feature_means")([*class_features[-2:], *segmentation_features[-2:]])
+        return outputs, dict(zip(LOGITS, (logits, decoded.logits[0], final.logits[0], means), strict=True))

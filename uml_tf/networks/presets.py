@@ -67,6 +67,7 @@ EDGE = NetworkSpec(
     average_eta=True,
     stride=2,
     training=TrainingDefaults(2e-3, "dice+ce"),
+    evidential_mask=True,
 )
 
 _MOBILENET = EncoderSpec("mobilenet_v2", {"alpha": 0.35, "context": True})
@@ -89,6 +90,7 @@ UNET = replace(
     conv=ConvStyle(dropout=0.0),
     ablation=Ablation(False, False, False, False),
     training=TrainingDefaults(1e-3, "dice+ce"),
+    evidential_mask=False,
     unet=UnetSpec((128, 64, 32, 16)),
 )
 UNET_EDGE = replace(

@@ -202,6 +202,9 @@ class NetworkSpec:
         stride: the finest level's stride; final maps are resized by it to the input size.
         ablation: the parts that are on.
         training: what the preset is trained with by default.
+        evidential_mask: the head that draws the mask is a Dirichlet head itself: mask, belief and uncertainty
+            of a pixel come from one distribution. Else the mask is a softmax, and belief and uncertainty are
+            those of the mutual head (as published).
         unet: a plain U-Net in place of the mutual network: it has the segmentation encoder alone, and mixer,
             mutual decoder, navigator and instructor are not built.
     """
@@ -219,7 +222,13 @@ class NetworkSpec:
     stride: int = 1
     ablation: Ablation = field(default_factory=Ablation)
     training: TrainingDefaults = TrainingDefaults(1e-4, "dice+ce")
+    evidential_mask: bool = False
     unet: UnetSpec | None = None
+
+    @property
+    def draws_by_evidence(self) -> bool:
+        """Whether a Dirichlet head draws the mask; False in the ablation without evidential heads."""
+        return self.evidential_mask and self.ablation.evidential and self.unet is None
 
     @property
     def encoders(self) -> tuple[str, ...]:

@@ -10,15 +10,15 @@ import keras
 
 from uml_tf.losses.dirichlet import distribution
 from uml_tf.networks.encoders import LEVELS, build_encoder, complete
-from uml_tf.networks.heads import Contract
+from uml_tf.networks.heads import Contract, Sharpness
 from uml_tf.networks.mutual import MutualAssembly
 from uml_tf.networks.scaling import scaling
 from uml_tf.networks.spec import NetworkSpec
 from uml_tf.networks.unet import UnetAssembly
+from uml_tf.runtime.contract import Heads
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.model_card import ModelCard
-
-_CONTRACT_HEADS = ("class_head", "mutual_head_1", "segmentation_logits_1")
+from uml_tf.runtime.trust import NO_TRUST, Trust
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class _Views:
     logits: keras.Model
     heads: keras.Model
     graph: keras.Model
+    trust: Trust
 
 
 @keras.saving.register_keras_serializable(package="uml_tf")
@@ -49,15 +50,17 @@ class UML(keras.Model):
         image_classes: K, at least 2.
         pixel_classes: C, at least 2, background included.
         image_size: (H, W), each divisible by the network's coarsest stride.
-        card: what is stored with a trained model about its data and thresholds.
+        card: what is stored with a trained model about its data and thresholds. What was fitted on its
+            outputs (``card.trust``) is part of the graph; another card may be set at any time.
         name: the model's name.
 
     Attributes:
         spec: the network, with every constructor argument of its encoders.
         training_model: shares all weights; returns what the loss needs, at input size:
             ``class_head`` and ``mutual_head_L`` (the heads' outputs, by level L from 1, the finest),
-            ``mutual_uncertainty_L`` and ``segmentation_logits_L``. A head's output is a concentration, or in
-            the ablation without evidential heads the logits of a ``SoftmaxHead``.
+            ``mutual_uncertainty_L`` and ``segmentation_logits_L``, and ``mask_head`` where a Dirichlet head
+            draws the mask. A head's output is a concentration, or in the ablation without evidential heads
+            the logits of a ``SoftmaxHead``.
 
     Shapes:
         ``(B, H, W, 3)`` RGB in [0, 255] to the names of ``uml_tf.runtime.contract.CONTRACT``.
@@ -86,23 +89,59 @@ class UML(keras.Model):
         )
         self.image_classes, self.pixel_classes = image_classes, pixel_classes
         self.image_size = (int(image_size[0]), int(image_size[1]))
-        self.card = ModelCard.from_dict(card) if isinstance(card, dict) else card
+        self._card = ModelCard.from_dict(card) if isinstance(card, dict) else card
         self._check()
         kind = UnetAssembly if self.spec.unet else MutualAssembly
         assembly = kind(self.spec, image_classes, pixel_classes)
         image = keras.Input((*self.image_size, 3), name="image")
         outputs, logits = assembly.outputs(image, self._encoders())
-        contract_layer = Contract(self.spec.ablation.evidential, name="contract")
-        contract = dict(contract_layer([outputs[name] for name in _CONTRACT_HEADS]))
-        heads = {"class": outputs["class_head"], "mask": outputs["mutual_head_1"]}
         self.training_model = keras.Model(image, outputs, name="training_model")
-        self._views = _Views(
-            contract=keras.Model(image, contract, name="contract"),
-            logits=keras.Model(image, logits, name="logits"),
-            heads=keras.Model(image, heads, name="heads"),
-            graph=keras.Model(image, {**outputs, **contract}, name=self.name),
-        )
+        drawn_by = outputs["mask_head" if self.spec.draws_by_evidence else "segmentation_logits_1"]
+        read = (outputs["class_head"], outputs["mutual_head_1"], drawn_by, logits["features"])
+        terms = Sharpness(name="sharpness")(image)
+        heads = keras.Model(image, dict(zip(Heads._fields, (*read, terms), strict=True)), name="heads")
+        logits_view = keras.Model(image, logits, name="logits")
+        trust = NO_TRUST if self._card is None else self._card.trust
+        self._views = self._views_of(heads, logits_view, trust)
         self.built = True
+
+    def _views_of(self, heads: keras.Model, logits: keras.Model, trust: Trust) -> _Views:
+        """The views whose contract applies what was fitted."""
+        image = heads.input
+        evidential, by_evidence = self.spec.ablation.evidential, self.spec.draws_by_evidence
+        layer = Contract(evidential, by_evidence, trust, name="contract")
+        contract = dict(layer([heads.output[name] for name in Heads._fields]))
+        return _Views(
+            contract=keras.Model(image, contract, name="contract"),
+            logits=logits,
+            heads=heads,
+            graph=keras.Model(image, {**self.training_model.output, **contract}, name=self.name),
+            trust=trust,
+        )
+
+    @property
+    def card(self) -> ModelCard | None:
+        """What is stored with a trained model; None for one that is not trained."""
+        return self._card
+
+    @card.setter
+    def card(self, card: ModelCard | None) -> None:
+        self._card = card
+        trust = NO_TRUST if card is None else card.trust
+        if trust != self._views.trust:
+            self._views = self._views_of(self._views.heads, self._views.logits, trust)
+
+    @property
+    def trust(self) -> Trust:
+        """What was fitted, as it is in the graph."""
+        return self._views.trust
+
+    def heads_model(self) -> keras.Model:
+        """Shares all weights and returns the fields of ``Heads``, from which the contract follows.
+
+        A method, because Keras stores the weights under the first attribute, by name, that holds them.
+        """
+        return self._views.heads
 
     def _check(self) -> None:
         for name, count in (("image_classes", self.image_classes), ("pixel_classes", self.pixel_classes)):
@@ -133,15 +172,16 @@ class UML(keras.Model):
         return self._views.contract(inputs, training=training)
 
     def distributions(self, images: Any) -> dict[str, Any]:
-        """The Dirichlet distributions that the heads predict, in inference mode.
+        """The Dirichlet distributions of the heads, in inference mode and before all that was fitted.
 
         Args:
             images: ``(B, H, W, 3)`` RGB in [0, 255].
 
         Returns:
             "class": a ``tensorflow_probability.distributions.Dirichlet`` of batch shape (B,) and event
-            shape (K,); its mean is ``class_probability``. "mask": the mutual head's, of batch shape
-            (B, H, W) and event shape (C,).
+            shape (K,); its mean is the ``class_probability`` of a network without fitted parameters.
+            "mask": that of the head that draws the mask where it is a Dirichlet head, else the mutual
+            head's, of batch shape (B, H, W) and event shape (C,).
 
         Raises:
             UmlError: the network has softmax heads.
@@ -151,7 +191,8 @@ class UML(keras.Model):
                 "distributions: found softmax heads (ablation 'evidential'), expected Dirichlet heads"
             )
         heads = self._views.heads(images, training=False)
-        return {name: distribution(concentration) for name, concentration in heads.items()}
+        of_pixels = heads["mask_head" if self.spec.draws_by_evidence else "mutual_head"]
+        return {"class": distribution(heads["class_head"]), "mask": distribution(of_pixels)}
 
     def summary(self, *args: Any, **kwargs: Any) -> None:
         """Prints every layer of the graph, the heads among them; arguments as ``keras.Model.summary``."""
@@ -174,8 +215,8 @@ class UML(keras.Model):
         model = UML.from_config({**self.get_config(), "image_size": list(image_size)})
         model.set_weights(self.get_weights())
         if model.card is not None:
-            # The sharpness and edge measures depend on the image size.
-            model.card = replace(model.card, gradability=None)
+            # What was fitted holds for the size that it was fitted at.
+            model.card = replace(model.card, trust=NO_TRUST, accept_above=None)
         return model
 
     def get_config(self) -> dict[str, Any]:

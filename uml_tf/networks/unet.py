@@ -10,7 +10,7 @@ import keras
 from uml_tf.networks.convolution import DoubleConv, pointwise
 from uml_tf.networks.decoder import UpBlock
 from uml_tf.networks.dropout import Dropout
-from uml_tf.networks.heads import HeadUncertainty, make_head
+from uml_tf.networks.heads import FeatureMeans, HeadUncertainty, make_head
 from uml_tf.networks.resize import BilinearResize
 from uml_tf.networks.scaling import encoded
 from uml_tf.networks.spec import SEGMENTATION_ENCODER, NetworkSpec, UnetSpec
@@ -58,7 +58,8 @@ class UnetAssembly:
         ):
             resize = BilinearResize(stride, False, dtype="float32", name=f"{name}_resized")
             outputs[name] = resize(tensor)
-        return outputs, dict(zip(LOGITS, (class_logits, mask_logits, mask_logits), strict=True))
+        means = FeatureMeans(name="feature_means")(levels[-2:])
+        return outputs, dict(zip(LOGITS, (class_logits, mask_logits, mask_logits, means), strict=True))
 
     def _decoded(self, levels: list[Any], unet: UnetSpec) -> tuple[Any, int]:
         """The mask's logits and their stride."""

@@ -10,10 +10,11 @@ A head's output depends on its kind, and is never evidence:
 from __future__ import annotations
 
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from uml_tf.runtime.confidence import Confidence
 from uml_tf.runtime.evidence import (
     Opinion,
     concentration_from_logits,
@@ -21,6 +22,7 @@ from uml_tf.runtime.evidence import (
     opinion_from_probability,
     uncertainty_from_concentration,
 )
+from uml_tf.runtime.trust import NO_TRUST, Trust
 
 CONTRACT = (
     "class_probability",
@@ -29,11 +31,15 @@ CONTRACT = (
     "mask_probability",
     "mask_belief",
     "mask_uncertainty",
+    "class_confidence",
+    "mask_confidence",
+    "familiarity",
 )
 """The names that every model returns, Keras or exported; ``contract`` gives their meaning."""
 
-LOGITS = ("class_logits", "mutual_logits", "segmentation_logits")
-"""The inputs of the heads, maps at the finest level's own size; the contract follows from them alone."""
+LOGITS = ("class_logits", "mutual_logits", "segmentation_logits", "features")
+"""The inputs of the heads, maps at the finest level's own size, and the pooled features; with the image's
+sharpness the contract follows from them."""
 
 
 def softmax(logits: Any, xp: ModuleType = np) -> Any:
@@ -63,32 +69,141 @@ def head_uncertainty(output: Any, evidential: bool, xp: ModuleType = np) -> Any:
     return opinion_from_probability(softmax(output, xp), xp).uncertainty
 
 
+class Heads(NamedTuple):
+    """What the contract follows from.
+
+    Attributes:
+        class_head: ``(B, K)`` output of the class head.
+        mutual_head: ``(B, H, W, C)`` output of the finest mutual head, resized to the input size.
+        mask_head: ``(B, H, W, C)`` output of the head that draws the mask, resized to the input size: a
+            concentration, or the logits of a softmax.
+        features: ``(B, D)`` global means of the encoders' two coarsest levels.
+        sharpness: ``(B, 4)`` of the image, see ``uml_tf.runtime.density``.
+    """
+
+    class_head: Any
+    mutual_head: Any
+    mask_head: Any
+    features: Any
+    sharpness: Any
+
+
+def scaled_opinion(output: Any, evidential: bool, familiarity: Any, xp: ModuleType = np) -> Opinion:
+    """The opinion of a head's ``(..., K)`` output whose evidence is scaled by the familiarity.
+
+    Args:
+        output: of the head.
+        evidential: whether it is a Dirichlet head. The opinion of a softmax head becomes that of no evidence
+            in proportion.
+        familiarity: f in (0, 1], broadcast over ``output``; None for 1.
+        xp: ``numpy`` or ``keras.ops``.
+
+    Source: density-aware evidence, as in Yoon and Kim (DAEDL), ICML 2024.
+    """
+    if familiarity is None:
+        return head_opinion(output, evidential, xp)
+    if evidential:
+        return opinion_from_concentration((output - 1.0) * familiarity + 1.0, xp)
+    found = head_opinion(output, evidential, xp)
+    return Opinion(
+        faded(found.probability, familiarity),
+        found.belief * familiarity,
+        (found.uncertainty - 1.0) * familiarity + 1.0,
+    )
+
+
+def faded(probability: Any, familiarity: Any) -> Any:
+    """F p + (1 - f) / K of ``(..., K)`` probabilities; p where the familiarity is None."""
+    if familiarity is None:
+        return probability
+    even = float(1 / probability.shape[-1])
+    return (probability - even) * familiarity + even
+
+
+def tempered(probability: Any, temperature: float | None, xp: ModuleType = np) -> Any:
+    """p^(1/T) / sum p^(1/T) of ``(..., K)`` probabilities; p itself where T is None."""
+    if temperature is None:
+        return probability
+    return softmax(xp.log(xp.maximum(probability, 1e-12)) * float(1 / temperature), xp)
+
+
+def confidence(
+    fitted: Confidence | None, found: Opinion, familiarity: Any, mutual: Any = None, xp: ModuleType = np
+) -> Any:
+    """The chance of being right, ``(..., 1)``: f c + (1 - f) / K.
+
+    Args:
+        fitted: gives c; None for the largest mean probability.
+        found: calibrated probability, belief and uncertainty, ``(..., K)``, scaled by the familiarity.
+        familiarity: f, ``(..., 1)``, or None for 1.
+        mutual: ``(..., K)`` probability of the mutual head, where ``fitted`` reads it.
+        xp: ``numpy`` or ``keras.ops``.
+    """
+    if fitted is None:
+        return xp.max(found.probability, axis=-1, keepdims=True)
+    chance = fitted(*found, mutual, xp)
+    if familiarity is None:
+        return chance
+    even = float(1 / found.probability.shape[-1])
+    return (chance - even) * familiarity + even
+
+
 def contract(
-    class_head: Any,
-    mutual_head: Any,
-    segmentation_logits: Any,
+    heads: Heads,
     evidential: bool,
+    evidential_mask: bool,
+    trust: Trust = NO_TRUST,
     xp: ModuleType = np,
 ) -> dict[str, Any]:
     """The outputs named in ``CONTRACT``.
 
     Args:
-        class_head: ``(B, K)`` output of the class head.
-        mutual_head: ``(B, H, W, C)`` output of the finest mutual head, resized to the input size.
-        segmentation_logits: ``(B, H, W, C)`` at input size.
-        evidential: whether the heads are Dirichlet heads.
+        heads: the heads' outputs.
+        evidential: whether the class head and the mutual head are Dirichlet heads.
+        evidential_mask: whether the head that draws the mask is one.
+        trust: what was fitted.
         xp: ``numpy`` or ``keras.ops``.
 
     Returns:
         ``class_probability`` (B, K), ``class_belief`` (B, K) and ``class_uncertainty`` (B, 1) of the class
-        head; ``mask_probability`` (B, H, W, C), the softmax of the segmentation logits; ``mask_belief``
-        (B, H, W, C) and ``mask_uncertainty`` (B, H, W, 1) of the mutual head. All in [0, 1].
+        head; ``mask_probability`` (B, H, W, C) of the head that draws the mask; ``mask_belief`` (B, H, W, C)
+        and ``mask_uncertainty`` (B, H, W, 1) of the same head where it is a Dirichlet head, else of the
+        mutual head; ``class_confidence`` (B, 1) and ``mask_confidence`` (B, H, W, 1), the chance of being
+        right for images like the validation images; ``familiarity`` (B, 1), how like the training images the
+        image is. All in [0, 1]. The evidence is scaled by the familiarity before all else, and the
+        probabilities are calibrated; belief and uncertainty add up to 1 as they are.
     """
-    pixel = head_opinion(mutual_head, evidential, xp)
+    of_image = of_pixels = None
+    if trust.density is not None:
+        of_image = trust.density.familiarity(heads.features, heads.sharpness, xp)
+        of_pixels = xp.reshape(of_image, (-1, 1, 1, 1))
+    image = scaled_opinion(heads.class_head, evidential, of_image, xp)
+    if evidential_mask:
+        pixel = scaled_opinion(heads.mask_head, True, of_pixels, xp)
+    else:
+        drawn = faded(softmax(heads.mask_head, xp), of_pixels)
+        pixel = scaled_opinion(heads.mutual_head, evidential, of_pixels, xp)._replace(probability=drawn)
+    mutual = None
+    if trust.mask_confidence is not None and "mutual" in trust.mask_confidence.weights:
+        mutual = scaled_opinion(heads.mutual_head, evidential, of_pixels, xp).probability
+    image = image._replace(probability=tempered(image.probability, trust.class_temperature, xp))
+    pixel = pixel._replace(probability=tempered(pixel.probability, trust.mask_temperature, xp))
     values = (
-        *head_opinion(class_head, evidential, xp),
-        softmax(segmentation_logits, xp),
-        pixel.belief,
-        pixel.uncertainty,
+        *image,
+        *pixel,
+        confidence(trust.class_confidence, image, of_image, None, xp),
+        confidence(trust.mask_confidence, pixel, of_pixels, mutual, xp),
+        # Always 1 where nothing is fitted, and computed, because exporters want no constant for an output.
+        of_image if of_image is not None else xp.minimum(image.uncertainty + 1.0, 1.0),
     )
     return dict(zip(CONTRACT, values, strict=True))
+
+
+def completed(outputs: dict[str, Any]) -> dict[str, Any]:
+    """The contract of an older file, which has belief and uncertainty alone: NumPy arrays, nothing fitted."""
+    return {
+        **outputs,
+        "class_confidence": outputs["class_probability"].max(axis=-1, keepdims=True),
+        "mask_confidence": outputs["mask_probability"].max(axis=-1, keepdims=True),
+        "familiarity": np.ones_like(outputs["class_uncertainty"]),
+    }

@@ -10,10 +10,10 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
-from uml_tf.runtime.contract import CONTRACT, LOGITS
+from uml_tf.runtime.contract import CONTRACT, LOGITS, completed
 from uml_tf.runtime.errors import UmlError, first_line
 from uml_tf.runtime.integer import dequantize, finish, quantize
-from uml_tf.runtime.metadata import FileMetadata, read_metadata
+from uml_tf.runtime.metadata import CONFIDENT_FORMAT, FileMetadata, read_metadata
 from uml_tf.runtime.placement import Placement
 from uml_tf.runtime.prediction import Prediction, predict_image
 
@@ -73,7 +73,9 @@ class DeviceModel:
 
     def _check(self, path: Path) -> None:
         """Compares the shapes and names in the file with its metadata."""
-        names = CONTRACT if self.metadata.outputs == "contract" else LOGITS
+        names: tuple[str, ...] = CONTRACT if self.metadata.outputs == "contract" else LOGITS
+        if self.metadata.format < CONFIDENT_FORMAT:
+            names = CONTRACT[:6] if names == CONTRACT else LOGITS[:3]
         expected = (*self.image_size, 3)
         found = tuple(int(n) for n in self._input["shape"][1:])
         if found != expected:
@@ -97,7 +99,10 @@ class DeviceModel:
         outputs = self._run(**{self._input_name: self._input_values(filled)})
         if self.metadata.outputs == "logits":
             logits = {name: dequantize(value, self._outputs[name]) for name, value in outputs.items()}
-            outputs = finish(logits, self.image_size, self.metadata.evidential)
+            evidential, evidential_mask = self.metadata.evidential, self.metadata.evidential_mask
+            outputs = finish(logits, filled, evidential, evidential_mask, self.card.trust)
+        elif self.metadata.format < CONFIDENT_FORMAT:
+            outputs = completed(outputs)
         return {name: outputs[name][:count] for name in CONTRACT}
 
     def place(self, image: Array) -> Placement:

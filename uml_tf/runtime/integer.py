@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uml_tf.runtime.contract import contract, head_output
+from uml_tf.runtime.contract import Heads, contract, head_output
+from uml_tf.runtime.density import sharpness
 from uml_tf.runtime.images import at_original_size
+from uml_tf.runtime.trust import NO_TRUST, Trust
 
 Array = NDArray[Any]
 
@@ -32,17 +34,29 @@ def _at_input_size(maps: Array, size: tuple[int, int]) -> Array:
     return np.stack([at_original_size(one, size) for one in maps])
 
 
-def finish(logits: dict[str, Array], size: tuple[int, int], evidential: bool) -> dict[str, Array]:
+def finish(
+    logits: dict[str, Array],
+    images: Array,
+    evidential: bool,
+    evidential_mask: bool,
+    trust: Trust = NO_TRUST,
+) -> dict[str, Array]:
     """The contract's outputs from real-valued ``LOGITS``; the heads' outputs are resized, as in the network.
 
     Args:
-        logits: ``class_logits`` (B, K), ``mutual_logits`` and ``segmentation_logits`` (B, h, w, C).
-        size: (H, W) of the input.
-        evidential: whether the heads are Dirichlet heads.
+        logits: ``class_logits`` (B, K), ``mutual_logits`` and ``segmentation_logits`` (B, h, w, C), and
+            ``features`` (B, D).
+        images: ``(B, H, W, 3)`` in [0, 255] that they are of.
+        evidential: whether the class head and the mutual head are Dirichlet heads.
+        evidential_mask: whether the head that draws the mask is one.
+        trust: what was fitted.
     """
-    return contract(
+    size = (images.shape[1], images.shape[2])
+    heads = Heads(
         head_output(logits["class_logits"], evidential),
         _at_input_size(head_output(logits["mutual_logits"], evidential), size),
-        _at_input_size(logits["segmentation_logits"], size),
-        evidential,
+        _at_input_size(head_output(logits["segmentation_logits"], evidential_mask), size),
+        logits.get("features"),
+        sharpness(images),
     )
+    return contract(heads, evidential, evidential_mask, trust)

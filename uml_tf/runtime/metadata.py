@@ -16,10 +16,14 @@ from uml_tf.runtime.model_card import ModelCard
 METADATA_NAME = "uml_tf"
 """Name of the metadata buffer in the file."""
 
-FORMAT = 2
+FORMAT = 3
 """Number of the metadata format; it is increased when an older runtime would misread a file.
 
-Format 2 has the card's ``fit``, which a runtime of format 1 would take for "stretch"."""
+Format 2 has the card's ``fit``, which a runtime of format 1 would take for "stretch". Format 3 has confidence
+and familiarity."""
+
+CONFIDENT_FORMAT = 3
+"""Files of an older format return neither confidence nor familiarity."""
 
 _UNSEALED = b'{"sha256": "' + b"0" * 64
 _SEAL = slice(len(b'{"sha256": "'), len(_UNSEALED))
@@ -43,12 +47,13 @@ class FileMetadata:
         normalisation: (scale, offset) that the graph applies to the input.
         quantize: kind of quantization, e.g. "int8".
         outputs: "contract", or "logits" from which the host computes the contract.
-        evidential: whether the heads are Dirichlet heads.
+        evidential: whether the class head and the mutual head are Dirichlet heads.
         weights_sha256: of the Keras weights that were exported.
         versions: package -> version at export.
         intended_use: a statement for the user.
         kept_by_force: whether it broke the fidelity tolerance and was kept with ``--force``.
         colour_order: "RGB".
+        evidential_mask: whether the head that draws the mask is a Dirichlet head.
         format: number of the metadata format.
     """
 
@@ -65,6 +70,7 @@ class FileMetadata:
     intended_use: str = INTENDED_USE
     kept_by_force: bool = False
     colour_order: str = "RGB"
+    evidential_mask: bool = False
     format: int = FORMAT
 
     @classmethod

@@ -8,9 +8,11 @@ from typing import Any
 from numpy.typing import NDArray
 
 from uml_tf.runtime.errors import UmlError
-from uml_tf.runtime.gradability import Gradability
 from uml_tf.runtime.placement import FITS, Fit, Placement, place
 from uml_tf.runtime.roi import Roi
+from uml_tf.runtime.trust import NO_TRUST, Trust
+
+_OLDER = ("refer_above", "gradability")
 
 
 @dataclass(frozen=True)
@@ -23,10 +25,11 @@ class ModelCard:
         fit: how a picture, or the part of it that is read, becomes the network's input; see
             ``uml_tf.runtime.placement``.
         roi: the part of a picture that is read, which a locator finds; None for all of it.
-        refer_above: class uncertainty above which an image is referred to a specialist, or None where no
-            threshold was fitted.
-        risk_target: the selective risk on the validation split that the threshold was fitted for.
-        gradability: statistics of the training images, or None where they were not fitted.
+        accept_above: class confidence from which on an answer is accepted; None where none may be.
+        risk_target: largest share of wrong classes among the accepted images, with ``risk_confidence``.
+        risk_confidence: the confidence with which the validation images show that.
+        accept_reason: why no answer may be accepted, where that is so.
+        trust: what was fitted on training and validation images.
         run_id: MLflow run of the training.
         dataset, source, licence: name, origin and terms of the data set.
         fingerprint: SHA-256 of the data set.
@@ -37,9 +40,11 @@ class ModelCard:
     unions: dict[str, tuple[str, ...]] = field(default_factory=dict)
     fit: Fit = "stretch"
     roi: Roi | None = None
-    refer_above: float | None = None
+    accept_above: float | None = None
     risk_target: float | None = None
-    gradability: Gradability | None = None
+    risk_confidence: float | None = None
+    accept_reason: str = ""
+    trust: Trust = NO_TRUST
     run_id: str = ""
     dataset: str = ""
     source: str = ""
@@ -63,11 +68,10 @@ class ModelCard:
         for key in ("image_classes", "pixel_classes"):
             values[key] = tuple(values[key])
         values["unions"] = {name: tuple(parts) for name, parts in values.get("unions", {}).items()}
-        fitted = values.get("gradability")
-        if fitted is not None:
-            values["gradability"] = Gradability(
-                tuple(fitted["mean"]), tuple(fitted["deviation"]), fitted["limit"]
-            )
+        if any([values.pop(name, None) is not None for name in _OLDER]):
+            values["accept_reason"] = "its thresholds are those of an older uml-tf"
+        if "trust" in values:
+            values["trust"] = Trust.from_dict(values["trust"])
         if values.get("roi") is not None:
             values["roi"] = Roi(**values["roi"])
         return cls(**values)

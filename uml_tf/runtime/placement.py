@@ -122,16 +122,17 @@ class Placement:
         """A map of the output contract at the picture's size, ``(H, W, D)``.
 
         Pixels that the network did not read are background: with the locator's uncertainty u, the belief
-        1 - u, and the probability that the locator gives to anything but its region. Without a locator there
-        is no evidence: u is 1, and every class as probable as the others.
+        1 - u, and the probability that the locator gives to anything but its region, which is the confidence
+        too. Without a locator there is no evidence: u is 1, and every class as probable as the others.
 
         Args:
             outputs: the contract's arrays of this picture, ``(h, w, D)``, without the batch axis.
-            name: "mask_probability", "mask_belief" or "mask_uncertainty".
+            name: "mask_probability", "mask_belief", "mask_uncertainty" or "mask_confidence".
         """
         maps = outputs[name]
         all_read = self.crop.size == self.original
-        return self._onto_picture(maps, 0.0 if all_read else self._unread(name, maps.shape[-1]))
+        classes = outputs["mask_probability"].shape[-1] if name == "mask_confidence" else maps.shape[-1]
+        return self._onto_picture(maps, 0.0 if all_read else self._unread(name, classes))
 
     def _onto_picture(self, maps: Array, unread: Array | float) -> Array:
         """Maps ``(h, w, D)`` at the picture's size, with other values where nothing was read."""
@@ -154,6 +155,8 @@ class Placement:
             background = np.maximum(found, background)  # of equal classes the first, background, is taken
         if name == "mask_uncertainty":
             return uncertainty
+        if name == "mask_confidence":
+            return background
         opinion = np.zeros((*self.original, classes), np.float32)
         if name == "mask_belief":
             opinion[..., :1] = 1 - uncertainty

@@ -41,9 +41,11 @@ class Prediction:
         class_name: the most probable class.
         class_probability, class_belief: name -> number in [0, 1].
         class_uncertainty: in (0, 1]; a relative score of how little evidence there is.
+        class_confidence: in [0, 1]; the chance that the class is right, for images like those of validation.
+        familiarity: in (0, 1]; how like the training images the image is.
         decision: "accept", "refer" or "ungradable", with the reason (``uml_tf.runtime.referral.Decision``).
         mask: ``(H, W)`` uint8 class indices at original size.
-        mask_uncertainty: ``(H, W)`` float32 in (0, 1] at original size.
+        mask_uncertainty, mask_confidence: ``(H, W)`` float32 in [0, 1] at original size.
         regions: name -> area and bounding box.
         cup_to_disc: vertical cup-to-disc ratio in [0, 1]; None without a disc or without these classes.
         roi: the part of the image that was read, where a locator chose it: its "region", and its "box" as
@@ -54,9 +56,12 @@ class Prediction:
     class_probability: dict[str, float]
     class_belief: dict[str, float]
     class_uncertainty: float
+    class_confidence: float
+    familiarity: float
     decision: Decision
     mask: Array
     mask_uncertainty: Array
+    mask_confidence: Array
     regions: dict[str, Region]
     cup_to_disc: float | None
     roi: dict[str, Any] | None = None
@@ -69,9 +74,12 @@ class Prediction:
             "class_probability": self.class_probability,
             "class_belief": self.class_belief,
             "class_uncertainty": self.class_uncertainty,
+            "class_confidence": self.class_confidence,
+            "familiarity": self.familiarity,
             "decision": self.decision.action,
             "reason": self.decision.reason,
             "mask_uncertainty": float(self.mask_uncertainty.mean()),
+            "mask_confidence": float(self.mask_confidence.mean()),
             "pixels": {name: {"area": r.area, "box": r.box} for name, r in self.regions.items()},
         }
         if self.cup_to_disc is not None:
@@ -98,17 +106,15 @@ def _roi(placement: Placement) -> dict[str, Any] | None:
     return {"region": placement.around.region, "box": found}
 
 
-def interpret(outputs: dict[str, Array], seen: Array, placement: Placement, card: ModelCard) -> Prediction:
+def interpret(outputs: dict[str, Array], placement: Placement, card: ModelCard) -> Prediction:
     """The prediction that the contract's arrays of one image stand for.
 
     Args:
         outputs: name of the output contract -> array without the batch axis.
-        seen: ``(h, w, 3)`` in [0, 255], the image as the network read it.
-        placement: of the original image in it.
+        placement: of the original image in the network's input.
         card: names and thresholds of the model.
     """
     mask = placement.restored(outputs, "mask_probability").argmax(axis=-1).astype(np.uint8)
-    uncertainty = float(outputs["class_uncertainty"][0])
     members = region_members(card.pixel_classes, card.unions)
 
     def named(key: str) -> dict[str, float]:
@@ -118,10 +124,13 @@ def interpret(outputs: dict[str, Array], seen: Array, placement: Placement, card
         class_name=card.image_classes[int(outputs["class_probability"].argmax())],
         class_probability=named("class_probability"),
         class_belief=named("class_belief"),
-        class_uncertainty=uncertainty,
-        decision=decide(uncertainty, placement.shown(seen), card, placement.missing),
+        class_uncertainty=float(outputs["class_uncertainty"][0]),
+        class_confidence=float(outputs["class_confidence"][0]),
+        familiarity=float(outputs["familiarity"][0]),
+        decision=decide(outputs, card, placement.missing),
         mask=mask,
         mask_uncertainty=placement.restored(outputs, "mask_uncertainty")[..., 0],
+        mask_confidence=placement.restored(outputs, "mask_confidence")[..., 0],
         regions={name: _region(np.isin(mask, indices)) for name, indices in members.items()},
         cup_to_disc=vertical_cup_to_disc_ratio(mask, card.pixel_classes),
         roi=_roi(placement),
@@ -161,4 +170,4 @@ def predict_image(model: Model, image: Path | str | Array) -> Prediction:
     placement = model.place(pixels)
     seen = placement.image(pixels)
     outputs = {name: value[0] for name, value in model(seen[None]).items()}
-    return interpret(outputs, seen, placement, model.card)
+    return interpret(outputs, placement, model.card)

@@ -16,8 +16,9 @@ from uml_tf.runtime.prediction import Model, Prediction, predict_image
 
 Array = NDArray[Any]
 
-ENDINGS = ("_mask.png", "_overlay.png", "_uncertainty.png", ".json")
-"""Of the files of one prediction, in the order of writing: where the JSON is, all four are."""
+ENDINGS = ("_mask.png", "_overlay.png", "_uncertainty.png", "_doubt.png", ".json")
+"""Of the files of one prediction, in the order of writing: where the JSON is, all of them are. The doubt is 1
+less the confidence of every pixel."""
 
 
 def _stems(images: Sequence[Path]) -> list[str]:
@@ -67,7 +68,7 @@ def plan_predictions(images: Sequence[Path], out: Path) -> list[str]:
 def write_prediction(
     folder: Path, stem: str, image_name: str, image: Array, prediction: Prediction
 ) -> list[Path]:
-    """Writes the four files of a prediction, named ``stem`` and each of ``ENDINGS``.
+    """Writes the files of a prediction, named ``stem`` and each of ``ENDINGS``.
 
     Args:
         folder: where.
@@ -87,6 +88,7 @@ def write_prediction(
         prediction.mask,
         draw_outlines(image, prediction.mask, fill=0.25),
         uncertainty_map(prediction.mask_uncertainty),
+        uncertainty_map(1 - prediction.mask_confidence),
     )
     for path, picture in zip(files, pictures, strict=False):
         write_png(path, picture)

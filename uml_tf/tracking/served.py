@@ -77,9 +77,13 @@ def read_images(data: Any) -> list[Array]:
 def _of_whole_pictures(outputs: Outputs, placements: list[Placement]) -> Outputs:
     """The maps, each over the whole of its picture: the picture stretched to the network's input size."""
     restored: Outputs = {}
-    for name in (name for name in outputs if name.startswith("mask_")):
-        pairs = zip(placements, outputs[name], strict=True)
-        restored[name] = np.stack([p.of_resized(p.size).restored({name: maps}, name) for p, maps in pairs])
+    names = [name for name in outputs if name.startswith("mask_")]
+    for name in names:
+        pictures = [
+            placement.of_resized(placement.size).restored({n: outputs[n][index] for n in names}, name)
+            for index, placement in enumerate(placements)
+        ]
+        restored[name] = np.stack(pictures)
     return restored
 
 

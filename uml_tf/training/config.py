@@ -79,6 +79,8 @@ class TrainingConfig(Section):
         without_masks: what images without a mask add beside their label: "ignore" for nothing, "teach" for
             the pixels that the averaged network holds for sure. It needs ``averaging``.
         teaching: see ``TeachingConfig``.
+        risk_target: largest share of wrong classes among the images that the trained network accepts.
+        confidence: with which the validation images are to show that.
         loss: see ``LossConfig``.
         augmentation: see ``uml_tf.data.augmentation_spec.AugmentationSpec``.
     """
@@ -111,6 +113,8 @@ class TrainingConfig(Section):
     masked_share: float | None = Field(default=None, gt=0, lt=1)
     without_masks: Literal["ignore", "teach"] = "ignore"
     teaching: TeachingConfig = TeachingConfig()
+    risk_target: float = Field(default=0.05, gt=0, lt=1)
+    confidence: float = Field(default=0.9, gt=0, lt=1)
     loss: LossConfig = LossConfig()
     augmentation: AugmentationSpec = AugmentationSpec()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -19,13 +20,13 @@ from uml_tf.figures.plots import training_curves
 from uml_tf.figures.save import save_figure
 from uml_tf.networks import UML
 from uml_tf.runtime.files import replacing, write_text
-from uml_tf.runtime.gradability import fit_gradability
 from uml_tf.runtime.model_card import ModelCard
 from uml_tf.runtime.placement import Fit
-from uml_tf.runtime.predictor import predict_all
+from uml_tf.runtime.referral import FAMILIAR
 from uml_tf.runtime.roi import Roi
-from uml_tf.training.referral_threshold import RISK_TARGET, fit_refer_above
+from uml_tf.training.accept_threshold import CONFIDENCE, RISK_TARGET, fit_accept_above
 from uml_tf.training.report import EpochReport
+from uml_tf.training.trust_fit import Seen, class_confidence, fit_trust, look
 
 MODEL_FILE = "model.keras"
 
@@ -48,35 +49,56 @@ def fit_card(
     run_id: str,
     fit: Fit = "stretch",
     roi: Roi | None = None,
+    risk_target: float = RISK_TARGET,
+    confidence: float = CONFIDENCE,
 ) -> ModelCard:
-    """The card of a network, with thresholds that are fitted on its own outputs.
+    """The card of a network, with what is fitted on its own outputs.
 
     Args:
         predictor: the network as it is shipped.
-        train: the training split, for the statistics of gradable images.
-        val: the validation split, on which the thresholds are fitted.
+        train: the training split, for the density of familiar images.
+        val: the validation split, on which everything else is fitted.
         dataset: both splits' data set.
         run_id: MLflow run of the training.
         fit: how the pictures of both splits became inputs.
         roi: the part of them that a locator found.
+        risk_target: largest share of wrong classes among the accepted images.
+        confidence: with which the validation images are to show it.
     """
-    outputs, info = predict_all(predictor, val.images), dataset.info
-    labelled = val.labels >= 0
-    correct = outputs["class_probability"][labelled].argmax(axis=1) == val.labels[labelled]
-    return ModelCard(
+    info = dataset.info
+    seen, training = look(predictor.model, val), look(predictor.model, train)
+    card = ModelCard(
         image_classes=info.image_classes,
         pixel_classes=info.pixel_classes,
         unions=info.unions,
         fit=fit,
         roi=roi,
-        refer_above=fit_refer_above(outputs["class_uncertainty"][labelled, 0], correct),
-        risk_target=RISK_TARGET,
-        gradability=fit_gradability(train.shown_images(), val.shown_images()),
+        trust=fit_trust(predictor.model, seen, training),
         run_id=run_id,
         dataset=info.name,
         source=info.source,
         licence=info.licence,
         fingerprint=dataset.fingerprint,
+    )
+    return with_threshold(card, predictor.model, seen, risk_target, confidence)
+
+
+def with_threshold(
+    card: ModelCard, model: UML, seen: Seen, risk_target: float, confidence: float
+) -> ModelCard:
+    """The card with the threshold of acceptance that is fitted on what was seen of validation images.
+
+    An image that is unlike the training images is never accepted, so it shows nothing.
+    """
+    found, correct, familiarity = class_confidence(model, seen, card.trust)
+    gradable = familiarity >= FAMILIAR
+    threshold = fit_accept_above(found[gradable], correct[gradable], risk_target, confidence)
+    return replace(
+        card,
+        accept_above=threshold.above,
+        accept_reason=threshold.reason,
+        risk_target=risk_target,
+        risk_confidence=confidence,
     )
 
 

@@ -254,7 +254,9 @@ def _finish(
         reports = loop.run()
     predictor, val = shipped(loop.predictor), loop.val
     roi = None if locator is None else locator.roi
-    predictor.model.card = fit_card(predictor, loop.train, val, dataset, run_id, loop.config.fit, roi)
+    config = loop.config
+    promise = (config.risk_target, config.confidence)
+    predictor.model.card = fit_card(predictor, loop.train, val, dataset, run_id, config.fit, roi, *promise)
     model = predictor if locator is None else TwoPass(predictor, locator.model)
     progress = display.stage("evaluating test", len(dataset.split("test")))
     test = evaluate(model, dataset, "test", progress)

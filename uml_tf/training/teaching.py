@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from uml_tf.networks import UML
+from uml_tf.runtime.contract import head_opinion
 from uml_tf.runtime.regions import UNKNOWN_PIXEL
 from uml_tf.training.averaging import WeightAverage
 from uml_tf.training.flat import FlatVariables
@@ -79,8 +81,8 @@ class Teacher:
                 them.
         """
         self._variables.write(self._average.shadow)
-        outputs = self._network(batch["plain"], training=False)
-        belief, vacuity = outputs["mask_belief"], outputs["mask_uncertainty"]
+        head = self._network.training_model(batch["plain"], training=False)["mutual_head_1"]
+        _, belief, vacuity = head_opinion(head, self._network.spec.ablation.evidential, keras.ops)
         classes = belief.shape[-1]
         predicted = tf.argmax(belief, axis=-1, output_type=tf.int32)
         one_hot = tf.one_hot(predicted, classes)

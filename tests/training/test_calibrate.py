@@ -1,0 +1,67 @@
+"""``uml-tf calibrate``: another site's thresholds, by the real command."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from small_networks import SIZE, random_network
+
+from uml_tf.export.kind import Request
+from uml_tf.export.kinds import KINDS
+from uml_tf.export.metadata import add_metadata, describe
+from uml_tf.export.tflite import convert_network
+from uml_tf.networks.files import read_network
+from uml_tf.runtime.device_model import DeviceModel
+
+
+@pytest.fixture(scope="module")
+def network(phantoms):
+    model = random_network(2)
+    info = phantoms.info
+    model.card = replace(
+        model.card,
+        image_classes=info.image_classes,
+        pixel_classes=info.pixel_classes,
+        unions=info.unions,
+        accept_above=0.123,
+    )
+    return model
+
+
+def test_a_network_gets_new_limits_and_keeps_its_weights(network, phantoms, uml_tf_command, tmp_path):
+    network.save(tmp_path / "old.keras")
+    before = (tmp_path / "old.keras").read_bytes()
+    options = ("--data", phantoms.root, "--split", "train", "--risk-target", "0.3", "--confidence", "0.8")
+    done = uml_tf_command("calibrate", "old.keras", *options, "--out", "new.keras", cwd=tmp_path)
+    assert "accepts" in done.stdout
+    assert (tmp_path / "old.keras").read_bytes() == before
+    found = read_network(tmp_path / "new.keras")
+    for one, other in zip(found.get_weights(), network.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    old, new = network.card.trust, found.card.trust
+    assert new.density.features == replace(old.density.features, limit=new.density.features.limit)
+    assert new.density.features.limit != old.density.features.limit
+    assert new.class_temperature != old.class_temperature
+    assert (found.card.risk_target, found.card.risk_confidence) == (0.3, 0.8)
+    assert found.card.accept_above != network.card.accept_above
+    refused = uml_tf_command("calibrate", "old.keras", *options, "--out", "new.keras", cwd=tmp_path, expect=1)
+    assert "exists already" in refused.stderr
+
+
+def test_a_file_gets_a_new_threshold_alone(network, phantoms, uml_tf_command, tmp_path):
+    metadata = describe(network, KINDS["tflite-none"], "float32")
+    data = convert_network(Request(network, metadata, 1, None))
+    (tmp_path / "old.tflite").write_bytes(add_metadata(data, metadata, names=False))
+    done = uml_tf_command(
+        "calibrate", "old.tflite", "--data", phantoms.root, "--out", "new.tflite", cwd=tmp_path
+    )
+    assert "only the threshold is new" in done.stdout
+    old, new = (DeviceModel(tmp_path / name) for name in ("old.tflite", "new.tflite"))
+    assert new.card.trust == old.card.trust
+    assert new.card.accept_above is None
+    assert "0 labelled, familiar validation images" in new.card.accept_reason
+    image = np.full((1, *SIZE, 3), 90, np.float32)
+    for name, value in old(image).items():
+        np.testing.assert_array_equal(value, new(image)[name])

@@ -1,0 +1,79 @@
+"""What is fitted after a training: density, temperatures and the choice of the confidence's score."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from uml_tf.training.confidence_fit import fit_confidence, fit_logistic, fit_temperature
+from uml_tf.training.density_fit import fit_density, fit_gaussian, with_limit
+
+
+def test_a_temperature_is_found_again():
+    rng = np.random.default_rng(0)
+    true = rng.dirichlet([0.4] * 3, 6000)
+    target = np.array([rng.choice(3, p=p) for p in true])
+    sure = true**2.5 / (true**2.5).sum(axis=1, keepdims=True)
+    assert fit_temperature(sure, target, 6000) == pytest.approx(2.5, rel=0.1)
+
+
+def test_where_nothing_is_wrong_a_few_images_leave_the_temperature_near_1():
+    probability = np.tile([0.9, 0.1], (20, 1))
+    assert 0.4 < fit_temperature(probability, np.zeros(20, int), 20) < 1
+
+
+def _scores(rng, count, informative):
+    """Scores of answers whose chance of being right follows one of them."""
+    scores = {name: rng.normal(0, 1, count) for name in ("largest", "entropy", "vacuity", "dissonance")}
+    chance = 1 / (1 + np.exp(-2 * scores[informative] - 0.5))
+    return scores, rng.random(count) < chance, chance
+
+
+@pytest.mark.parametrize("informative", ["largest", "vacuity"])
+def test_the_score_that_tells_errors_is_chosen_and_is_a_chance(informative):
+    scores, right, chance = _scores(np.random.default_rng(1), 600, informative)
+    found = fit_confidence(scores, right, np.arange(600), ("largest", "entropy"))
+    assert found.name == informative
+    z = sum(scores[name] * weight for name, weight in found.weights.items()) + found.bias
+    assert np.abs(1 / (1 + np.exp(-z)) - chance).mean() < 0.05
+
+
+def test_without_a_clear_gain_the_largest_mean_probability_is_kept():
+    scores, right, _ = _scores(np.random.default_rng(2), 60, "largest")
+    scores["entropy"] = scores["largest"] + 0.01
+    assert fit_confidence(scores, right, np.arange(60), ("largest", "vacuity")).name == "largest"
+
+
+def test_a_score_that_misleads_gets_no_weight():
+    rng = np.random.default_rng(3)
+    score = rng.normal(size=500)
+    weights, bias = fit_logistic(score[:, None], rng.random(500) < 1 / (1 + np.exp(3 * score)))
+    assert weights[0] == 0
+    assert abs(bias) < 0.5
+
+
+@pytest.mark.parametrize("count", [50, 400])
+def test_the_density_tells_what_is_far_and_keeps_what_is_like(count):
+    rng = np.random.default_rng(4)
+    mixing = rng.normal(size=(20, 160))
+
+    def like(number):
+        return rng.normal(size=(number, 20)) @ mixing + rng.normal(0, 0.3, (number, 160)), rng.normal(
+            0, 0.2, (number, 4)
+        )
+
+    density = fit_density(like(count), like(60))
+    held_back, blurred, other = like(300), like(300), like(300)
+    blurred[1][:, :] -= 2.0  # the sharpness alone differs
+    other[0][:] += rng.normal(0, 4.0, 160)
+    assert (density.familiarity(*held_back) > 0.5).mean() > 0.97
+    assert (density.familiarity(*blurred) < 0.5).all()
+    assert (density.familiarity(*other) < 0.5).all()
+
+
+def test_the_limit_lies_between_two_distances():
+    vectors = np.random.default_rng(5).normal(size=(100, 6))
+    gaussian = fit_gaussian(vectors)
+    distance = np.sort(gaussian.distance(vectors)[:, 0].astype(float))
+    assert with_limit(gaussian, vectors, 0.9).limit == pytest.approx((distance[89] + distance[90]) / 2)
+    assert with_limit(gaussian, vectors, 1.0).limit > distance[-1]

@@ -1,0 +1,105 @@
+"""Confidence: the estimated chance that an answer is right, for images like the validation images.
+
+Every function takes the array module as ``xp`` (``numpy`` by default, ``keras.ops`` inside a network).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+SCORES = ("largest", "entropy", "vacuity", "dissonance", "mutual")
+"""What a confidence may follow from, each larger for less doubt: the log-odds of the largest mean
+probability; minus the entropy of the mean over log K; minus the vacuity; minus the dissonance; the log-odds
+that the mutual head gives to the chosen class (pixels only)."""
+
+_SMALLEST = 1e-5
+"""Probabilities are kept this far from 0 and 1 in log-odds: in float32 the odds beyond are rounding."""
+
+
+def dissonance(belief: Any, xp: ModuleType = np) -> Any:
+    """Evidence that contradicts itself, ``(..., 1)`` in [0, 1], of ``(..., K)`` belief masses.
+
+    sum_k b_k sum_{j != k} b_j Bal(b_j, b_k) / sum_{j != k} b_j, where
+    Bal(b_j, b_k) = 1 - |b_j - b_k| / (b_j + b_k).
+
+    Source: Josang, Cho and Chen, 2018.
+    """
+    tiny = 1e-12
+    parts = [belief[..., k : k + 1] for k in range(belief.shape[-1])]
+    total = 0.0
+    for k, own in enumerate(parts):
+        balance, rest = 0.0, tiny
+        for j, other in enumerate(parts):
+            if j != k:
+                balance = balance + 2.0 * other * xp.minimum(own, other) / (own + other + tiny)
+                rest = rest + other
+        total = total + own * balance / rest
+    return total
+
+
+def log_odds(probability: Any, xp: ModuleType = np) -> Any:
+    """log(p / (1 - p)), of p within [1e-5, 1 - 1e-5]."""
+    p = xp.clip(probability, _SMALLEST, 1.0 - _SMALLEST)
+    return xp.log(p / (1.0 - p))
+
+
+def score(
+    name: str, probability: Any, belief: Any, uncertainty: Any, mutual: Any, xp: ModuleType = np
+) -> Any:
+    """One of ``SCORES``, ``(..., 1)``.
+
+    Args:
+        name: which.
+        probability: ``(..., K)`` of the answer.
+        belief: ``(..., K)``.
+        uncertainty: ``(..., 1)``.
+        mutual: ``(..., K)`` probability of the mutual head; None where there is none.
+        xp: ``numpy`` or ``keras.ops``.
+    """
+    if name == "largest":
+        return log_odds(xp.max(probability, axis=-1, keepdims=True), xp)
+    if name == "entropy":
+        terms = probability * xp.log(probability + 1e-7)
+        return xp.sum(terms, axis=-1, keepdims=True) * float(1 / np.log(probability.shape[-1]))
+    if name == "vacuity":
+        return uncertainty * -1.0
+    if name == "dissonance":
+        return dissonance(belief, xp) * -1.0
+    largest = xp.max(probability, axis=-1, keepdims=True)
+    # 1 for the chosen class and 0 for the others, without truth values, which integer runtimes may lack.
+    chosen = xp.maximum((largest - probability) * -1e9 + 1.0, 0.0)
+    return log_odds(xp.sum(mutual * chosen, axis=-1, keepdims=True), xp)
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """The probability of being right, 1 / (1 + exp(-(sum_i w_i score_i + bias))).
+
+    Attributes:
+        name: what it is called: one of ``SCORES``, or "mix".
+        weights: score -> its weight, above 0; so a confidence rises with each of its scores.
+        bias: of the logistic.
+    """
+
+    name: str
+    weights: dict[str, float]
+    bias: float
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Confidence:
+        """From the fields as JSON gives them."""
+        return cls(data["name"], dict(data["weights"]), data["bias"])
+
+    def __call__(
+        self, probability: Any, belief: Any, uncertainty: Any, mutual: Any, xp: ModuleType = np
+    ) -> Any:
+        """``(..., 1)`` in (0, 1); arguments as those of ``score``."""
+        total = self.bias
+        for name, weight in self.weights.items():
+            total = total + score(name, probability, belief, uncertainty, mutual, xp) * float(weight)
+        return xp.tanh(total * 0.5) * 0.5 + 0.5  # the logistic, which overflows nowhere in this form

@@ -1,0 +1,124 @@
+"""Temperatures and confidence, fitted on validation images by log-loss."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize, minimize_scalar
+
+from uml_tf.runtime.confidence import Confidence
+
+Array = NDArray[Any]
+
+TEMPERATURES = (0.2, 5.0)
+FOLDS = 5
+MIX = "mix"
+
+_RIDGE = 1e-3
+_TINY = 1e-12
+
+
+def fit_temperature(probability: Array, target: Array, images: int) -> float:
+    """The temperature in ``TEMPERATURES`` with the least log-loss of p^(1/T) / sum p^(1/T).
+
+    A prior of one image's weight holds it at 1 where the images say little, as where none is wrong.
+
+    Args:
+        probability: ``(N, K)``.
+        target: ``(N,)`` class indices.
+        images: number of images that the N are of.
+    """
+    logarithm = np.log(np.maximum(probability.astype(np.float64), _TINY))
+
+    def loss(log_temperature: float) -> float:
+        scaled = logarithm * np.exp(-log_temperature)
+        scaled = scaled - scaled.max(axis=1, keepdims=True)
+        normaliser = np.log(np.exp(scaled).sum(axis=1))
+        own = np.take_along_axis(scaled, target[:, None], axis=1)[:, 0]
+        return float((normaliser - own).mean() + 0.5 * log_temperature**2 / images)
+
+    low, high = np.log(TEMPERATURES)
+    return float(np.exp(minimize_scalar(loss, bounds=(low, high), method="bounded").x))
+
+
+def log_loss(chance: Array, right: Array) -> Array:
+    """Of each answer, ``(N,)``."""
+    kept = np.clip(chance, _TINY, 1 - _TINY)
+    return -np.where(right, np.log(kept), np.log1p(-kept))
+
+
+def fit_logistic(scores: Array, right: Array) -> tuple[Array, float]:
+    """Weights ``(S,)``, at least 0, and bias that make of scores ``(N, S)`` a chance of being right.
+
+    The targets are Platt's: (n + 1) / (n + 2) and 1 / (m + 2) for n right and m wrong answers, so that the
+    chance stays within (0, 1) where none is wrong.
+    """
+    values = scores.astype(np.float64)
+    centre, spread = values.mean(axis=0), np.maximum(values.std(axis=0), 1e-9)
+    standard = (values - centre) / spread
+    good, bad = int(right.sum()), int((~right).sum())
+    target = np.where(right, (good + 1) / (good + 2), 1 / (bad + 2))
+
+    def loss(parameters: Array) -> tuple[float, Array]:
+        z = standard @ parameters[:-1] + parameters[-1]
+        value = np.mean(np.logaddexp(0, z) - target * z) + 0.5 * _RIDGE * (parameters[:-1] ** 2).sum()
+        error = 1 / (1 + np.exp(-np.clip(z, -500, 500))) - target
+        by_weight = standard.T @ error / len(error) + _RIDGE * parameters[:-1]
+        return float(value), np.append(by_weight, error.mean())
+
+    count = values.shape[1]
+    start = np.append(np.full(count, 0.5), np.log((good + 1) / (bad + 1)))
+    bounds = [(0, None)] * count + [(None, None)]
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
+    weights = found[:-1] / spread
+    return weights, float(found[-1] - (weights * centre).sum())
+
+
+def _chance(scores: Array, fitted: tuple[Array, float]) -> Array:
+    weights, bias = fitted
+    return 1 / (1 + np.exp(-np.clip(scores @ weights + bias, -500, 500)))
+
+
+def _losses_of_images(scores: Array, right: Array, group: Array) -> Array:
+    """Cross-validated mean log-loss of every image, ``(images,)``."""
+    names, member = np.unique(group, return_inverse=True)
+    fold = np.random.default_rng(0).permutation(len(names)) % FOLDS
+    total = np.zeros(len(names))
+    for number in range(FOLDS):
+        held = fold[member] == number
+        if held.any() and not held.all():
+            losses = log_loss(_chance(scores[held], fit_logistic(scores[~held], right[~held])), right[held])
+            total += np.bincount(member[held], losses, len(names))
+    return total / np.bincount(member, minlength=len(names))
+
+
+def fit_confidence(scores: Mapping[str, Array], right: Array, group: Array, mix: Sequence[str]) -> Confidence:
+    """The confidence whose score is chosen by a rule that was fixed before any result was seen.
+
+    Every score, and a mix of some, is made a chance by a rising logistic. The largest mean probability is
+    kept unless another has a smaller log-loss, cross-validated in five folds of images, by more than the
+    standard error of their difference.
+
+    Args:
+        scores: name of ``uml_tf.runtime.confidence.SCORES`` -> ``(N,)``; "largest" is among them.
+        right: ``(N,)`` bool, whether the answer is right.
+        group: ``(N,)`` number of the image that the answer is of.
+        mix: the scores of the mix.
+    """
+    candidates = {name: [name] for name in scores if name != "mutual"}
+    candidates[MIX] = list(mix)
+    stacked = {name: np.stack([scores[n] for n in parts], axis=1) for name, parts in candidates.items()}
+    losses = {name: _losses_of_images(values, right, group) for name, values in stacked.items()}
+    chosen = "largest"
+    for name in sorted(losses, key=lambda n: losses[n].mean()):
+        difference = losses["largest"] - losses[name]
+        error = difference.std(ddof=1) / np.sqrt(len(difference)) if len(difference) > 1 else np.inf
+        if difference.mean() > error:
+            chosen = name
+            break
+    weights, bias = fit_logistic(stacked[chosen], right)
+    named = {n: float(w) for n, w in zip(candidates[chosen], weights, strict=True) if w > 0}
+    return Confidence(chosen, named, bias)

@@ -1,0 +1,81 @@
+"""The density of the training images, fitted on their feature vectors."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uml_tf.runtime.density import Density, Gaussian
+from uml_tf.runtime.packed import Packed
+
+Array = NDArray[Any]
+
+MOST_DIRECTIONS = 32
+QUANTILE = 0.99
+"""Share of the validation images that are to count as familiar."""
+
+_VECTORS_PER_DIRECTION = 2
+_SMALLEST_SCALE = 0.1
+_SMALLEST_VARIANCE = 1e-3
+_MARGIN = 0.01
+"""How far the limit lies above the largest distance where no distance lies above it, as a share of it."""
+
+
+def fit_gaussian(vectors: Array) -> Gaussian:
+    """Mean, principal directions with their variances, and one variance for the rest; the limit is infinite.
+
+    There are at most as many directions as half of the vectors, so that the variances are well estimated
+    from 50 vectors in 200 dimensions too. A dimension that hardly varies counts as varying by a tenth of the
+    median: else rounding alone would be far away.
+
+    Args:
+        vectors: ``(N, D)``, N at least 2.
+    """
+    given = np.asarray(vectors, np.float64)
+    count, size = given.shape
+    mean, deviation = given.mean(axis=0), given.std(axis=0)
+    scale = np.maximum(deviation, max(_SMALLEST_SCALE * float(np.median(deviation)), 1e-6))
+    standard = (given - mean) / scale
+    _, singular, directions = np.linalg.svd(standard, full_matrices=False)
+    kept = max(min(MOST_DIRECTIONS, count // _VECTORS_PER_DIRECTION, size - 1), 1)
+    variances = singular**2 / max(count - 1, 1)
+    rest = max(float(variances[kept:].sum()) / max(size - kept, 1), _SMALLEST_VARIANCE)
+    return Gaussian(
+        Packed.of(mean),
+        Packed.of(scale),
+        Packed.of(directions[:kept].T),
+        Packed.of(np.maximum(variances[:kept], rest)),
+        rest,
+        float("inf"),
+    )
+
+
+def with_limit(gaussian: Gaussian, vectors: Array, quantile: float = QUANTILE) -> Gaussian:
+    """The same with the limit that at least this share of some vectors ``(N, D)`` lies within.
+
+    It lies halfway between two distances, so that a rounding moves no image across it.
+    """
+    ordered = np.sort(gaussian.distance(np.asarray(vectors, np.float32))[:, 0].astype(np.float64))
+    inside = ordered[max(int(np.ceil(quantile * len(ordered))), 1) - 1]
+    above = ordered[ordered > inside]
+    limit = (inside + above[0]) / 2 if above.size else inside * (1 + _MARGIN)
+    return replace(gaussian, limit=float(max(limit, 1e-6)))
+
+
+def fit_density(training: tuple[Array, Array], validation: tuple[Array, Array]) -> Density:
+    """Two Gaussians of the training images, with limits that the validation images lie within.
+
+    Args:
+        training: features ``(N, D)`` and sharpness ``(N, 4)``.
+        validation: the same of other images.
+    """
+    fitted = Density(*(fit_gaussian(vectors) for vectors in training))
+    return with_limits(fitted, validation)
+
+
+def with_limits(density: Density, validation: tuple[Array, Array]) -> Density:
+    """The same Gaussians with the limits of other images, as ``fit_density`` takes them."""
+    return Density(with_limit(density.features, validation[0]), with_limit(density.sharpness, validation[1]))

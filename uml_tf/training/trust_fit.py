@@ -1,0 +1,188 @@
+"""What is fitted once the weights are fixed: density, temperatures, confidence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from uml_tf.data.pipeline import Examples
+from uml_tf.networks import UML
+from uml_tf.runtime.confidence import SCORES, Confidence, score
+from uml_tf.runtime.contract import confidence, faded, scaled_opinion, softmax, tempered
+from uml_tf.runtime.density import Density
+from uml_tf.runtime.evidence import Opinion
+from uml_tf.runtime.regions import UNKNOWN_PIXEL
+from uml_tf.runtime.trust import Trust
+from uml_tf.training.confidence_fit import fit_confidence, fit_temperature
+from uml_tf.training.density_fit import fit_density, with_limits
+
+Array = NDArray[Any]
+
+FEWEST_ANSWERS = 20
+"""Labelled (or masked) images without which neither temperature nor confidence is fitted."""
+
+_MOST_PIXELS = 100_000
+_BATCH = 16
+_OF_CLASS = tuple(name for name in SCORES if name != "mutual")
+_CLASS_MIX, _MASK_MIX = ("largest", "vacuity"), ("largest", "vacuity", "mutual")
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the network's heads say of some images; N images, M of their pixels.
+
+    Attributes:
+        features, sharpness: ``(N, D)`` and ``(N, 4)``.
+        class_head: ``(N, K)``.
+        labels: ``(N,)``, -1 without a label.
+        mask_head, mutual_head: ``(M, C)``.
+        targets: ``(M,)`` true classes of the pixels.
+        owners: ``(M,)`` their images.
+    """
+
+    features: Array
+    sharpness: Array
+    class_head: Array
+    labels: Array
+    mask_head: Array
+    mutual_head: Array
+    targets: Array
+    owners: Array
+
+    @property
+    def vectors(self) -> tuple[Array, Array]:
+        """What the density is over."""
+        return self.features, self.sharpness
+
+
+def _batches(model: UML, images: Array) -> Iterator[tuple[int, dict[str, Array]]]:
+    """Yields (place of the first image, the heads' outputs)."""
+    run = tf.function(
+        lambda batch: model.heads_model()(batch, training=False),
+        input_signature=[tf.TensorSpec((_BATCH, *model.image_size, 3), tf.float32)],
+        autograph=False,
+    )
+    for start in range(0, len(images), _BATCH):
+        chunk = images[start : start + _BATCH].astype(np.float32)
+        padded = np.concatenate([chunk, np.zeros((_BATCH - len(chunk), *chunk.shape[1:]), np.float32)])
+        yield start, {name: value.numpy()[: len(chunk)] for name, value in run(padded).items()}
+
+
+def _pixels(examples: Examples, index: int, count: int, rng: np.random.Generator) -> Array:
+    """Flat places of at most ``count`` pixels of an image whose class is known."""
+    if not examples.has_mask[index]:
+        return np.zeros(0, np.int64)
+    known = np.flatnonzero(examples.masks[index].ravel() != UNKNOWN_PIXEL)
+    return known if len(known) <= count else np.sort(rng.choice(known, count, replace=False))
+
+
+def look(model: UML, examples: Examples) -> Seen:
+    """Runs a network over some images, and keeps as many pixels of each that has a mask."""
+    rng = np.random.default_rng(0)
+    each = max(_MOST_PIXELS // max(int((examples.has_mask > 0).sum()), 1), 1)
+    of_images: dict[str, list[Array]] = {"features": [], "sharpness": [], "class_head": []}
+    of_pixels: dict[str, list[Array]] = {"mask_head": [], "mutual_head": [], "targets": [], "owners": []}
+    for start, heads in _batches(model, examples.images):
+        for name, found in of_images.items():
+            found.append(heads[name])
+        for place in range(len(heads["class_head"])):
+            index = start + place
+            pixels = _pixels(examples, index, each, rng)
+            for name in ("mask_head", "mutual_head"):
+                of_pixels[name].append(heads[name][place].reshape(-1, heads[name].shape[-1])[pixels])
+            of_pixels["targets"].append(examples.masks[index].ravel()[pixels].astype(np.int64))
+            of_pixels["owners"].append(np.full(len(pixels), index))
+    joined = {name: np.concatenate(parts) for name, parts in (of_images | of_pixels).items()}
+    return Seen(labels=examples.labels, **joined)
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """Opinions with their targets: of images, or of pixels; ``mutual`` is the mutual head's probability."""
+
+    opinion: Opinion
+    mutual: Array | None
+    targets: Array
+    owners: Array
+
+    def tempered(self, temperature: float | None) -> _Answers:
+        """With calibrated probabilities."""
+        probability = tempered(self.opinion.probability, temperature)
+        return replace(self, opinion=self.opinion._replace(probability=probability))
+
+    @property
+    def right(self) -> Array:
+        """``(N,)`` whether the most probable class is the true one."""
+        return np.asarray(self.opinion.probability.argmax(axis=-1) == self.targets)
+
+
+def _class_answers(seen: Seen, trust: Trust, evidential: bool) -> _Answers:
+    familiarity = None if trust.density is None else trust.density.familiarity(*seen.vectors)
+    opinion = scaled_opinion(seen.class_head, evidential, familiarity)
+    labelled = np.flatnonzero(seen.labels >= 0)
+    chosen = Opinion(*(values[labelled] for values in opinion))
+    return _Answers(chosen, None, seen.labels[labelled].astype(np.int64), labelled)
+
+
+def _mask_answers(seen: Seen, trust: Trust, model: UML) -> _Answers:
+    evidential, by_evidence = model.spec.ablation.evidential, model.spec.draws_by_evidence
+    familiarity = None
+    if trust.density is not None:
+        familiarity = trust.density.familiarity(*seen.vectors)[seen.owners]
+    mutual = scaled_opinion(seen.mutual_head, evidential, familiarity)
+    if by_evidence:
+        opinion = scaled_opinion(seen.mask_head, True, familiarity)
+    else:
+        opinion = mutual._replace(probability=faded(softmax(seen.mask_head), familiarity))
+    return _Answers(opinion, mutual.probability, seen.targets, seen.owners)
+
+
+def _fit(answers: _Answers, mix: tuple[str, ...]) -> tuple[float | None, Confidence | None]:
+    """Temperature and confidence; None of both where there are too few images."""
+    images = len(np.unique(answers.owners))
+    if images < FEWEST_ANSWERS:
+        return None, None
+    temperature = fit_temperature(answers.opinion.probability, answers.targets, images)
+    calibrated = answers.tempered(temperature)
+    names = _OF_CLASS if answers.mutual is None else SCORES
+    scores = {name: score(name, *calibrated.opinion, answers.mutual)[..., 0] for name in names}
+    return temperature, fit_confidence(scores, calibrated.right, answers.owners, mix)
+
+
+def fit_trust(model: UML, seen: Seen, training: Seen | None = None) -> Trust:
+    """What is fitted on validation images, and the density of the training images.
+
+    Args:
+        model: the network.
+        seen: its heads on the validation images.
+        training: its heads on the training images, unaugmented; None to keep the network's density, with
+            limits that the validation images lie within.
+    """
+    density: Density | None
+    if training is not None:
+        density = fit_density(training.vectors, seen.vectors)
+    else:
+        density = model.trust.density and with_limits(model.trust.density, seen.vectors)
+    trust = Trust(density)
+    of_class = _fit(_class_answers(seen, trust, model.spec.ablation.evidential), _CLASS_MIX)
+    of_mask = _fit(_mask_answers(seen, trust, model), _MASK_MIX)
+    if training is None:  # where the images are too few, what was fitted before is the better guess
+        old = model.trust
+        of_class = of_class if of_class[1] else (old.class_temperature, old.class_confidence)
+        of_mask = of_mask if of_mask[1] else (old.mask_temperature, old.mask_confidence)
+    return Trust(density, of_class[0], of_mask[0], of_class[1], of_mask[1])
+
+
+def class_confidence(model: UML, seen: Seen, trust: Trust) -> tuple[Array, Array, Array]:
+    """(confidence, whether the class is right, familiarity), ``(N,)`` each, of the labelled images."""
+    answers = _class_answers(seen, trust, model.spec.ablation.evidential).tempered(trust.class_temperature)
+    familiarity = np.ones((len(answers.targets), 1), np.float32)
+    if trust.density is not None:
+        familiarity = trust.density.familiarity(*seen.vectors)[answers.owners]
+    found = confidence(trust.class_confidence, answers.opinion, familiarity)
+    return found[:, 0], answers.right, familiarity[:, 0]
