@@ -25,9 +25,9 @@ from uml_tf.export.litert_js import litert_js
 from uml_tf.export.metadata import add_metadata
 from uml_tf.runtime.device_model import DeviceModel
 from uml_tf.runtime.errors import UmlError
-from uml_tf.runtime.images import read_image, resize_antialiased
+from uml_tf.runtime.images import read_image, resize_antialiased, write_png
 from uml_tf.runtime.opening import open_device_model
-from uml_tf.runtime.referral import FAMILIAR, write_png
+from uml_tf.runtime.referral import FAMILIAR
 from uml_tf.runtime.roi import Roi
 from uml_tf.tracking.models import load_trained
 

@@ -44,12 +44,18 @@ def test_without_a_clear_gain_the_largest_mean_probability_is_kept():
     assert fit_confidence(scores, right, np.arange(60), ("largest", "vacuity")).name == "largest"
 
 
-def test_a_score_that_misleads_gets_no_weight():
+def test_a_score_that_misleads_is_not_chosen_and_still_ranks():
     rng = np.random.default_rng(3)
     score = rng.normal(size=500)
-    weights, bias = fit_logistic(score[:, None], rng.random(500) < 1 / (1 + np.exp(3 * score)))
-    assert weights[0] == 0
+    right = rng.random(500) < 1 / (1 + np.exp(3 * score))
+    weights, bias = fit_logistic(score[:, None], right)
+    assert 0 < weights[0] < 0.02
     assert abs(bias) < 0.5
+    other = {
+        "largest": score,
+        "dissonance": np.zeros(500),
+    }  # a constant has the smaller loss, and ranks nothing
+    assert fit_confidence(other, right, np.arange(500), ("largest",)).name == "largest"
 
 
 @pytest.mark.parametrize("count", [50, 400])

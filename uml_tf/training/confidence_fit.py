@@ -18,6 +18,9 @@ FOLDS = 5
 MIX = "mix"
 
 _RIDGE = 1e-3
+_LEAST = 0.01
+"""Least weight of a score with deviation 1: a confidence that rose with no score would rank nothing."""
+
 _TINY = 1e-12
 
 
@@ -51,7 +54,7 @@ def log_loss(chance: Array, right: Array) -> Array:
 
 
 def fit_logistic(scores: Array, right: Array) -> tuple[Array, float]:
-    """Weights ``(S,)``, at least 0, and bias that make of scores ``(N, S)`` a chance of being right.
+    """Weights ``(S,)``, above 0, and bias that make of scores ``(N, S)`` a chance of being right.
 
     The targets are Platt's: (n + 1) / (n + 2) and 1 / (m + 2) for n right and m wrong answers, so that the
     chance stays within (0, 1) where none is wrong.
@@ -71,7 +74,7 @@ def fit_logistic(scores: Array, right: Array) -> tuple[Array, float]:
 
     count = values.shape[1]
     start = np.append(np.full(count, 0.5), np.log((good + 1) / (bad + 1)))
-    bounds = [(0, None)] * count + [(None, None)]
+    bounds = [(_LEAST, None)] * count + [(None, None)]
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
     weights = found[:-1] / spread
     return weights, float(found[-1] - (weights * centre).sum())
@@ -99,8 +102,8 @@ def fit_confidence(scores: Mapping[str, Array], right: Array, group: Array, mix:
     """The confidence whose score is chosen by a rule that was fixed before any result was seen.
 
     Every score, and a mix of some, is made a chance by a rising logistic. The largest mean probability is
-    kept unless another has a smaller log-loss, cross-validated in five folds of images, by more than the
-    standard error of their difference.
+    kept unless another that ranks the answers has a smaller log-loss, cross-validated in five folds of
+    images, by more than the standard error of their difference.
 
     Args:
         scores: name of ``uml_tf.runtime.confidence.SCORES`` -> ``(N,)``; "largest" is among them.
@@ -116,9 +119,15 @@ def fit_confidence(scores: Mapping[str, Array], right: Array, group: Array, mix:
     for name in sorted(losses, key=lambda n: losses[n].mean()):
         difference = losses["largest"] - losses[name]
         error = difference.std(ddof=1) / np.sqrt(len(difference)) if len(difference) > 1 else np.inf
-        if difference.mean() > error:
+        if difference.mean() > error and _ranks(stacked[name], right):
             chosen = name
             break
     weights, bias = fit_logistic(stacked[chosen], right)
-    named = {n: float(w) for n, w in zip(candidates[chosen], weights, strict=True) if w > 0}
+    named = {n: float(w) for n, w in zip(candidates[chosen], weights, strict=True)}
     return Confidence(chosen, named, bias)
+
+
+def _ranks(scores: Array, right: Array) -> bool:
+    """Whether any of the scores rises with the chance of being right, beyond what every fit is given."""
+    weights, _ = fit_logistic(scores, right)
+    return bool((weights * scores.std(axis=0) > 2 * _LEAST).any())
