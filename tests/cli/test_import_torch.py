@@ -104,7 +104,7 @@ def test_import_and_predict(paper_checkpoint, uml_tf_command, tmp_path):
         np.testing.assert_array_equal(value, imported(images)[name], err_msg=name)
     cv2.imwrite(str(tmp_path / "x.png"), images[0].astype(np.uint8))
     done = uml_tf_command("predict", "model.keras", "x.png", "--out", "predictions", cwd=tmp_path)
-    assert "refer: the model carries no referral threshold" in done.stdout
+    assert "refer: no answer may be accepted: no threshold was fitted" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -194,6 +194,7 @@ def _measure(mask, predicted, uncertainty):
         "class_belief": np.array([0.5, 0.1]),
         "class_uncertainty": np.array([0.4]),
         "mask_probability": 0.05 + 0.85 * np.eye(3, dtype=np.float32)[predicted],
+        "mask_belief": 0.5 * np.eye(3, dtype=np.float32)[predicted],
         "mask_uncertainty": uncertainty[..., None].astype(np.float32),
     }
     return measure_image(Row("i.png", "m.png", "a", "test", "s"), 0, outputs, mask, INFO)

@@ -81,7 +81,8 @@ def test_foreign_images_are_told_by_the_scores_that_the_model_tells(model, few, 
     own = measure_split(model, few, "test")
     same = compare_foreign("same", own, own)
     assert same.estimates["vacuity", "ood_auroc"].value == 0.5
-    assert ("familiarity", "ood_auroc") not in same.estimates
+    unknown = [replace(m, familiarity=float("nan")) for m in own]
+    assert ("familiarity", "ood_auroc") not in compare_foreign("same", unknown, unknown).estimates
     far = [replace(m, image=f"far {m.image}", familiarity=0.1) for m in own]
     near = [replace(m, familiarity=0.9) for m in own]
     assert compare_foreign("far", near, far).estimates["familiarity", "ood_auroc"].value == 1

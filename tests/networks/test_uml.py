@@ -96,13 +96,13 @@ def test_everything_follows_from_the_concentration(edge):
         np.testing.assert_allclose(found[f"{part}_probability"], alpha / strength, rtol=1e-5)
 
 
-def test_the_mask_is_drawn_from_the_sum_of_navigator_and_mutual_decoder(edge):
+def test_one_dirichlet_draws_the_mask_from_the_logits_of_the_navigator(edge):
     graph = edge.training_model
-    parts = [graph.get_layer(name).output for name in ("navigator_logits_1", "mutual_logits_1", "mask_head")]
+    parts = [graph.get_layer(name).output for name in ("navigator_logits_1", "mask_head")]
     view = keras.Model(graph.input, [*parts, edge.logits_model.output["segmentation_logits"]])
-    navigator, mutual, head, logits = (np.asarray(value) for value in view(_images(64)))
-    np.testing.assert_allclose(logits, navigator + mutual, rtol=1e-6)
-    np.testing.assert_allclose(head, 1 + np.log1p(np.exp(navigator + mutual)), rtol=1e-5)
+    navigator, head, logits = (np.asarray(value) for value in view(_images(64)))
+    np.testing.assert_array_equal(logits, navigator)
+    np.testing.assert_allclose(head, 1 + np.log1p(np.exp(navigator)), rtol=1e-5)
 
 
 def test_without_evidential_heads_the_mask_is_a_softmax():

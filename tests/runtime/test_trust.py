@@ -108,7 +108,7 @@ def test_far_beyond_the_limit_nothing_is_known(evidential, by_evidence):
 def test_familiarity_falls_strictly_beyond_the_limit():
     density = _density()
     direction = np.random.default_rng(2).normal(size=D)
-    steps = np.linspace(0, 80, 300)[:, None]
+    steps = np.linspace(0, 8, 300)[:, None]
     vectors = (steps * direction).astype(np.float32)
     calm = np.repeat(density.sharpness.mean.array[None], 300, axis=0)
     distance = density.features.distance(vectors)[:, 0]
