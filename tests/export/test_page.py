@@ -58,7 +58,7 @@ class Tolerance(NamedTuple):
 
 EXACT = Tolerance(1e-4, 0, 0)
 # A box is the most sensitive: one pixel of the network's input decides it.
-ROUNDED = Tolerance(0.01, 0.005, 4)
+ROUNDED = Tolerance(0.01, 0.02, 4)
 STRAY_EDGES = {"float16": 0, "int8": 4}
 """Edges of boxes that may lie further off, of all images together: one stray pixel moves the boxes of its
 region and of the union with others, each at two of their four numbers."""
