@@ -203,3 +203,19 @@ def test_a_loss_that_is_not_finite_ends_in_one_line(phantoms):
     loop.listener = Listener()
     with pytest.raises(UmlError, match="the loss is nan at epoch 1, step 1"):
         loop.run()
+
+
+def test_masked_statistics_leave_the_images_without_a_mask_out_of_the_norms(batch):
+    """Another image without a mask changes no moving statistic, unless all images count."""
+    other = {**batch, "image": tf.tensor_scatter_nd_update(batch["image"], [[1]], batch["image"][:1] * 0.1)}
+    spec = preset("edge")
+    spec = replace(spec, instructor=replace(spec.instructor, dropout=0.0, dropout_dense=0.0))
+    for masked in (True, False):
+        step = _step(TrainingConfig(learning_rate=1e-9), spec, masked_statistics=masked)
+        weights, statistics = step.model.get_weights(), []
+        for of in (batch, other):
+            step.model.set_weights(weights)
+            step(of, 0)
+            moving = [v for v in step.model.variables if "moving_mean" in v.path]
+            statistics.append(np.concatenate([v.numpy().ravel() for v in moving]))
+        assert np.allclose(*statistics, atol=1e-6) == masked

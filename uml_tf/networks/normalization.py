@@ -7,7 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from uml_tf.losses.replicas import gather_over_replicas, replica_count
+from uml_tf.losses.replicas import gather_over_replicas, replica_count, sum_over_replicas
+from uml_tf.networks.counted_images import counted_images
 from uml_tf.networks.moving_statistics import move
 
 MOMENTUM = 0.9
@@ -31,7 +32,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
     it updates the moving variance with the unbiased batch variance, as PyTorch does.
 
     Where several replicas share a batch, the statistics are those of the whole batch; otherwise the trained
-    weights would depend on the number of devices. Inference and other backends use Keras' own code. The
+    weights would depend on the number of devices. Inside ``statistics_of`` they are those of some images. Inference and other backends use Keras' own code. The
     class keeps Keras' name, because weight files name a layer by its class.
 
     Args:
@@ -44,7 +45,13 @@ class BatchNormalization(keras.layers.BatchNormalization):
         )
         if not fused:
             return super().call(inputs, training=training, mask=mask)
-        normalised, mean, variance = self._shared(inputs) if replica_count() > 1 else self._fused(inputs)
+        counted = counted_images()
+        if counted is not None:
+            normalised, mean, variance = self._of_counted(inputs, counted)
+        elif replica_count() > 1:
+            normalised, mean, variance = self._shared(inputs)
+        else:
+            normalised, mean, variance = self._fused(inputs)
         for moving, of_batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
             move(moving, of_batch, self.momentum)
         return normalised
@@ -78,4 +85,29 @@ class BatchNormalization(keras.layers.BatchNormalization):
         scale = ops.rsqrt(variance + self.epsilon) * ops.cast(self.gamma, "float32")
         normalised = (x - mean) * scale + ops.cast(self.beta, "float32")
         values = ops.cast(ops.prod(ops.shape(x)[:3]) * replica_count(), "float32")
+        return ops.cast(normalised, inputs.dtype), mean, variance * values / (values - 1.0)
+
+    def _of_counted(self, inputs: Any, counted: Any) -> tuple[Any, Any, Any]:
+        """As ``_shared``, with the statistics of the counted images.
+
+        The others do not change them by their gradients either.
+
+        Args:
+            inputs: ``(B, H, W, D)``.
+            counted: ``(B,)``, 1 or 0.
+        """
+        x = ops.cast(inputs, "float32")
+        of_any = ops.ones_like(counted) * ops.cast(sum_over_replicas(ops.sum(counted)) == 0, "float32")
+        counted = counted + of_any
+        total = sum_over_replicas(ops.sum(counted))
+        weights = (counted / total)[:, None]
+        mean = sum_over_replicas(ops.sum(weights * ops.mean(x, axis=(1, 2)), axis=0))
+        squares = ops.mean(ops.square(x - mean), axis=(1, 2))
+        variance = sum_over_replicas(ops.sum(weights * squares, axis=0))
+        counts = (counted > 0)[:, None, None, None]
+        mean_of = ops.where(counts, mean, ops.stop_gradient(mean))
+        scale = ops.rsqrt(variance + self.epsilon)
+        scale_of = ops.where(counts, scale, ops.stop_gradient(scale)) * ops.cast(self.gamma, "float32")
+        normalised = (x - mean_of) * scale_of + ops.cast(self.beta, "float32")
+        values = total * ops.cast(ops.prod(ops.shape(x)[1:3]), "float32")
         return ops.cast(normalised, inputs.dtype), mean, variance * values / (values - 1.0)

@@ -162,6 +162,16 @@ def _rates(config: TrainingConfig, model: UML) -> list[float]:
     return encoder_rates(model, rate, config.encoder_decay)
 
 
+def _step_spec(config: TrainingConfig, train: Examples) -> StepSpec:
+    some_masked = 0 < train.has_mask.sum() < len(train)
+    return StepSpec(
+        config.weight_decay,
+        config.gradient_clip,
+        config.jit,
+        masked_statistics=some_masked and config.batch_statistics == "masked",
+    )
+
+
 def _teacher(
     config: TrainingConfig, model: UML, average: WeightAverage | None, train: Examples, steps: int
 ) -> Teacher | None:
@@ -215,7 +225,7 @@ def build_loop(
             model,
             _optimizer(config, steps),
             loss_spec(config, spec, train.labels, len(dataset.info.image_classes)),
-            StepSpec(config.weight_decay, config.gradient_clip, config.jit),
+            _step_spec(config, train),
             average,
             cluster.strategy,
             _rates(config, model),

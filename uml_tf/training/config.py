@@ -76,6 +76,8 @@ class TrainingConfig(Section):
         precision: "float32", "mixed_bfloat16" or "mixed_float16" (with loss scaling).
         jit: compile the step with XLA.
         masked_share: share of each batch that has a mask, for data sets where only some images have one.
+        batch_statistics: "masked" for batch norms that take their statistics from the images with a mask, where
+            others have none; "all" for those of all images. See ``uml_tf.networks.counted_images``.
         without_masks: what images without a mask add beside their label: "ignore" for nothing, "teach" for
             the pixels that the averaged network holds for sure. It needs ``averaging``.
         teaching: see ``TeachingConfig``.
@@ -111,6 +113,7 @@ class TrainingConfig(Section):
     precision: Precision = "float32"
     jit: bool = False
     masked_share: float | None = Field(default=None, gt=0, lt=1)
+    batch_statistics: Literal["masked", "all"] = "masked"
     without_masks: Literal["ignore", "teach"] = "ignore"
     teaching: TeachingConfig = TeachingConfig()
     risk_target: float = Field(default=0.05, gt=0, lt=1)

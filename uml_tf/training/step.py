@@ -12,6 +12,7 @@ import tensorflow as tf
 from uml_tf.losses import LossSpec, joint_loss
 from uml_tf.losses.replicas import replica_count, sum_over_replicas
 from uml_tf.networks import UML
+from uml_tf.networks.counted_images import statistics_of
 from uml_tf.networks.moving_statistics import gathered_moves
 from uml_tf.training.averaging import WeightAverage
 from uml_tf.training.flat import FlatVariables, carry_out_together, joined
@@ -33,11 +34,14 @@ class StepSpec:
         weight_decay: L2 decay, added to the gradient of every trained weight (not decoupled).
         gradient_clip: largest global norm, or None.
         jit: compile with XLA.
+        masked_statistics: batch norms take their statistics from the images that have a mask; see
+            ``uml_tf.networks.counted_images``.
     """
 
     weight_decay: float = 1e-5
     gradient_clip: float | None = None
     jit: bool = False
+    masked_statistics: bool = False
 
 
 class TrainStep:
@@ -154,9 +158,12 @@ class TrainStep:
         return weights + self._rates * (self._vector.value - weights)
 
     def _step(self, batch: dict[str, Any], epoch: Any) -> dict[str, Any]:
+        # Before the teacher gives masks to others.
+        counted = tf.cast(batch["has_mask"] > 0, tf.float32) if self.spec.masked_statistics else None
         if self.teacher is not None:
             batch = self.teacher(batch)
-        gradients, terms = self.gradients(batch, epoch)
+        with statistics_of(counted):
+            gradients, terms = self.gradients(batch, epoch)
         weights = self._trained.read()
         self._trained.write(self._moved(joined(gradients), weights))
         if self.average is not None:
