@@ -32,7 +32,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
     it updates the moving variance with the unbiased batch variance, as PyTorch does.
 
     Where several replicas share a batch, the statistics are those of the whole batch; otherwise the trained
-    weights would depend on the number of devices. Inside ``statistics_of`` they are those of some images. Inference and other backends use Keras' own code. The
+    weights would depend on the number of devices. Inside ``statistics_of`` they are those of some
+    images. Inference and other backends use Keras' own code. The
     class keeps Keras' name, because weight files name a layer by its class.
 
     Args:
