@@ -12,6 +12,7 @@ const MODEL = "model.tflite";
 const LOCATOR = "locator.tflite";
 const EXAMPLE = "../example.png";
 const INPUT = "image";
+const DOWNLOAD_KEPT_MS = 60000;
 const TITLES = { accept: "Accept", refer: "Refer to a specialist", ungradable: "Ungradable: take another image" };
 
 const $ = (id) => document.getElementById(id);
@@ -164,7 +165,8 @@ function download() {
   link.href = URL.createObjectURL(new Blob([JSON.stringify(prediction.json, null, 1)], { type: "application/json" }));
   link.download = `${prediction.json.image.replace(/\.[^.]*$/, "")}.json`;
   link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href));
+  // Not at once: a busy browser has not begun to read it by then, and the download would never come.
+  setTimeout(() => URL.revokeObjectURL(link.href), DOWNLOAD_KEPT_MS);
 }
 
 async function openCamera() {

@@ -8,11 +8,13 @@ import tensorflow as tf
 
 from uml_tf.networks.counted_images import counted_images, statistics_of
 from uml_tf.networks.normalization import BatchNormalization
+from uml_tf.networks.presets import preset
+from uml_tf.networks.uml import UML
 
 
 @pytest.fixture
 def norm():
-    layer = BatchNormalization(momentum=0.9)
+    layer = BatchNormalization(of_mask=True, momentum=0.9)
     layer.build((None, 5, 4, 3))
     rng = np.random.default_rng(0)
     layer.gamma.assign(rng.uniform(0.5, 2, 3))
@@ -67,3 +69,23 @@ def test_where_no_image_counts_all_do(norm, features):
     with statistics_of(tf.zeros(6)):
         found = norm(features, training=True).numpy()
     assert found == pytest.approx(expected, abs=1e-5)
+
+
+def test_norms_of_encoders_and_of_the_class_count_all_images(features):
+    norm = BatchNormalization(momentum=0.9)
+    norm.build(features.shape)
+    expected = norm(features, training=True).numpy()
+    with statistics_of(COUNTED):
+        assert np.array_equal(norm(features, training=True), expected)
+
+
+@pytest.mark.parametrize("name", ["edge", "unet"])
+def test_the_norms_of_the_mask_are_those_of_its_decoders(name):
+    network = UML(preset(name), image_classes=2, pixel_classes=3, image_size=(64, 64))
+    layers = [one for one in network.training_model._flatten_layers() if isinstance(one, BatchNormalization)]
+    of_mask = {one.path for one in layers if one.of_mask}
+    others = {one.path for one in layers if not one.of_mask}
+    assert of_mask
+    assert {path.split("_")[0] for path in of_mask} <= {"mixer", "mutual", "navigator", "decoder"}
+    assert not [path for path in others if path.startswith(("mixer", "mutual", "navigator", "decoder"))]
+    assert of_mask.isdisjoint(others)

@@ -18,9 +18,9 @@ from uml_tf.networks.spec import ConvStyle
 BATCH_NORM_EPSILON = 1e-5
 
 
-def batch_norm(name: str) -> BatchNormalization:
+def batch_norm(name: str, of_mask: bool = True) -> BatchNormalization:
     """Batch normalisation with PyTorch's defaults, which the published networks were trained with."""
-    return BatchNormalization(momentum=MOMENTUM, epsilon=BATCH_NORM_EPSILON, name=name)
+    return BatchNormalization(of_mask, momentum=MOMENTUM, epsilon=BATCH_NORM_EPSILON, name=name)
 
 
 def pointwise(filters: int, use_bias: bool, name: str) -> keras.layers.Conv2D:
@@ -86,17 +86,21 @@ class DoubleConv(keras.layers.Layer):
     Args:
         filters: output channels of both convolutions.
         style: how the convolutions are made (a ``ConvStyle`` or its fields as a dict).
+        of_mask: see ``BatchNormalization``.
 
     Shapes:
         ``(B, H, W, D)`` to ``(B, H, W, filters)``.
     """
 
-    def __init__(self, filters: int, style: ConvStyle | dict[str, Any], **kwargs: Any) -> None:
+    def __init__(
+        self, filters: int, style: ConvStyle | dict[str, Any], of_mask: bool = True, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.filters = filters
         self.style = ConvStyle(**style) if isinstance(style, dict) else style
         self.convs = [self._conv(f"conv_{i}") for i in (1, 2)]
-        self.norms = [batch_norm(f"norm_{i}") for i in (1, 2)]
+        self.of_mask = of_mask
+        self.norms = [batch_norm(f"norm_{i}", of_mask) for i in (1, 2)]
         self.activation = keras.layers.Activation(self.style.activation)
         self.dropout = SpatialDropout2D(self.style.dropout)
 
@@ -134,4 +138,9 @@ class DoubleConv(keras.layers.Layer):
         return (*input_shape[:-1], self.filters)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "filters": self.filters, "style": asdict(self.style)}
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "style": asdict(self.style),
+            "of_mask": self.of_mask,
+        }

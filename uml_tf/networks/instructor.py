@@ -46,12 +46,13 @@ def instructor(
     for index, width in enumerate(spec.widths, start=1):
         name = f"instructor_conv_{index}"
         feature = SeparableConv(width, dilation=2, name=name)(feature)
-        feature = batch_norm(f"{name}_norm")(feature)
+        feature = batch_norm(f"{name}_norm", of_mask=False)(feature)
         feature = keras.layers.Activation(conv.activation, name=f"{name}_act")(feature)
         if spec.dropout:
             feature = SpatialDropout2D(spec.dropout, name=f"{name}_dropout")(feature)
     if eta is not None:
-        feature = feature + feature * DoubleConv(spec.widths[-1], conv, name="instructor_reliable")(eta)
+        reliable = DoubleConv(spec.widths[-1], conv, of_mask=False, name="instructor_reliable")
+        feature = feature + feature * reliable(eta)
     pooled = keras.layers.GlobalAveragePooling2D(name="instructor_pool")(feature)
     if regions is not None:
         pooled = ops.concatenate([pooled, *_read_mask(feature, regions)], axis=-1)

@@ -32,13 +32,21 @@ class BatchNormalization(keras.layers.BatchNormalization):
     it updates the moving variance with the unbiased batch variance, as PyTorch does.
 
     Where several replicas share a batch, the statistics are those of the whole batch; otherwise the trained
-    weights would depend on the number of devices. Inside ``statistics_of`` they are those of some
-    images. Inference and other backends use Keras' own code. The
+    weights would depend on the number of devices. Inside ``statistics_of`` those of a norm that serves
+    the mask are of some images. Inference and other backends use Keras' own code. The
     class keeps Keras' name, because weight files name a layer by its class.
 
     Args:
+        of_mask: the norm lies on the mask's way alone, and not in an encoder or on the way to the class.
         **kwargs: as ``keras.layers.BatchNormalization``.
     """
+
+    def __init__(self, of_mask: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.of_mask = of_mask
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "of_mask": self.of_mask}
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         fused = (
@@ -46,7 +54,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         )
         if not fused:
             return super().call(inputs, training=training, mask=mask)
-        counted = counted_images()
+        counted = counted_images() if self.of_mask else None
         if counted is not None:
             normalised, mean, variance = self._of_counted(inputs, counted)
         elif replica_count() > 1:

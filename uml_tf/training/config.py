@@ -76,8 +76,9 @@ class TrainingConfig(Section):
         precision: "float32", "mixed_bfloat16" or "mixed_float16" (with loss scaling).
         jit: compile the step with XLA.
         masked_share: share of each batch that has a mask, for data sets where only some images have one.
-        batch_statistics: "masked" for batch norms that take their statistics from the images with a mask,
-            where others have none; "all" for those of all images. See ``uml_tf.networks.counted_images``.
+        batch_statistics: "masked" for batch norms on the mask's way that take their statistics from the
+            images with a mask, where others have none; "all" for those of all images. See
+            ``uml_tf.networks.counted_images``.
         without_masks: what images without a mask add beside their label: "ignore" for nothing, "teach" for
             the pixels that the averaged network holds for sure. It needs ``averaging``.
         teaching: see ``TeachingConfig``.

@@ -34,7 +34,7 @@ class StepSpec:
         weight_decay: L2 decay, added to the gradient of every trained weight (not decoupled).
         gradient_clip: largest global norm, or None.
         jit: compile with XLA.
-        masked_statistics: batch norms take their statistics from the images that have a mask; see
+        masked_statistics: norms on the mask's way take their statistics from the images that have a mask; see
             ``uml_tf.networks.counted_images``.
     """
 
