@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -143,12 +144,12 @@ def _grouping(grouping: Grouping, material: Material) -> dict[str, Any]:
     }
 
 
+def _figure(material: Material, name: str) -> Figure:
+    return evaluation_figures(material.measures, material.metrics, material.card)[name]
+
+
 def _figures(material: Material) -> dict[str, Markup]:
     """Name -> SVG; Matplotlib reads its style when a figure is made, so each is made when it is saved."""
-
-    def drawn(name: str) -> Figure:
-        return evaluation_figures(material.measures, material.metrics, material.card)[name]
-
     labels = {
         "reliability": "Stated confidence against the share that is right",
         "risk_coverage": "Share of wrong answers against the share of pictures that are answered",
@@ -157,7 +158,7 @@ def _figures(material: Material) -> dict[str, Markup]:
     names = evaluation_figures(material.measures, material.metrics, material.card)
     for name, label in labels.items():
         if name in names:
-            found[name] = Markup(as_svg(name, lambda name=name: drawn(name), label))
+            found[name] = Markup(as_svg(name, partial(_figure, material, name), label))
     corrupted = material.robustness
     if corrupted is not None:
         label = "Each kind of bad picture: how the measures change from severity 0 to 5"
