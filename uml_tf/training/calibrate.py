@@ -114,7 +114,8 @@ def calibrate_file(
     threshold = fit_accept_above(found, right[shows], risk_target, confidence)
     masked = [
         (examples.shown(i, outputs["mask_probability"][i]), examples.shown(i, examples.masks[i]))
-        for i in np.flatnonzero(examples.has_mask > 0)
+        for i in range(len(examples))
+        if examples.has_mask[i]
     ]
     return replace(
         with_mask_fits(model.card, masked),

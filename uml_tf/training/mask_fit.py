@@ -52,12 +52,14 @@ def mask_case(probability: Array, mask: Array, card: ModelCard) -> MaskCase:
     """
     known = mask != UNKNOWN_PIXEL
     predicted, truth = np.where(known, probability.argmax(axis=-1), 0), np.where(known, mask, 0)
-    expected, dice, areas = {}, {}, {}
+    expected: dict[str, float | None] = {}
+    dice: dict[str, float] = {}
+    areas: dict[str, tuple[int, int]] = {}
     for name, members in region_members(card.pixel_classes, card.unions).items():
         found, true = np.isin(predicted, members), np.isin(truth, members)
         areas[name] = int(np.count_nonzero(found)), int(np.count_nonzero(true))
         expected[name] = expected_dice(probability, members)
-        dice[name] = 2 * np.count_nonzero(found & true) / max(sum(areas[name]), 1)
+        dice[name] = float(2 * np.count_nonzero(found & true) / max(sum(areas[name]), 1))
     first, second = (vertical_cup_to_disc_ratio(m, card.pixel_classes) for m in (predicted, truth))
     return MaskCase(expected, dice, areas, (first, second))
 
@@ -123,12 +125,12 @@ def _fit_intervals(cases: Sequence[MaskCase], fits: Mapping[str, DiceFit]) -> di
         ]
         intervals[area_name(name)] = conformal_interval(*np.array(pairs, float).reshape(-1, 2).T)
     if {"cup", "rim"} <= set(cases[0].expected):
-        pairs = [
+        apart = [
             (abs(case.ratios[1] - case.ratios[0]), ratio_doubt(q))
             for case, q in zip(cases, qualities, strict=True)
             if case.ratios[0] is not None and case.ratios[1] is not None
         ]
-        intervals[RATIO] = conformal_interval(*np.array(pairs, float).reshape(-1, 2).T)
+        intervals[RATIO] = conformal_interval(*np.array(apart, float).reshape(-1, 2).T)
     return intervals
 
 
