@@ -25,6 +25,7 @@ COMMANDS = {
         "Import a PyTorch checkpoint of the authors.",
     ),
     "predict": ("uml_tf.cli.predict", "predict", "Find class and mask of images with a model."),
+    "monitor": ("uml_tf.cli.monitor", "monitor", "Compare what devices decide with the model's validation."),
     "registry": ("uml_tf.cli.registry", "registry", "Keep, compare and promote named versions."),
 }
 

@@ -25,12 +25,10 @@ def _reason_for_none(material: Material, dataset: PreparedDataset | None) -> str
 def _choices(
     material: Material, dataset: PreparedDataset | None, columns: tuple[str, ...], images: bool
 ) -> Choices:
-    from uml_tf.reports.groups import SOURCE, grouping
+    from uml_tf.reports.groups import groupings_of
     from uml_tf.reports.page import Choices, shown_measures
 
-    several = len({m.source for m in material.measures}) > 1
-    asked = dict.fromkeys((SOURCE, *columns) if several else columns)
-    groupings = [grouping(by, material.measures, material.metrics, material.card, dataset) for by in asked]
+    groupings = groupings_of(material, columns)
     reason = _reason_for_none(material, dataset) if images else ""
     if not images or reason or dataset is None:
         return Choices(groupings, None, reason)

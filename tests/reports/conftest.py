@@ -9,6 +9,8 @@ from dataclasses import replace
 import pytest
 from small_networks import random_network
 
+from uml_tf.cli.main import main
+
 
 def with_site(root, folder):
     """A copy of a prepared data set, with a column for the site and one for the age."""
@@ -25,7 +27,13 @@ def with_site(root, folder):
 
 
 @pytest.fixture(scope="session")
-def evaluated(phantoms, tmp_path_factory, uml_tf_command):
+def uml_tf_quietly():
+    """Runs ``uml-tf`` in this process, for fixtures; its output is not looked at."""
+    return lambda *arguments: main.main([*map(str, arguments)], standalone_mode=False)
+
+
+@pytest.fixture(scope="session")
+def evaluated(phantoms, tmp_path_factory, uml_tf_quietly):
     """(working folder, evaluation, data set), as `uml-tf evaluate` left them."""
     work = tmp_path_factory.mktemp("reported")
     data = with_site(phantoms.root, work / "data")
@@ -42,6 +50,7 @@ def evaluated(phantoms, tmp_path_factory, uml_tf_command):
         dataset="phantoms <of> nobody",
     )
     network.save(work / "network.keras")
-    arguments = ("--data", data, "--split", "train", "--out", work / "evaluation")
-    uml_tf_command("evaluate", "network.keras", *arguments, cwd=work)
+    uml_tf_quietly(
+        "evaluate", work / "network.keras", "--data", data, "--split", "train", "--out", work / "evaluation"
+    )
     return work, work / "evaluation", data

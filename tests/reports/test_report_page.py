@@ -24,14 +24,14 @@ SECTIONS = ("data", "metrics", "trust", "robustness", "groups", "doubtful", "wro
 
 
 @pytest.fixture(scope="module")
-def page(evaluated, uml_tf_command):
+def page(evaluated, uml_tf_quietly):
     """The report with everything that it can hold."""
     work, evaluation, _ = evaluated
     severities = range(len(SEVERITIES) + 1)
     means = {(name, s): dict.fromkeys(MEASURES, 1 - s / 10) for name in CORRUPTIONS for s in severities}
     (evaluation / "robustness.csv").write_text(robustness_csv(Robustness(means, 40)))
     arguments = ("--by", "site", "--by", "age", "--by", "label", "--out", work / "report.html")
-    uml_tf_command("report", evaluation, *arguments, cwd=work)
+    uml_tf_quietly("report", evaluation, *arguments)
     return work / "report.html"
 
 
@@ -117,6 +117,14 @@ def test_without_images_there_is_none(evaluated, run, monkeypatch):
     run("report", evaluation, "--no-images", "--out", "plain.html")
     assert "data:image" not in (work / "plain.html").read_text()
     assert "holds no pictures" in (work / "plain.html").read_text()
+
+
+def test_a_run_needs_no_evaluation(trained, run, monkeypatch, tmp_path):
+    monkeypatch.chdir(trained[0])
+    run("report", "last", "--no-images", "--by", "label", "--out", tmp_path / "run.html")
+    text = _text(tmp_path / "run.html")
+    assert "split &#39;test&#39; of fundus phantoms; none of them was used in training" in text
+    assert "preset edge" in text
 
 
 def test_mistakes_are_one_line(evaluated, run, monkeypatch, tmp_path):

@@ -10,6 +10,7 @@ from uml_tf.data.dataset import PreparedDataset
 from uml_tf.evaluation.measure import ImageMeasure
 from uml_tf.evaluation.summary import Metrics, estimates_of
 from uml_tf.metrics.metric import metric_of
+from uml_tf.reports.material import Material
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.model_card import ModelCard
 
@@ -111,3 +112,19 @@ def grouping(
         by,
         tuple(_group(name, [of_image[i] for i in images], metrics) for name, images in found.items()),
     )
+
+
+def groupings_of(material: Material, columns: Sequence[str]) -> list[Grouping]:
+    """The groups by each of some columns; of a merged set those by source first.
+
+    Args:
+        material: the images and their measures.
+        columns: names, as for ``grouping``.
+
+    Raises:
+        UmlError: there is no such column.
+    """
+    several = len({m.source for m in material.measures}) > 1
+    asked = dict.fromkeys((SOURCE, *columns) if several else columns)
+    dataset = material.images() if set(asked) - {SOURCE, LABEL} else None
+    return [grouping(by, material.measures, material.metrics, material.card, dataset) for by in asked]

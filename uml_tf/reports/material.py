@@ -25,7 +25,7 @@ from uml_tf.runtime.model_card import ModelCard
 from uml_tf.tracking.card import read_stated
 from uml_tf.tracking.exports import EXPORT_METRIC, ROOT_PARAM
 from uml_tf.tracking.models import MODEL_NAME
-from uml_tf.tracking.store import FINISHED_TAG, last_run_id, use_store
+from uml_tf.tracking.store import FINISHED_TAG, last_run_id, store_exists, use_store
 
 METRICS_FILE = "metrics.json"
 FIDELITY_FILE = "fidelity.json"
@@ -77,7 +77,7 @@ def _metrics(path: Path) -> Metrics:
 
 def _run(run_id: str) -> Run | None:
     """The training run; None where this store does not have it."""
-    if not run_id:
+    if not run_id or not store_exists():
         return None
     use_store()
     try:
@@ -114,8 +114,8 @@ def _of_run(reference: str) -> Material:
     run = _run(run_id)
     if run is None:
         raise UmlError(
-            f"'{reference}': found neither the folder of an evaluation nor a run of "
-            f"{mlflow.get_tracking_uri()}, expected a run id, last, or a folder that `uml-tf evaluate` wrote"
+            f"'{reference}': found neither the folder of an evaluation nor a run of this MLflow store, "
+            "expected a run id, last, or a folder that `uml-tf evaluate` wrote"
         )
     if FINISHED_TAG not in run.data.tags:
         raise UmlError(f"run '{run_id}': found a training that is not finished, expected a finished one")

@@ -29,6 +29,7 @@ from uml_tf.reports.groups import SHOWN, Grouping
 from uml_tf.reports.material import Material
 from uml_tf.reports.words import chief, percent, shown
 from uml_tf.runtime.metadata import INTENDED_USE
+from uml_tf.runtime.overlay import class_colour
 from uml_tf.runtime.version import VERSION
 
 EXAMPLES = 10
@@ -215,6 +216,11 @@ def render(material: Material, choices: Choices) -> str:
         figures=_figures(material),
         groupings=[_grouping(g, material) for g in choices.groupings],
         examples=_examples(material, choices),
+        legend=[
+            (name, "#{:02x}{:02x}{:02x}".format(*class_colour(index)))
+            for index, name in enumerate(material.card.pixel_classes)
+            if index
+        ],
         with_images=choices.overlays is not None,
         no_images=choices.no_images,
         marked=material.card.accept_above is not None,
