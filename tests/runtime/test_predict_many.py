@@ -6,19 +6,16 @@ import csv
 import io
 import json
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from small_networks import random_network
 
-from uml_tf.export.convert import convert
-from uml_tf.export.kinds import KINDS
 from uml_tf.runtime import main as device
 from uml_tf.runtime.batches import predict_each
 from uml_tf.runtime.device_model import DeviceModel
+from uml_tf.runtime.image_arguments import images_in
 from uml_tf.runtime.images import read_image
 from uml_tf.runtime.prediction import predict_image
 from uml_tf.runtime.text_bar import TextBar
@@ -26,15 +23,20 @@ from uml_tf.runtime.text_bar import TextBar
 BROKEN = "04 <b>&.png"
 
 
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    """A network that reads three images at a time, and one of another name: (file, file)."""
-    folder = tmp_path_factory.mktemp("many")
-    metadata, converted = convert(random_network(2), KINDS["tflite-none"], batch=3)
-    paths = folder / "model.tflite", folder / "other.tflite"
-    for path, preset in zip(paths, ("edge", "other"), strict=True):
-        path.write_bytes(converted.files[0].pack(replace(metadata, preset=preset)))
-    return paths
+class _Three:
+    """The exported file, three images at a time."""
+
+    batch_size = 3
+
+    def __init__(self, path):
+        self._model = DeviceModel(path, 1)
+        self.image_size, self.card, self.place = self._model.image_size, self._model.card, self._model.place
+        self.sizes = []
+
+    def __call__(self, images):
+        self.sizes.append(len(images))
+        outputs = [self._model(image[None]) for image in images]
+        return {name: np.concatenate([one[name] for one in outputs]) for name in outputs[0]}
 
 
 @pytest.fixture(scope="module")
@@ -61,14 +63,14 @@ def _content(out):
 
 
 def test_a_folder_is_read_as_its_images_one_by_one(exported, photos, tmp_path, capsys):
-    assert device.main(exported[0], [str(photos), "--out", str(tmp_path / "out")]) == 1
+    assert device.main(exported, [str(photos), "--out", str(tmp_path / "out")]) == 1
     said = capsys.readouterr()
     assert said.out.splitlines() == [f"7 of 8 images written to {tmp_path / 'out'}"]
     assert said.err.splitlines() == [
         f"run.py: {photos / BROKEN}: not an image that can be decoded, expected PNG, JPEG, TIFF, BMP or WebP",
         "run.py: 1 of 8 images could not be read",
     ]
-    model, rows = DeviceModel(exported[0], 1), _rows(tmp_path / "out")
+    model, rows = DeviceModel(exported, 1), _rows(tmp_path / "out")
     assert [row["image"] for row in rows] == [str(path) for path in sorted(photos.glob("0*"))]
     for row in rows:
         if row["image"].endswith(BROKEN):
@@ -91,10 +93,10 @@ def test_a_folder_is_read_as_its_images_one_by_one(exported, photos, tmp_path, c
 
 
 def test_batches_keep_the_order_and_leave_out_the_unreadable(exported, photos):
-    paths = [path for path in sorted(photos.iterdir()) if path.suffix in (".png", ".jpg")]
-    model = DeviceModel(exported[0], 1)
+    paths = images_in(photos)
+    model, three = DeviceModel(exported, 1), _Three(exported)
     found = predict_each(
-        model,
+        three,
         paths,
         read_image,
         lambda path, image, prediction: (path, prediction.class_belief),
@@ -106,34 +108,38 @@ def test_batches_keep_the_order_and_leave_out_the_unreadable(exported, photos):
         if path.name == BROKEN:
             assert belief.startswith(f"{path}: not an image")
         else:
-            assert belief == pytest.approx(model.predict(path).class_belief, abs=1e-5)
+            assert belief == model.predict(path).class_belief
+    assert three.sizes == [3, 2, 2]  # the fifth file is none
 
 
 def test_finished_images_are_passed_over_until_image_or_model_change(exported, photos, tmp_path, capsys):
     out = tmp_path / "out"
     arguments = [str(photos / "0[0-3].*"), "--out", str(out)]
 
-    def run(model, *options):
-        assert device.main(model, [*arguments, *options]) == 0
+    def run(*options):
+        assert device.main(exported, [*arguments, *options]) == 0
         return capsys.readouterr().out.splitlines()[-1]
 
-    assert run(exported[0]).endswith(f"4 of 4 images written to {out}")
+    assert run().endswith(f"4 of 4 images written to {out}")
     first = _content(out)
     (out / "01.json").unlink()
     (out / "02_mask.png").unlink()
     (out / "03.json").write_text("{half")
-    assert run(exported[0]).endswith("1 of them by an earlier run")
+    assert run().endswith("1 of them by an earlier run")
     assert _content(out) == first
     os.utime(photos / "00.png", ns=(2**62, 2**62))  # changed since
-    assert run(exported[0]).endswith("3 of them by an earlier run")
+    assert run().endswith("3 of them by an earlier run")
     os.utime(photos / "00.png", ns=(0, 0))
-    assert run(exported[0]).endswith("4 of them by an earlier run")
-    assert run(exported[0], "--again").endswith(f"4 of 4 images written to {out}")
-    assert run(exported[1]).endswith(f"4 of 4 images written to {out}")
+    assert run().endswith("4 of them by an earlier run")
+    assert run("--again").endswith(f"4 of 4 images written to {out}")
+    changed = json.loads((out / "00.json").read_text()) | {"model": "another"}
+    (out / "00.json").write_text(json.dumps(changed))
+    assert run().endswith("3 of them by an earlier run")
+    assert _content(out) == first
 
 
 def test_without_pictures_only_json_and_table_are_written(exported, photos, tmp_path):
-    assert device.main(exported[0], [str(photos / "0?.png"), "--out", str(tmp_path), "--no-pictures"]) == 0
+    assert device.main(exported, [str(photos / "0?.png"), "--out", str(tmp_path), "--no-pictures"]) == 0
     assert sorted(_content(tmp_path)) == ["00.json", "02.json", "04.json", "06.json", "predictions.csv"]
 
 
@@ -143,10 +149,10 @@ def test_folders_and_patterns_without_images_and_the_folder_itself_are_refused(e
         ([tmp_path / "empty"], "empty: found no image in this folder, expected .png, "),
         ([tmp_path / "*.png"], "*.png: found no image that matches"),
     ]:
-        assert device.main(exported[0], [*map(str, arguments), "--out", str(tmp_path / "out")]) == 1
+        assert device.main(exported, [*map(str, arguments), "--out", str(tmp_path / "out")]) == 1
         assert message in capsys.readouterr().err
     cv2.imwrite(str(tmp_path / "empty/x.png"), np.zeros((20, 20, 3), np.uint8))
-    assert device.main(exported[0], [str(tmp_path / "empty"), "--out", f"{tmp_path}/empty/../empty"]) == 1
+    assert device.main(exported, [str(tmp_path / "empty"), "--out", f"{tmp_path}/empty/../empty"]) == 1
     assert "found the folder of the images, expected another one" in capsys.readouterr().err
     assert [path.name for path in (tmp_path / "empty").iterdir()] == ["x.png"]
 
