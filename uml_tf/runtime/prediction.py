@@ -174,6 +174,10 @@ class Model(Predictor, Protocol):
     def card(self) -> ModelCard:
         """Names of the classes, and thresholds."""
 
+    @property
+    def identity(self) -> str:
+        """A SHA-256 of what decides the model's answers: two models with the same one give the same."""
+
     def place(self, image: Array) -> Placement:
         """Where an image ``(H, W, 3)`` lies in the input, by the card's fit."""
 
