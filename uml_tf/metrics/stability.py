@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,8 @@ _CONTROL = 0.0027
 """Chance of a point beyond three standard deviations: that of Shewhart's control charts."""
 
 
-class Stability(NamedTuple):
+@dataclass(frozen=True)
+class Stability:
     """A population stability index.
 
     Attributes:

@@ -14,7 +14,8 @@ from uml_tf.evaluation.measure import ImageMeasure
 from uml_tf.metrics.stability import Stability, control_limits, stability
 from uml_tf.reports.words import percent
 from uml_tf.runtime.errors import UmlError
-from uml_tf.runtime.tally import BINS, HISTOGRAMS, UNREADABLE, DayTally, bin_of, read_tally
+from uml_tf.runtime.predictions_table import UNREADABLE
+from uml_tf.runtime.tally import BINS, HISTOGRAMS, DayTally, bin_of, read_tally
 
 WATCHED = ("refer", "ungradable")
 """The decisions whose daily share has control limits."""

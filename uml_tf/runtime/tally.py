@@ -19,6 +19,7 @@ from typing import Any
 
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import replacing
+from uml_tf.runtime.predictions_table import UNREADABLE
 
 try:
     import fcntl
@@ -32,7 +33,6 @@ BINS = 20
 HISTOGRAMS = ("class_confidence", "class_uncertainty", "familiarity")
 """Numbers of a prediction whose histograms are kept: two kinds of doubt, and the density."""
 
-UNREADABLE = "unreadable"
 DECISIONS = ("accept", "refer", "ungradable", UNREADABLE)
 
 _LOCK = ".lock"
@@ -119,6 +119,12 @@ def read_tally(path: Path) -> DayTally:
         raise UmlError(f"{path}: cannot be read as a tally ({error})") from error
 
 
+def beside(out: Path) -> Path:
+    """The folder of the tally where none is named: ``OUT-tally``, beside the folder of the predictions."""
+    whole = out.resolve()
+    return whole.with_name(f"{whole.name}-tally")
+
+
 def today() -> str:
     """The day in UTC, as YYYY-MM-DD."""
     return datetime.now(UTC).date().isoformat()
@@ -137,15 +143,18 @@ class Tally:
     def __init__(self, folder: Path, model: str, run_id: str, complain: Callable[[str], None]) -> None:
         self.folder, self.model, self.run_id = folder, model, run_id
         self._complain = complain
+        self._failed = False
 
     def count(self, answer: Mapping[str, Any]) -> None:
-        """Counts one prediction; see ``DayTally.add``. What fails is one line, and never an error."""
+        """Counts one prediction; see ``DayTally.add``. What fails is one line for all, and never an error."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with _locked(self.folder):
                 self._count(answer, today())
         except (UmlError, OSError) as error:
-            self._complain(f"not counted in the tally: {error}")
+            if not self._failed:
+                self._complain(f"tally: {error}; predictions go on, and are not counted")
+            self._failed = True
 
     def _count(self, answer: Mapping[str, Any], day: str) -> None:
         name = re.sub(r"[^\w.-]+", "-", self.model)[:12]
