@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from uml_tf.evaluation.drawing import evaluation_figures
@@ -149,21 +148,21 @@ def _figure(material: Material, name: str) -> Figure:
     return evaluation_figures(material.measures, material.metrics, material.card)[name]
 
 
-def _figures(material: Material) -> dict[str, Markup]:
+def _figures(material: Material) -> dict[str, str]:
     """Name -> SVG; Matplotlib reads its style when a figure is made, so each is made when it is saved."""
     labels = {
         "reliability": "Stated confidence against the share that is right",
         "risk_coverage": "Share of wrong answers against the share of pictures that are answered",
     }
-    found = {}
+    found: dict[str, str] = {}
     names = evaluation_figures(material.measures, material.metrics, material.card)
     for name, label in labels.items():
         if name in names:
-            found[name] = Markup(as_svg(name, partial(_figure, material, name), label))
+            found[name] = as_svg(name, partial(_figure, material, name), label)
     corrupted = material.robustness
     if corrupted is not None:
         label = "Each kind of bad picture: how the measures change from severity 0 to 5"
-        found["robustness"] = Markup(as_svg("robustness", lambda: robustness_figure(corrupted), label))
+        found["robustness"] = as_svg("robustness", lambda: robustness_figure(corrupted), label)
     return found
 
 
