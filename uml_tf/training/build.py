@@ -62,7 +62,20 @@ def network_spec(config: TrainingConfig) -> NetworkSpec:
         spec = replace(spec, class_encoder=resolve(config.class_encoder))
     if config.segmentation_encoder:
         spec = replace(spec, segmentation_encoder=resolve(config.segmentation_encoder))
-    return without(spec, *config.without)
+    spec = without(spec, *config.without)
+    if config.mask_alone is not None:
+        spec = replace(spec, instructor=replace(spec.instructor, mask_alone=config.mask_alone))
+    if config.tasks == "class":
+        spec = replace(without(spec, "instructor"), instructor=replace(spec.instructor, read_mask=False))
+    return spec
+
+
+def _weights(config: TrainingConfig) -> tuple[float, float, float]:
+    """Of the three terms of the loss; 0 for those of a task that is not trained."""
+    loss = config.loss
+    if config.tasks == "both":
+        return loss.cls, loss.seg, loss.mut
+    return (loss.cls, 0.0, 0.0) if config.tasks == "class" else (0.0, loss.seg, loss.mut)
 
 
 def loss_spec(config: TrainingConfig, spec: NetworkSpec, labels: np.ndarray, classes: int) -> LossSpec:
@@ -79,9 +92,7 @@ def loss_spec(config: TrainingConfig, spec: NetworkSpec, labels: np.ndarray, cla
         counts = np.bincount(labels[labels >= 0], minlength=classes)
         weights = tuple((counts.sum() / (classes * np.maximum(counts, 1))).tolist())
     return LossSpec(
-        config.loss.cls,
-        config.loss.seg,
-        config.loss.mut,
+        *_weights(config),
         config.loss.annealing_epochs,
         config.loss.segmentation or "dice+ce",
         spec.ablation.evidential,

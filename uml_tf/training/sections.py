@@ -10,6 +10,10 @@ LARGEST_SEED = 2**32 - 1
 """NumPy's legacy generator, which Keras seeds too, accepts no larger one."""
 
 
+Tasks = Literal["both", "class", "mask"]
+"""What a network is trained for."""
+
+
 class Section(BaseModel):
     """Fields that cannot be changed, and no others."""
 
