@@ -126,7 +126,7 @@ class InstructorSpec:
         dropout_dense: dropout before the last dense layer.
         read_mask: the class also reads how much of each region the final mask shows, where it shows it most,
             and the feature there.
-        mask_alone: share of the training images whose class is learned from the measures of the mask alone (how
+        mask_alone: share of training images whose class is learned from the measures of the mask alone (how
             much of each region, and where it is most), which are batch-normalised then. Without it a network
             that can learn a few hundred labels by heart never needs them.
         detached: the class learns from the segmentation's feature and does not change it. Else images that
