@@ -19,11 +19,13 @@ from uml_tf.networks import UML, NetworkSpec, preset, without
 from uml_tf.networks.encoder_weights import load_encoder_weights
 from uml_tf.networks.encoders import resolve
 from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.roi import Roi
 from uml_tf.training.averaging import WeightAverage
 from uml_tf.training.cluster import Cluster
 from uml_tf.training.config import TrainingConfig
 from uml_tf.training.dataset import open_dataset
 from uml_tf.training.display import Display
+from uml_tf.training.distillation import open_teachers
 from uml_tf.training.loop import Loop
 from uml_tf.training.schedule import HoldThenPolynomial, ScheduleSpec
 from uml_tf.training.step import StepSpec, TrainStep
@@ -99,6 +101,7 @@ def loss_spec(config: TrainingConfig, spec: NetworkSpec, labels: np.ndarray, cla
         weights,
         config.loss.skip_absent,
         config.loss.dice_over,
+        config.loss.taught,
     )
 
 
@@ -202,6 +205,7 @@ def build_loop(
     splits: dict[str, Examples],
     display: Display,
     cluster: Cluster,
+    roi: Roi | None = None,
 ) -> Loop:
     """Builds the network, the step and the loop of a resolved config.
 
@@ -211,6 +215,7 @@ def build_loop(
         splits: "train" and "val".
         display: told the number of epochs and steps.
         cluster: the devices to train on.
+        roi: the part of every image that is read.
 
     Raises:
         UmlError: the config does not fit the data or the cluster.
@@ -241,6 +246,7 @@ def build_loop(
             cluster.strategy,
             _rates(config, model),
             _teacher(config, model, average, train, steps),
+            open_teachers(config.teachers, spec, dataset.info, model.image_size, config.fit, roi),
         )
     display.begin_training(config.epochs, steps)
     share = Share(cluster.index, cluster.workers)
