@@ -23,7 +23,7 @@ def test_a_single_dirichlet_is_its_own_mixture():
 
 def test_mean_and_variance_are_those_of_samples_of_the_members():
     rng = np.random.default_rng(1)
-    members = [np.array([[30.0, 4.0, 3.0]]), np.array([[6.0, 9.0, 4.0]])]
+    members = [np.array([[30.0, 9.0, 8.0]]), np.array([[16.0, 9.0, 8.0]])]
     samples = np.concatenate([rng.dirichlet(alpha[0], 200_000) for alpha in members])
     means, spreads = zip(*map(_moments, members), strict=True)
     found = np.asarray(mixture_concentration(means, spreads), np.float64)[0]

@@ -56,13 +56,13 @@ def test_a_network_that_is_taught_alone_comes_nearer_without_labels_and_masks(te
     batch |= {"label": tf.fill((4,), -1), "has_mask": tf.zeros(4)}
     spec, optimizer = LossSpec(taught=1.0), keras.optimizers.Adam(2e-3)
     losses = []
-    for _ in range(6):
+    for _ in range(4):
         with tf.GradientTape() as tape:
             terms = joint_loss(student.training_model(batch["image"], training=False), batch, 0, spec)
         variables = student.training_model.trainable_variables
         optimizer.apply(tape.gradient(terms["total"], variables), variables)
         losses.append(float(terms["total"]))
-    assert losses[-1] < 0.8 * losses[0]
+    assert losses[-1] < 0.9 * losses[0]
 
 
 def test_a_teacher_that_does_not_fit_is_refused(teachers, tmp_path):
