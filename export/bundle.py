@@ -19,7 +19,7 @@ EXAMPLE = "example.png"
 MANIFEST = "manifest.json"
 """SHA-256 of every other file of the bundle, by its path in the bundle."""
 
-_REQUIRED = ("ai-edge-litert", "numpy", "opencv-python-headless")
+REQUIRED = ("ai-edge-litert", "numpy", "opencv-python-headless")
 # A zip entry must have a time; with a fixed one, the same runtime always gives the same file.
 _TIME = (1980, 1, 1, 0, 0, 0)
 
@@ -72,7 +72,7 @@ def write_bundle(folder: Path, metadata: FileMetadata, example: Path, web: bool)
     """
     _write_runtime(folder / RUNTIME)
     (folder / "run.py").write_bytes(files("uml_tf.export").joinpath("device_run.py").read_bytes())
-    requirements = "".join(f"{name}=={version(name)}\n" for name in _REQUIRED)
+    requirements = "".join(f"{name}=={version(name)}\n" for name in REQUIRED)
     (folder / "requirements.txt").write_text(requirements, encoding="utf-8")
     (folder / "README.md").write_text(_readme(metadata, web), encoding="utf-8")
     write_png(folder / EXAMPLE, read_image(example))
