@@ -39,8 +39,9 @@ def _readme(metadata: FileMetadata, web: bool) -> str:
 
 Set up: `python -m venv env && env/bin/pip install -r requirements.txt`
 Run: `env/bin/python run.py example.png`, or any images. Every file here is first compared with manifest.json.
-For each image the folder predictions/ gets JSON, mask, overlay and uncertainty map. Decisions and doubt are counted by
-day, without images or names, in predictions-tally/ for `uml-tf monitor`; --no-tally counts none.
+For each image the folder predictions/ gets JSON, mask, overlay and uncertainty map.
+Decisions and doubt are counted by day, without images or names, in predictions-tally/ for `uml-tf monitor`;
+--no-tally counts none.
 {page}
 The decision is accept, refer (to a specialist) or ungradable (take another image), each with its reason.
 How closely the file follows the trained network: fidelity.md. It reads {reads} as {width} x {height} RGB.
