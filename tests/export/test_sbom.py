@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
-from small_networks import random_network
 
 from uml_tf.export.bundle import REQUIRED
 from uml_tf.export.sbom import SBOM, installed_with, write_sbom
 from uml_tf.runtime.metadata import FileMetadata
+from uml_tf.runtime.model_card import ModelCard
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def bundle(tmp_path_factory):
     for name in ("model.tflite", "locator.tflite", "run.py", "uml_tf_runtime.zip", "web/index.html"):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(name.encode())
-    card = random_network(0).card
+    card = ModelCard(("a", "b"), ("background", "c"), run_id="0" * 32)
     return folder, FileMetadata(
         card, "edge", (64, 64), "float32", (1.0, 0.0), "int8", "contract", True, "0" * 64
     )
