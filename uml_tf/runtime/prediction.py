@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uml_tf.runtime.cup_to_disc import vertical_cup_to_disc_ratio
-from uml_tf.runtime.images import read_image
+from uml_tf.runtime.images import read_picture
 from uml_tf.runtime.model_card import ModelCard
+from uml_tf.runtime.picture import Picture
 from uml_tf.runtime.placement import Placement
 from uml_tf.runtime.predictor import Predictor
 from uml_tf.runtime.referral import Decision, decide
@@ -50,6 +51,8 @@ class Prediction:
         cup_to_disc: vertical cup-to-disc ratio in [0, 1]; None without a disc or without these classes.
         roi: the part of the image that was read, where a locator chose it: its "region", and its "box" as
             (left, top, width, height) in pixels, or None where nothing was found and the whole was read.
+        spacing: (row, column) size of a pixel of the image in millimetres, where it is known.
+        mapped: how the image's values became 0 to 255; "" for 8-bit values that are taken as they are.
     """
 
     class_name: str
@@ -65,6 +68,18 @@ class Prediction:
     regions: dict[str, Region]
     cup_to_disc: float | None
     roi: dict[str, Any] | None = None
+    spacing: tuple[float, float] | None = None
+    mapped: str = ""
+
+    def region_to_dict(self, region: Region) -> dict[str, Any]:
+        """A region's area in pixels and its box; where the size of a pixel is known, also in mm2 and mm."""
+        data: dict[str, Any] = {"area": region.area, "box": region.box}
+        if self.spacing is not None:
+            row, column = self.spacing
+            data["area_mm2"] = region.area * row * column
+            if region.box is not None:
+                data["width_mm"], data["height_mm"] = region.box[2] * column, region.box[3] * row
+        return data
 
     def to_dict(self, image: str) -> dict[str, Any]:
         """The JSON of the output contract."""
@@ -80,8 +95,12 @@ class Prediction:
             "reason": self.decision.reason,
             "mask_uncertainty": float(self.mask_uncertainty.mean()),
             "mask_confidence": float(self.mask_confidence.mean()),
-            "pixels": {name: {"area": r.area, "box": r.box} for name, r in self.regions.items()},
+            "pixels": {name: self.region_to_dict(region) for name, region in self.regions.items()},
         }
+        if self.spacing is not None:
+            data["spacing_mm"] = list(self.spacing)
+        if self.mapped:
+            data["intensity"] = self.mapped
         if self.cup_to_disc is not None:
             data["vertical_cup_to_disc_ratio"] = self.cup_to_disc
         if self.roi is not None:
@@ -155,19 +174,22 @@ class Model(Predictor, Protocol):
         """Reads one image; see ``predict_image``."""
 
 
-def predict_image(model: Model, image: Path | str | Array) -> Prediction:
+def predict_image(model: Model, image: Path | str | Array | Picture) -> Prediction:
     """Reads one image with a model.
 
     Args:
         model: in any form.
-        image: a file (any usual format, grey or colour, EXIF orientation applied), or RGB ``(H, W, 3)``
-            uint8.
+        image: a file (any usual format, grey or colour, EXIF orientation applied), RGB ``(H, W, 3)`` uint8,
+            or a picture that was read.
 
     Raises:
         UmlError: the file cannot be read.
     """
-    pixels = read_image(Path(image)) if isinstance(image, Path | str) else image
-    placement = model.place(pixels)
-    seen = placement.image(pixels)
+    if isinstance(image, Path | str):
+        image = read_picture(Path(image), model.card.mapping)
+    picture = image if isinstance(image, Picture) else Picture(image)
+    placement = model.place(picture.pixels)
+    seen = placement.image(picture.pixels)
     outputs = {name: value[0] for name, value in model(seen[None]).items()}
-    return interpret(outputs, placement, model.card)
+    found = interpret(outputs, placement, model.card)
+    return replace(found, spacing=picture.spacing, mapped=picture.mapped)

@@ -79,6 +79,7 @@ def fit_card(
         source=info.source,
         licence=info.licence,
         fingerprint=dataset.fingerprint,
+        intensity=info.intensity,
     )
     return with_threshold(card, predictor.model, seen, risk_target, confidence)
 
