@@ -21,9 +21,16 @@ def _ramp(dtype=np.uint16, largest=4095):
     return np.linspace(0, largest, 64 * 32).reshape(64, 32).astype(dtype)
 
 
+_MR = (
+    "small",
+    "small_RLE",
+    "small_bigendian",
+    "small_jp2klossless",
+    "small_jpeg_ls_lossless",
+    "small_padded",
+)
 SAME_PICTURE = [
-    ["MR_small.dcm", "MR_small_RLE.dcm", "MR_small_bigendian.dcm", "MR_small_jp2klossless.dcm"]
-    + ["MR_small_jpeg_ls_lossless.dcm", "MR_small_implicit.dcm", "MR_small_padded.dcm"],
+    [f"MR_{name}.dcm" for name in _MR],
     ["SC_rgb_rle.dcm", "SC_rgb_jpeg_gdcm.dcm", "SC_rgb_rle_16bit.dcm"],
 ]
 
@@ -156,7 +163,9 @@ def test_encrypted_and_missing_files_and_frames(tmp_path):
 
 def test_the_device_says_who_reads_dicom(tmp_path):
     path = write_dicom(tmp_path / "a.dcm", _ramp())
-    with pytest.raises(UmlError, match="found DICOM, which is not read here, .*`uml-tf predict` reads DICOM"):
+    with pytest.raises(
+        UmlError, match=r"found DICOM, which is not read here, .*`uml-tf predict` reads DICOM"
+    ):
         read_image(path)
 
 
