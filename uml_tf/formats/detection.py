@@ -43,4 +43,6 @@ def is_dicom(path: Path) -> bool:
 
 def is_picture(path: Path) -> bool:
     """Whether a file of a folder is to be read as an image."""
+    if path.name.startswith("."):  # such as one that is still written
+        return False
     return path.suffix.lower() in IMAGE_SUFFIXES or is_nifti(path) or is_dicom(path)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import logging
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,6 +34,7 @@ Array = NDArray[Any]
 
 _GREY = ("MONOCHROME1", "MONOCHROME2")
 _LARGEST_DEPTH = 16
+_LOCK = threading.RLock()
 
 
 @dataclass(frozen=True)
@@ -52,14 +54,15 @@ class DicomPicture(Picture):
 def quiet_pydicom() -> Iterator[None]:
     """Keeps pydicom's warnings and log lines, which repeat values of the header, off the terminal."""
     logger = logging.getLogger("pydicom")
-    before = logger.disabled
-    logger.disabled = True
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.disabled = before
+    with _LOCK:  # warnings and loggers belong to the process, and files are read by threads
+        before = logger.disabled
+        logger.disabled = True
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                yield
+        finally:
+            logger.disabled = before
 
 
 def read_header(data: bytes, name: str) -> Any:

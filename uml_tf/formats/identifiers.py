@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
-from uml_tf.formats.detection import is_dicom
+from uml_tf.formats.detection import is_dicom, is_nifti
 from uml_tf.formats.dicom import DicomPicture
 from uml_tf.formats.selection import WHOLE, Selection
 from uml_tf.runtime.errors import UmlError
@@ -32,19 +32,29 @@ def file_alias(path: Path, number: int) -> str:
         return f"image_{number}"
 
 
-def aliases(images: Sequence[Path], selection: Selection = WHOLE) -> dict[Path, str]:
-    """Image -> what stands for its name; DICOM files alone.
+def _alias(path: Path, number: int, selection: Selection, keep: bool) -> str | None:
+    if is_nifti(path):
+        name = path.name[: path.name.lower().index(".nii")]
+        chosen = "" if selection.slice is None else f"_{selection.axis}{selection.slice}"
+    elif is_dicom(path):
+        name, chosen = path.stem if keep else file_alias(path, number), ""
+        if keep and selection.frame is None:
+            return None
+    else:
+        return None
+    return f"{name}{chosen}" if selection.frame is None else f"{name}{chosen}_frame{selection.frame}"
+
+
+def aliases(images: Sequence[Path], selection: Selection = WHOLE, keep: bool = False) -> dict[Path, str]:
+    """Image -> what stands for its name: of DICOM files one without a patient's name.
 
     Args:
         images: the files.
-        selection: its frame becomes part of the alias.
+        selection: the frame or slice becomes part of the alias, so that each has files of its own.
+        keep: keep the names of DICOM files.
     """
-    frame = "" if selection.frame is None else f"_frame{selection.frame}"
-    return {
-        path: file_alias(path, number) + frame
-        for number, path in enumerate(images, start=1)
-        if is_dicom(path)
-    }
+    found = {path: _alias(path, number, selection, keep) for number, path in enumerate(images, start=1)}
+    return {path: alias for path, alias in found.items() if alias is not None}
 
 
 def check_burned_in(picture: Picture, name: str) -> None:

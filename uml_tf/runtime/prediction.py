@@ -177,6 +177,11 @@ def interpret(outputs: dict[str, Array], placement: Placement, card: ModelCard) 
     )
 
 
+def of_picture(prediction: Prediction, picture: Picture) -> Prediction:
+    """The prediction with what the file of its picture tells."""
+    return replace(prediction, spacing=picture.spacing, mapped=picture.mapped)
+
+
 class Model(Predictor, Protocol):
     """A predictor with its card: a trained network or an exported file.
 
@@ -187,6 +192,10 @@ class Model(Predictor, Protocol):
     @property
     def card(self) -> ModelCard:
         """Names of the classes, and thresholds."""
+
+    @property
+    def identity(self) -> str:
+        """A SHA-256 of what decides the model's answers: two models with the same one give the same."""
 
     def place(self, image: Array) -> Placement:
         """Where an image ``(H, W, 3)`` lies in the input, by the card's fit."""
@@ -212,5 +221,4 @@ def predict_image(model: Model, image: Path | str | Array | Picture) -> Predicti
     placement = model.place(picture.pixels)
     seen = placement.image(picture.pixels)
     outputs = {name: value[0] for name, value in model(seen[None]).items()}
-    found = interpret(outputs, placement, model.card)
-    return replace(found, spacing=picture.spacing, mapped=picture.mapped)
+    return of_picture(interpret(outputs, placement, model.card), picture)

@@ -1,8 +1,8 @@
-"""From image files to prediction files: what `uml-tf predict` and a device bundle's run.py both do."""
+"""The files of a prediction: their names, and writing them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +10,15 @@ from numpy.typing import NDArray
 
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import write_json
-from uml_tf.runtime.images import read_picture, write_png
-from uml_tf.runtime.intensity import Intensity
+from uml_tf.runtime.images import write_png
 from uml_tf.runtime.overlay import draw_outlines, uncertainty_map
-from uml_tf.runtime.picture import Picture
-from uml_tf.runtime.prediction import Model, Prediction, predict_image
+from uml_tf.runtime.prediction import Prediction
 
 Array = NDArray[Any]
 
 ENDINGS = ("_mask.png", "_overlay.png", "_uncertainty.png", "_doubt.png", ".json")
 """Of the files of one prediction, in the order of writing: where the JSON is, all of them are. The doubt is 1
 less the confidence of every pixel."""
-
-
-Reader = Callable[[Path, Intensity, str], Picture]
-"""Reads a file by a mapping of intensities; the text is what messages call the file."""
 
 
 def _stems(images: Sequence[Path], aliases: Mapping[Path, str]) -> list[str]:
@@ -43,8 +37,22 @@ def _stems(images: Sequence[Path], aliases: Mapping[Path, str]) -> list[str]:
     return names
 
 
+def check_folders(folders: Sequence[Path], out: Path) -> None:
+    """Refuses a folder of images as the folder of their predictions, which would be its images the next time.
+
+    Raises:
+        UmlError: ``out`` is one of the folders.
+    """
+    for folder in folders:
+        if folder.resolve() == out.resolve():
+            raise UmlError(f"--out {out}: found the folder of the images, expected another one")
+
+
 def plan_predictions(
-    images: Sequence[Path], out: Path, aliases: Mapping[Path, str] | None = None
+    images: Sequence[Path],
+    out: Path,
+    others: Sequence[str] = (),
+    aliases: Mapping[Path, str] | None = None,
 ) -> list[str]:
     """The stem of each image's files in ``out``, after checking that no file of the user would be replaced.
 
@@ -55,6 +63,7 @@ def plan_predictions(
     Args:
         images: the input files.
         out: folder for the predictions.
+        others: names of further files that will be written there.
         aliases: image -> what stands for its name, where that may be a patient's.
 
     Raises:
@@ -67,7 +76,8 @@ def plan_predictions(
         folder for image in images for folder in (image.parent.resolve(), image.resolve().parent)
     }
     if out.resolve() in input_folders:
-        for path in (out / f"{name}{ending}" for name in names for ending in ENDINGS):
+        written = [f"{name}{ending}" for name in names for ending in ENDINGS]
+        for path in (out / name for name in (*written, *others)):
             if path.exists():
                 raise UmlError(
                     f"{path}: exists already, and no file is replaced in a folder of input images; "
@@ -77,16 +87,17 @@ def plan_predictions(
 
 
 def write_prediction(
-    folder: Path, stem: str, image_name: str, picture: Picture, prediction: Prediction
+    folder: Path, stem: str, data: dict[str, Any], image: Array, prediction: Prediction, pictures: bool = True
 ) -> list[Path]:
     """Writes the files of a prediction, named ``stem`` and each of ``ENDINGS``.
 
     Args:
         folder: where.
         stem: what the names begin with.
-        image_name: what the JSON calls the image.
-        picture: the image, at its original size.
+        data: the content of the JSON.
+        image: RGB ``(H, W, 3)`` uint8, original size.
         prediction: of this image.
+        pictures: whether to write the four pictures; the JSON is always written.
 
     Returns:
         The files.
@@ -94,57 +105,20 @@ def write_prediction(
     Raises:
         UmlError: a file cannot be written.
     """
-    files = [folder / f"{stem}{ending}" for ending in ENDINGS]
-    pictures = (
-        prediction.mask,
-        draw_outlines(picture.pixels, prediction.mask, fill=0.25),
-        uncertainty_map(prediction.mask_uncertainty),
-        uncertainty_map(1 - prediction.mask_confidence),
-    )
-    for path, drawn in zip(files, pictures, strict=False):
-        write_png(path, drawn)
-    write_json(files[-1], prediction.to_dict(image_name))
+    files = files_of(folder, stem, pictures)
+    if pictures:
+        drawn = (
+            prediction.mask,
+            draw_outlines(image, prediction.mask, fill=0.25),
+            uncertainty_map(prediction.mask_uncertainty),
+            uncertainty_map(1 - prediction.mask_confidence),
+        )
+        for path, picture in zip(files, drawn, strict=False):
+            write_png(path, picture)
+    write_json(files[-1], data)
     return files
 
 
-def predict_files(
-    model: Model,
-    images: Sequence[Path],
-    out: Path,
-    say: Callable[[str], None],
-    complain: Callable[[str], None],
-    read: Reader = read_picture,
-    aliases: Mapping[Path, str] | None = None,
-) -> None:
-    """Writes the prediction of each image; one that cannot be read does not stop the others.
-
-    Args:
-        model: in any form.
-        images: the files.
-        out: folder for the predictions.
-        say: called with one line for each prediction.
-        complain: called with one line for each image that could not be read.
-        read: reads a file; by default PNG, JPEG, TIFF, BMP and WebP alone.
-        aliases: image -> what stands for its name, where that may be a patient's.
-
-    Raises:
-        UmlError: as ``plan_predictions``; a prediction cannot be written; or, at the end, some images could
-            not be read.
-    """
-    failed = 0
-    for path, stem in zip(images, plan_predictions(images, out, aliases), strict=True):
-        name = (aliases or {}).get(path) or str(path)
-        try:
-            picture = read(path, model.card.mapping, name)
-        except UmlError as error:
-            complain(str(error))
-            failed += 1
-            continue
-        prediction = predict_image(model, picture)
-        write_prediction(out, stem, name, picture, prediction)
-        action, reason = prediction.decision
-        probability = prediction.class_probability[prediction.class_name]
-        say(f"{name}: {prediction.class_name} {probability:.3f}, {action}: {reason}")
-    say(f"{len(images) - failed} of {len(images)} images written to {out}")
-    if failed:
-        raise UmlError(f"{failed} of {len(images)} images could not be read")
+def files_of(folder: Path, stem: str, pictures: bool) -> list[Path]:
+    """The files of one prediction, the JSON last; without pictures it is the only one."""
+    return [folder / f"{stem}{ending}" for ending in (ENDINGS if pictures else ENDINGS[-1:])]
