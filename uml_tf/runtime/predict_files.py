@@ -17,6 +17,7 @@ from uml_tf.runtime.images import read_image
 from uml_tf.runtime.prediction import Model, Prediction
 from uml_tf.runtime.prediction_files import files_of, plan_predictions, write_prediction
 from uml_tf.runtime.predictions_table import TABLE, UNREADABLE, Answer, predictions_table, unreadable
+from uml_tf.runtime.tally import Tally
 
 Array = NDArray[Any]
 
@@ -30,12 +31,14 @@ class PredictOptions:
         again: also predict images whose prediction by the same model is there already.
         lines: say one line for each image.
         workers: threads beside the network's; by default one for each core.
+        tally: counts every new answer; None to count none.
     """
 
     pictures: bool = True
     again: bool = False
     lines: bool = True
     workers: int | None = None
+    tally: Tally | None = None
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,8 @@ def predict_files(
     for place, answer in _predictions(model, identity, left, out, options):
         answers[place] = answer
         done += 1
+        if options.tally is not None:
+            options.tally.count(answer)
         if answer["decision"] == UNREADABLE:
             complain(answer["reason"])
         elif options.lines:
