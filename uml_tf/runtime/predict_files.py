@@ -16,6 +16,7 @@ from uml_tf.runtime.picture import Picture
 from uml_tf.runtime.prediction import Model, Prediction
 from uml_tf.runtime.prediction_files import files_of, plan_predictions, write_prediction
 from uml_tf.runtime.predictions_table import TABLE, UNREADABLE, Answer, predictions_table, unreadable
+from uml_tf.runtime.tally import Tally
 
 Reader = Callable[[Path, Intensity, str], Picture]
 """Reads a file by a mapping of intensities; the text is what messages call the file."""
@@ -32,6 +33,7 @@ class PredictOptions:
         workers: threads beside the network's; by default one for each core.
         read: reads a file; by default PNG, JPEG, TIFF, BMP and WebP alone.
         aliases: image -> what stands for its name, where that may be a patient's.
+        tally: counts every new answer; None to count none.
     """
 
     pictures: bool = True
@@ -40,6 +42,7 @@ class PredictOptions:
     workers: int | None = None
     read: Reader = read_picture
     aliases: Mapping[Path, str] = field(default_factory=dict)
+    tally: Tally | None = None
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,8 @@ def predict_files(
     for place, answer in _predictions(model, identity, left, out, options):
         answers[place] = answer
         done += 1
+        if options.tally is not None:
+            options.tally.count(answer)
         if answer["decision"] == UNREADABLE:
             complain(answer["reason"])
         elif options.lines:
