@@ -73,7 +73,8 @@ def _python(name: str) -> Component:
     from packageurl import PackageURL
 
     found = distribution(name)
-    stated = found.metadata.get("License-Expression") or found.metadata.get("License") or ""
+    known = found.metadata.json
+    stated = str(known.get("license_expression") or known.get("license") or "")
     licence = [DisjunctiveLicense(name=stated)] if stated and "\n" not in stated else []
     return Component(
         name=name,
