@@ -1,0 +1,19 @@
+// How sure the network is, in words.
+
+import { text } from "./texts.js";
+
+const LEVELS = [[0.95, "very"], [0.85, "yes"], [0.7, "fairly"], [0, "no"]];
+const HUNDRED = 100, MOST = 99; // nothing is right 100 times of 100
+
+/** Sentences about a prediction's JSON for whoever holds the phone: {sure, right, advice}; right is "" if none applies. */
+export function inWords(json, card) {
+  const advice = text(`do.${json.decision}`);
+  if (json.decision === "ungradable") return { sure: text("sure.none"), right: "", advice };
+  const confidence = json.class_confidence;
+  const [, level] = LEVELS.find(([least]) => confidence >= least);
+  // Only a fitted confidence may be read as a chance.
+  const right = card.trust?.class_confidence
+    ? text("right.of_hundred", { right: Math.min(Math.floor(HUNDRED * confidence), MOST) })
+    : text("right.unchecked");
+  return { sure: text(`sure.${level}`, { class: json.class }), right, advice };
+}
