@@ -1,6 +1,7 @@
 // The prediction for one image, with the names and numbers of the Python runtime.
 
 import { forEachRead } from "./image.js";
+import { areaInterval, maskQuality, ratioInterval } from "./quality.js";
 import { regionMembers } from "./regions.js";
 import { english } from "./texts.js";
 
@@ -92,6 +93,11 @@ export function interpret(outputs, placement, card, imageName) {
   forEachRead(outputs.mask_uncertainty, 1, placement, (i, v) => (uncertainty[i] = v[0]));
   forEachRead(outputs.mask_confidence, 1, placement, (i, v) => (confidence[i] = v[0]));
   const named = (values) => Object.fromEntries(card.image_classes.map((name, i) => [name, values[i]]));
+  const regions = regionMembers(card), quality = maskQuality(outputs.mask_probability, placement, regions, card);
+  const measured = ([name, members]) => {
+    const region = regionOf(mask, members, size), interval = areaInterval(name, region.area, quality, mask.length, card);
+    return [name, interval === undefined ? region : { ...region, area_interval: interval }];
+  };
   const [decision, key, values] = decide(outputs, placement, card);
   const json = {
     image: imageName,
@@ -105,10 +111,15 @@ export function interpret(outputs, placement, card, imageName) {
     reason: english(key, values),
     mask_uncertainty: uncertainty.reduce((a, b) => a + b, 0) / mask.length,
     mask_confidence: confidence.reduce((a, b) => a + b, 0) / mask.length,
-    pixels: Object.fromEntries(regionMembers(card).map(([name, m]) => [name, regionOf(mask, m, size)])),
+    pixels: Object.fromEntries(regions.map(measured)),
   };
+  if (Object.keys(quality).length) json.mask_quality = quality;
   const ratio = cupToDisc(mask, card.pixel_classes, size);
-  if (ratio !== null) json.vertical_cup_to_disc_ratio = ratio;
+  if (ratio !== null) {
+    json.vertical_cup_to_disc_ratio = ratio;
+    const interval = ratioInterval(ratio, quality, card);
+    if (interval !== undefined) json.vertical_cup_to_disc_ratio_interval = interval;
+  }
   if (around) {
     const { region, box } = around;
     json.roi = { region, box: box && [box.left, box.top, box.width, box.height] };

@@ -3,7 +3,7 @@
 import { classColour, css, drawOverlay, drawUncertainty, paintBlob } from "./drawing.js";
 import { greyPng } from "./png.js";
 import { english, text } from "./texts.js";
-import { inWords } from "./words.js";
+import { inWords, outlineInWords } from "./words.js";
 
 const CANVASES = ["overlay", "uncertainty", "doubt"];
 const $ = (id) => document.getElementById(id);
@@ -41,15 +41,27 @@ function showClass(json, card) {
   }));
 }
 
+// A measured value, with its interval where the bundle has one.
+function withInterval(value, interval, written) {
+  if (!interval) return written(value);
+  return text("interval", { value: written(value), low: written(interval[0]), high: written(interval[1]) });
+}
+
 function showRegions(json, card) {
-  $("regions").replaceChildren(...Object.entries(json.pixels).map(([name, { area }]) => {
+  const quality = json.mask_quality;
+  $("quality").hidden = !quality;
+  $("regions").replaceChildren(...Object.entries(json.pixels).map(([name, { area, area_interval: interval }]) => {
     const row = document.createElement("tr");
     const head = document.createElement("th");
     head.scope = "row";
     head.textContent = name;
-    const cell = document.createElement("td");
-    cell.textContent = area.toLocaleString("en");
-    row.append(head, cell);
+    const cells = [withInterval(area, interval, (pixels) => Math.round(pixels).toLocaleString("en"))];
+    if (quality) cells.push(outlineInWords(quality[name]));
+    row.append(head, ...cells.map((words) => {
+      const cell = document.createElement("td");
+      cell.textContent = words;
+      return cell;
+    }));
     return row;
   }));
   $("legend").replaceChildren(...card.pixel_classes.slice(1).map((name, i) => {
@@ -58,7 +70,8 @@ function showRegions(json, card) {
     return item;
   }));
   const ratio = json.vertical_cup_to_disc_ratio;
-  $("ratio").textContent = ratio === undefined ? "" : text("ratio", { ratio: ratio.toFixed(2) });
+  const shown = withInterval(ratio, json.vertical_cup_to_disc_ratio_interval, (number) => number?.toFixed(2));
+  $("ratio").textContent = ratio === undefined ? "" : text("ratio", { ratio: shown });
 }
 
 function labelPictures(json, name) {

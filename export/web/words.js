@@ -1,8 +1,9 @@
-// How sure the network is, in words.
+// How sure the network is, and how good its outlines are, in words.
 
 import { text } from "./texts.js";
 
 const LEVELS = [[0.95, "very"], [0.85, "yes"], [0.7, "fairly"], [0, "no"]];
+const OUTLINES = [[0.9, "good"], [0.75, "fair"], [0, "poor"]]; // of the estimated Dice
 const HUNDRED = 100, MOST = 99; // nothing is right 100 times of 100
 
 /** Sentences about a prediction's JSON for whoever holds the phone: {sure, right, advice}; right is "" if none applies. */
@@ -16,4 +17,12 @@ export function inWords(json, card) {
     ? text("right.of_hundred", { right: Math.min(Math.floor(HUNDRED * confidence), MOST) })
     : text("right.unchecked");
   return { sure: text(`sure.${level}`, { class: json.class }), right, advice };
+}
+
+/** How far the outline of a region may be used, of its estimated Dice; null or undefined where there is none. */
+export function outlineInWords(dice) {
+  if (dice === undefined) return text("quality.unchecked");
+  if (dice === null) return text("quality.none");
+  const [, level] = OUTLINES.find(([least]) => dice >= least);
+  return text("quality.line", { words: text(`quality.${level}`), dice: dice.toFixed(2) });
 }

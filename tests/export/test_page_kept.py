@@ -74,8 +74,8 @@ def test_results_are_kept_shown_again_exported_and_deleted(page_bundle, context,
         assert [row["file"] for row in rows] == ["'=eye.json", "'=EYE-2.json"]  # no formulas
         assert rows[0]["decision"] == json.loads(files["=eye.json"])["decision"]
         page.click("#kept-list li:nth-child(2) button:has-text('Show')")  # the newest is first
+        expect(page.locator("#action")).to_be_focused()
         assert downloaded(page) == json.loads(files["=eye.json"])
-        assert page.evaluate("document.activeElement.id") == "action"
         page.click("#kept-list li:nth-child(2) button:has-text('Delete')")
         _listed(page, 1)
         assert {name for name in _exported(page) if name.endswith(".json")} == {"=EYE.json"}
