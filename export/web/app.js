@@ -11,7 +11,10 @@ import { keep } from "./store.js";
 import { fillTexts, loadTexts, text } from "./texts.js";
 
 const $ = (id) => document.getElementById(id);
-let model, shown, bundle = null;
+let model, shown, bundle = null, last = Promise.resolve();
+
+// One after the other: two results on the same canvases would get each other's pictures.
+const inTurn = (job) => (last = last.catch(() => null).then(job));
 
 function say(words, isError = false) {
   $("status").textContent = words;
@@ -46,7 +49,7 @@ async function load() {
   for (const id of ["file", "camera", "example"]) $(id).disabled = false;
   $("camera").hidden = !navigator.mediaDevices?.getUserMedia;
   document.body.classList.remove("loading");
-  await listKept(showKept, say);
+  await listKept(showKept, say).catch((error) => say(text("kept.failed", { message: error.message }), true));
 }
 
 async function keepResult(result) {
@@ -58,7 +61,12 @@ async function keepResult(result) {
   }
 }
 
-async function read(blob, name) {
+// What a result needs of the card to be shown, also after another bundle has taken this one's place.
+function cardOf({ pixel_classes, trust }) {
+  return { pixel_classes, trust: { class_confidence: trust?.class_confidence ?? null } };
+}
+
+async function readNow(blob, name) {
   try {
     say(text("reading", { name }));
     const image = await decode(blob);
@@ -66,8 +74,8 @@ async function read(blob, name) {
     const prediction = await model.predict(image, name), ms = Math.round(performance.now() - start);
     const files = { image: blob, ...(await drawPictures(prediction, image)) };
     const { json, reason } = prediction;
-    shown = { name, time: new Date().toISOString(), bundle, json, reason, files };
-    showResult(shown, model.card);
+    shown = { name, time: new Date().toISOString(), bundle, card: cardOf(model.card), json, reason, files };
+    showResult(shown);
     say(text("read", { name, width: image.width, height: image.height, ms }));
     await keepResult(shown);
   } catch (error) {
@@ -76,13 +84,14 @@ async function read(blob, name) {
   }
 }
 
-async function readAll(files) {
-  for (const file of files) await read(file, file.name);
-}
+const read = (blob, name) => inTurn(() => readNow(blob, name));
+const readAll = (files) => Promise.all(files.map((file) => read(file, file.name)));
 
-async function showKept(result) {
+const showKept = (result) => inTurn(() => showKeptNow(result));
+
+async function showKeptNow(result) {
   shown = result;
-  showResult(result, model.card);
+  showResult(result);
   await drawKept(result.files);
   $("decision").scrollIntoView();
   $("action").focus();
@@ -93,13 +102,7 @@ function download() {
   save(file, `${shown.name.replace(/\.[^.]*$/, "")}.json`);
 }
 
-async function openCamera(camera) {
-  try {
-    await camera.open();
-  } catch (error) {
-    say(text("camera.failed", { message: error.message }), true);
-  }
-}
+const cameraFailed = (error) => say(text("camera.failed", { message: error.message }), true);
 
 function listen() {
   $("file").addEventListener("change", (event) => {
@@ -107,7 +110,8 @@ function listen() {
     event.target.value = ""; // so that the same file can be chosen again
     readAll(files);
   });
-  $("example").addEventListener("click", async () => read(await readExample(), "example.png"));
+  $("example").addEventListener("click", () => readExample().then((blob) => read(blob, "example.png"))
+    .catch((error) => say(text("failed", { name: "example.png", message: error.message }), true)));
   $("download").addEventListener("click", download);
   document.addEventListener("dragover", (event) => {
     event.preventDefault();
@@ -119,8 +123,8 @@ function listen() {
     document.body.classList.remove("dragging");
     if (model) readAll([...event.dataTransfer.files]);
   });
-  const camera = new Camera(model, read);
-  $("camera").addEventListener("click", () => openCamera(camera));
+  const camera = new Camera(model, read, cameraFailed);
+  $("camera").addEventListener("click", () => camera.open().catch(cameraFailed));
   listenToKept(showKept, say);
 }
 

@@ -17,11 +17,15 @@ export function guideBox([width, height], [inputHeight, inputWidth]) {
   return [Math.floor((width - w) / 2), Math.floor((height - h) / 2), w, h];
 }
 
-/** The camera view. taken(blob, name) is called for every picture, and awaited before the next is looked at. */
+/**
+ * The camera view. taken(blob, name) is called for every picture, and awaited before the next is looked at; failed(error)
+ * if no picture can be looked at.
+ */
 export class Camera {
-  constructor(model, taken) {
+  constructor(model, taken, failed) {
     this.model = model;
     this.taken = taken;
+    this.failed = failed;
     this.count = 0;
     this.stream = null;
     this.busy = Promise.resolve();
@@ -39,7 +43,7 @@ export class Camera {
     this.placeGuide();
     $("viewfinder").scrollIntoView({ block: "start" });
     $("shoot").focus();
-    this.watch(this.stream);
+    this.watch(this.stream).catch(this.failed);
   }
 
   close() {
@@ -74,7 +78,7 @@ export class Camera {
     while (this.stream === stream) {
       const start = performance.now();
       await this.busy;
-      const judged = judge(await this.model.look(await decode(await this.picture())), this.model);
+      const judged = await judge(await decode(await this.picture()), this.model);
       if (this.stream !== stream) return;
       if (judged.key !== shown) {
         $("frame").textContent = judged.text;

@@ -69,9 +69,10 @@ export function fault(seen, size, card) {
   return isBlurred(seen, size, card) ? "blurred" : null;
 }
 
-/** {key, text}: what the camera says of a picture that the network has looked at (Model.look). */
-export function judge({ seen, familiarity }, model) {
-  const found = fault(seen, model.metadata.image_size, model.card);
-  const key = found ?? (familiarity < FAMILIAR ? "unlike" : "good");
+/** {key, text}: what the camera says of a decoded picture. The network is asked only about one without a fault. */
+export async function judge(image, model) {
+  const seen = await model.see(image);
+  const key = fault(seen, model.metadata.image_size, model.card) ??
+    ((await model.familiarity(seen)) < FAMILIAR ? "unlike" : "good");
   return { key, text: text(`frame.${key}`) };
 }

@@ -122,9 +122,13 @@ export class Model {
     return interpret(await this.network.run(placeImage(image, placement)), placement, this.card, name);
   }
 
-  /** {seen, familiarity}: a decoded image as the network reads it, and how like the training images it is. */
-  async look(image) {
-    const seen = placeImage(image, await this.place(image));
-    return { seen, familiarity: (await this.network.run(seen)).familiarity[0] };
+  /** A decoded image as the network reads it. */
+  async see(image) {
+    return placeImage(image, await this.place(image));
+  }
+
+  /** How like the training images an image is, as see() gives it. */
+  async familiarity(seen) {
+    return (await this.network.run(seen)).familiarity[0];
   }
 }

@@ -100,8 +100,8 @@ const reasonOf = ({ json, reason }) => (reason && english(reason.key, reason.val
   ? text(reason.key, reason.values) : json.reason);
 
 /** Shows everything of a result (store.js) but its pictures. */
-export function showResult(result, card) {
-  const { json, name } = result;
+export function showResult(result) {
+  const { json, name, card } = result;
   $("result").hidden = false;
   $("decision").dataset.action = json.decision;
   $("action").textContent = text(`decision.${json.decision}`);

@@ -1,5 +1,6 @@
 // The results that are kept in this browser until they are deleted.
-// One is {id, name, time, bundle, json, files}; files: "image", "mask", "overlay", "uncertainty", "doubt" -> Blob.
+// One is {id, name, time, bundle, card, json, reason, files}. card: what the model's card says that is shown;
+// files: "image", "mask", "overlay", "uncertainty", "doubt" -> Blob.
 
 const STORE = "results";
 let opened = null;

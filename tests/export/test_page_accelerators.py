@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from page_checks import ROUNDED, check_decision
 from page_driver import choose, downloaded, open_page
 from playwright.sync_api import sync_playwright
 
@@ -24,8 +25,9 @@ def browser_with_webgpu(chromium):
 
 def _expect_python_numbers(page, path, model):
     choose(page, path)
-    found, expected = downloaded(page), model.predict(path).to_dict(path.name)
-    assert found["decision"] == expected["decision"]
+    found, prediction = downloaded(page), model.predict(path)
+    check_decision(found, prediction, model, path, ROUNDED)
+    expected = prediction.to_dict(path.name)
     for key in ("class_probability", "class_belief"):
         assert found[key] == pytest.approx(expected[key], abs=SAME_NUMBERS)
     for key in (
