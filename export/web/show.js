@@ -55,7 +55,7 @@ function showRegions(json, card) {
     const head = document.createElement("th");
     head.scope = "row";
     head.textContent = name;
-    const cells = [withInterval(area, interval, (pixels) => Math.round(pixels).toLocaleString("en"))];
+    const cells = [withInterval(area, interval, (pixels) => Math.round(pixels).toLocaleString(document.documentElement.lang))];
     if (quality) cells.push(outlineInWords(quality[name]));
     row.append(head, ...cells.map((words) => {
       const cell = document.createElement("td");

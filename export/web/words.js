@@ -11,7 +11,9 @@ export function inWords(json, card) {
   const advice = text(`do.${json.decision}`);
   if (json.decision === "ungradable") return { sure: text("sure.none"), right: "", advice };
   const confidence = json.class_confidence;
-  const [, level] = LEVELS.find(([least]) => confidence >= least);
+  const [, found] = LEVELS.find(([least]) => confidence >= least);
+  // What may be accepted was checked to be right often enough.
+  const level = json.decision === "accept" && found === "no" ? "fairly" : found;
   // Only a fitted confidence may be read as a chance.
   const right = card.trust?.class_confidence
     ? text("right.of_hundred", { right: Math.min(Math.floor(HUNDRED * confidence), MOST) })

@@ -129,7 +129,7 @@ def check_interval(found, expected, allowed):
     """Both have none, or ends that differ by no more than the area may."""
     assert (found is None) == (expected is None)
     if found:
-        assert found == pytest.approx(expected, rel=10 * allowed.number, abs=1)
+        assert found == pytest.approx(expected, abs=1 + 10 * allowed.number * expected[1])
 
 
 def area_text(region):

@@ -137,7 +137,7 @@ def test_another_language_is_one_file(page_bundle, browser, serve, photograph):
         context.close()
 
 
-def _words(page, confidence, decision="accept", fitted=True):
+def _words(page, confidence, decision="refer", fitted=True):
     json_ = {"decision": decision, "class_confidence": confidence, "class": "ill"}
     card = {"trust": {"class_confidence": {"name": "largest"} if fitted else None}}
     return page.evaluate(
@@ -151,6 +151,7 @@ def test_confidence_is_said_in_words(page):
         ENGLISH[f"sure.{level}"].replace("{class}", "ill") for level in ("very", "yes", "fairly", "no")
     ]
     assert "about 87 are right" in _words(page, 0.876)["right"]
+    assert _words(page, 0.5, "accept")["sure"] == ENGLISH["sure.fairly"].replace("{class}", "ill")
     # Nothing is always right; what was not fitted is no chance; and of a foreign image nothing is known.
     assert "about 99 are right" in _words(page, 1.0)["right"]
     assert _words(page, 0.9, fitted=False)["right"] == ENGLISH["right.unchecked"]
