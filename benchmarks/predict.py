@@ -89,10 +89,11 @@ def _print_table(options: argparse.Namespace, model: Path, images: list[Path], o
     print(f"{len(images)} images, medians of {options.repeats} runs in turn\n")
     print(f"| tree | CPU, {len(images)} images | time | CPU, 1 image | CPU of a further image | ratios |")
     print("| --- | --- | --- | --- | --- | --- |")
-    for name, (cpu, seconds, first, further) in medians.items():
+    for name, values in medians.items():
+        cpu, seconds, first, further = values
+        ratios = ", ".join(f"{before / now:.1f}" for before, now in zip(base, values, strict=True))
         print(
-            f"| {name} | {cpu:.2f} s | {seconds:.2f} s | {first:.2f} s | {further * 1e3:.1f} ms "
-            f"| {base[0] / cpu:.1f}, {base[1] / seconds:.1f}, {base[2] / first:.1f}, {base[3] / further:.1f} |"
+            f"| {name} | {cpu:.2f} s | {seconds:.2f} s | {first:.2f} s | {further * 1e3:.1f} ms | {ratios} |"
         )
 
 

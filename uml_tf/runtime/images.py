@@ -166,9 +166,9 @@ def encode_jpeg(image: Array, quality: int) -> bytes:
     return encoded.tobytes()
 
 
-def write_png(path: Path, image: Array) -> None:
-    """Writes ``(H, W)`` or RGB ``(H, W, 3)`` uint8 as PNG, atomically."""
-    with replacing(path) as temporary:
+def write_png(path: Path, image: Array, durable: bool = False) -> None:
+    """Writes ``(H, W)`` or RGB ``(H, W, 3)`` uint8 as PNG, atomically; see ``replacing``."""
+    with replacing(path, durable) as temporary:
         temporary.write_bytes(encode_png(image))
 
 

@@ -11,10 +11,12 @@ from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.image_arguments import find_images
 from uml_tf.runtime.opening import open_device_model
 from uml_tf.runtime.predict_files import PredictOptions, predict_files
+from uml_tf.runtime.prediction import Model
 from uml_tf.runtime.prediction_files import check_folders
 from uml_tf.runtime.silence import silenced
 from uml_tf.runtime.text_bar import TextBar
 from uml_tf.runtime.threads import interpreter_threads
+from uml_tf.runtime.watch import WatchOptions, watch_folder
 
 
 def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
@@ -24,7 +26,7 @@ def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument(
         "images",
-        nargs="+",
+        nargs="*",
         type=Path,
         metavar="IMAGE",
         help="PNG, JPEG, TIFF, BMP or WebP file, a folder of them, or a pattern in quotes",
@@ -35,7 +37,20 @@ def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--no-pictures", action="store_true", help="write no mask, overlay and maps")
     parser.add_argument("--again", action="store_true", help="also predict images that are finished")
     parser.add_argument("--threads", type=int, help="threads of the interpreter  [default: up to 4]")
-    return parser.parse_args(list(arguments))
+    parser.add_argument(
+        "--watch",
+        type=Path,
+        metavar="DIR",
+        help="predict the images in DIR and those that land there, until stopped",
+    )
+    options = parser.parse_args(list(arguments))
+    if bool(options.images) == bool(options.watch):
+        parser.error("expected images, or --watch DIR")
+    return options
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)  # a log reads it as it comes
 
 
 def _complain(line: str) -> None:
@@ -54,22 +69,41 @@ def main(model: Path, arguments: Sequence[str]) -> int:
     """
     options = _arguments(arguments)
     try:
-        images = find_images(options.images)
-        check_folders(images.folders, options.out)
-        threads = options.threads or interpreter_threads(len(images.paths))
-        with silenced(2):  # LiteRT prints a line about its delegate
-            network = open_device_model(model, threads)
-        bar = TextBar(len(images.paths), sys.stderr, images.is_searched)
-        predict_files(
-            network,
-            images.paths,
-            options.out,
-            bar.above(print),
-            bar.above(_complain),
-            PredictOptions(not options.no_pictures, options.again, lines=not images.is_searched),
-            bar.show,
-        )
+        if options.watch:
+            _watch(model, options)
+        else:
+            _predict(model, options)
     except UmlError as error:
         _complain(str(error))
         return 1
+    except KeyboardInterrupt:
+        return 130
     return 0
+
+
+def _open(model: Path, threads: int) -> Model:
+    with silenced(2):  # LiteRT prints a line about its delegate
+        return open_device_model(model, threads)
+
+
+def _watch(model: Path, options: argparse.Namespace) -> None:
+    network = _open(model, options.threads or interpreter_threads(1))
+    print(f"watching {options.watch}, predictions in {options.out}", flush=True)
+    watch_folder(network, options.watch, options.out, _say, _complain, WatchOptions(not options.no_pictures))
+
+
+def _predict(model: Path, options: argparse.Namespace) -> None:
+    images = find_images(options.images)
+    check_folders(images.folders, options.out)
+    threads = options.threads or interpreter_threads(len(images.paths))
+    network = _open(model, threads)
+    bar = TextBar(len(images.paths), sys.stderr, images.is_searched)
+    predict_files(
+        network,
+        images.paths,
+        options.out,
+        bar.above(print),
+        bar.above(_complain),
+        PredictOptions(not options.no_pictures, options.again, lines=not images.is_searched),
+        bar.show,
+    )
