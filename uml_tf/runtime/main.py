@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from uml_tf.runtime.errors import UmlError
@@ -14,6 +14,7 @@ from uml_tf.runtime.predict_files import PredictOptions, predict_files
 from uml_tf.runtime.prediction import Model
 from uml_tf.runtime.prediction_files import check_folders
 from uml_tf.runtime.silence import silenced
+from uml_tf.runtime.tally import Tally, beside
 from uml_tf.runtime.text_bar import TextBar
 from uml_tf.runtime.threads import interpreter_threads
 from uml_tf.runtime.watch import WatchOptions, watch_folder
@@ -36,6 +37,10 @@ def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--no-pictures", action="store_true", help="write no mask, overlay and maps")
     parser.add_argument("--again", action="store_true", help="also predict images that are finished")
+    parser.add_argument(
+        "--tally", type=Path, help="folder of counts for `uml-tf monitor`  [default: OUT-tally]"
+    )
+    parser.add_argument("--no-tally", action="store_true", help="keep no such counts")
     parser.add_argument("--threads", type=int, help="threads of the interpreter  [default: up to 4]")
     parser.add_argument(
         "--watch",
@@ -55,6 +60,14 @@ def _say(line: str) -> None:
 
 def _complain(line: str) -> None:
     print(f"run.py: {line}", file=sys.stderr)
+
+
+def _tally(network: Model, options: argparse.Namespace, complain: Callable[[str], None]) -> Tally | None:
+    """Counts beside the predictions; none of images that are predicted again, which were counted before."""
+    if options.no_tally or options.again:
+        return None
+    folder = options.tally or beside(options.out)
+    return Tally(folder, network.identity, network.card.run_id, complain)
 
 
 def main(model: Path, arguments: Sequence[str]) -> int:
@@ -89,7 +102,9 @@ def _open(model: Path, threads: int) -> Model:
 def _watch(model: Path, options: argparse.Namespace) -> None:
     network = _open(model, options.threads or interpreter_threads(1))
     print(f"watching {options.watch}, predictions in {options.out}", flush=True)
-    watch_folder(network, options.watch, options.out, _say, _complain, WatchOptions(not options.no_pictures))
+    tally = _tally(network, options, _complain)
+    watching = WatchOptions(not options.no_pictures, tally=tally)
+    watch_folder(network, options.watch, options.out, _say, _complain, watching)
 
 
 def _predict(model: Path, options: argparse.Namespace) -> None:
@@ -104,6 +119,11 @@ def _predict(model: Path, options: argparse.Namespace) -> None:
         options.out,
         bar.above(print),
         bar.above(_complain),
-        PredictOptions(not options.no_pictures, options.again, lines=not images.is_searched),
+        PredictOptions(
+            not options.no_pictures,
+            options.again,
+            lines=not images.is_searched,
+            tally=_tally(network, options, bar.above(_complain)),
+        ),
         bar.show,
     )

@@ -15,11 +15,11 @@ from uml_tf.runtime.tflite_buffer import buffer_named
 METADATA_NAME = "uml_tf"
 """Name of the metadata buffer in the file."""
 
-FORMAT = 3
+FORMAT = 4
 """Number of the metadata format; it is increased when an older runtime would misread a file.
 
 Format 2 has the card's ``fit``, which a runtime of format 1 would take for "stretch". Format 3 has confidence
-and familiarity."""
+and familiarity, format 4 what the card says of mask quality and intervals."""
 
 CONFIDENT_FORMAT = 3
 """Files of an older format return neither confidence nor familiarity."""
@@ -83,7 +83,8 @@ class FileMetadata:
 
     def unsealed(self) -> bytes:
         """The buffer's content, with zeros in place of the SHA-256."""
-        text = json.dumps({"sha256": "0" * 64, **asdict(self)}, sort_keys=False)
+        data = {"sha256": "0" * 64, **asdict(self), "card": self.card.to_dict()}
+        text = json.dumps(data, sort_keys=False)
         return text.encode()
 
 

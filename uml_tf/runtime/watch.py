@@ -13,15 +13,13 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from numpy.typing import NDArray
 
 from uml_tf.runtime.batches import predict_each
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import write_json, write_text
 from uml_tf.runtime.image_arguments import images_in
-from uml_tf.runtime.images import read_image
+from uml_tf.runtime.images import read_picture
+from uml_tf.runtime.picture import Picture
 from uml_tf.runtime.predict_files import line_of
 from uml_tf.runtime.prediction import Model, Prediction
 from uml_tf.runtime.prediction_files import check_folders, write_prediction
@@ -33,8 +31,8 @@ from uml_tf.runtime.predictions_table import (
     table_row,
     unreadable,
 )
+from uml_tf.runtime.tally import Tally
 
-Array = NDArray[Any]
 Signature = tuple[int, int]
 """Size and time of change of a file; two equal ones in a row mean that nobody writes it."""
 
@@ -52,12 +50,14 @@ class WatchOptions:
         patience: seconds that a file must be unchanged before it counts as unreadable; until then somebody
             may still be writing it.
         workers: threads beside the network's; by default one for each core.
+        tally: counts every new answer; None to count none.
     """
 
     pictures: bool = True
     interval: float = 1.0
     patience: float = 30.0
     workers: int | None = None
+    tally: Tally | None = None
 
 
 @dataclass
@@ -173,7 +173,7 @@ class _Watch:
         for job, answer in predict_each(
             self._model,
             jobs,
-            lambda job: read_image(job.path),
+            lambda job: read_picture(job.path, self._model.card.mapping),
             self._write,
             self._failed,
             self._options.workers,
@@ -215,9 +215,11 @@ class _Watch:
         self._stems[stem] = image
         return stem
 
-    def _write(self, job: _Job, image: Array, prediction: Prediction) -> tuple[_Job, Answer | None]:
+    def _write(self, job: _Job, picture: Picture, prediction: Prediction) -> tuple[_Job, Answer | None]:
         answer = prediction.to_dict(str(job.path)) | {"model": self._identity}
-        write_prediction(self._out, job.stem, answer, image, prediction, self._options.pictures, durable=True)
+        write_prediction(
+            self._out, job.stem, answer, picture.pixels, prediction, self._options.pictures, durable=True
+        )
         return job, answer
 
     def _failed(self, job: _Job, error: UmlError) -> tuple[_Job, Answer | None]:
@@ -236,6 +238,8 @@ class _Watch:
                 table.write(table_row(answer, self._model.card))
         else:
             self._write_table()
+        if self._options.tally is not None:
+            self._options.tally.count(answer)
         if answer["decision"] == UNREADABLE:
             self._complain(answer["reason"])
         else:
