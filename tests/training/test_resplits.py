@@ -23,7 +23,9 @@ def test_the_promise_is_kept_in_nine_of_ten_resplits():
     correct = rng.random(900) < confidence
     found = check_promise(confidence, correct, np.ones(900, bool), range(900), 0.3, 25, 0.1, 0.9)
     assert all(one.images == 630 for one in found)
-    assert np.mean([one.keeps(0.1) for one in found]) >= 0.75  # of finite parts, in which chance may break a kept promise
+    assert (
+        np.mean([one.keeps(0.1) for one in found]) >= 0.75
+    )  # of finite parts, in which chance may break a kept promise
     assert np.mean([one.accepted for one in found]) > 150
 
 
