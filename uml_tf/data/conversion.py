@@ -15,6 +15,9 @@ from uml_tf.data.counts import count_pixels
 from uml_tf.data.dataset import DatasetInfo, PreparedDataset, Row, write_dataset
 from uml_tf.data.manifest_rows import KnownCase, manifest_rows
 from uml_tf.data.near_duplicates import signature
+from uml_tf.formats.dicom import DicomPicture
+from uml_tf.formats.identifiers import Scrubber
+from uml_tf.formats.reading import FileReading
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import new_folder
 from uml_tf.runtime.image_header import read_header
@@ -37,7 +40,7 @@ def safe_name(name: str, taken: set[str]) -> str:
     return free
 
 
-def _known(loaded: LoadedCase, taken: set[str]) -> KnownCase:
+def _known(loaded: LoadedCase, subject: str, taken: set[str]) -> KnownCase:
     case = loaded.case
     name = safe_name(case.name, taken)
     header = read_header(loaded.content)
@@ -48,7 +51,7 @@ def _known(loaded: LoadedCase, taken: set[str]) -> KnownCase:
         mask=f"masks/{name}.png" if has_mask else "",
         agreement=f"agreement/{name}.png" if has_mask and case.agreement is not None else "",
         label=case.label,
-        subject=case.subject,
+        subject=subject,
         group=case.group,
         split=case.split,
         signature=signature(loaded.image),
@@ -76,6 +79,7 @@ class _Reading:
         cases: those that were read, as far as they are known.
         items: the converter's item of each of them.
         problems: a line for everything that was left out.
+        reading: how files are read.
     """
 
     def __init__(self, converter: Converter, raw: Path | None, options: ConvertOptions) -> None:
@@ -83,12 +87,43 @@ class _Reading:
         # damaged file.
         self._strict = options.strict if isinstance(options, RawOptions) else True
         self._converter, self._raw = converter, raw
-        self.found: RawDataset = converter.find(raw, options)
+        self.reading = options.reading() if isinstance(options, RawOptions) else FileReading()
+        self._scrub = Scrubber(None if self.reading.keep_identifiers else raw)
+        self._patients: dict[str, str] = {}
+        self._spacings: set[tuple[float, float] | None] = set()
+        self._mapped = False
+        try:
+            self.found: RawDataset = converter.find(raw, options)
+        except UmlError as error:
+            raise UmlError(self._scrub(str(error))) from error
         self.cases: list[KnownCase] = []
         self.items: list[object] = []
         self.problems: list[str] = []
 
+    @property
+    def info(self) -> DatasetInfo:
+        """Of the prepared data set: with what the files themselves tell, once all are read."""
+        info = self.found.info
+        if info.spacing is None and len(self._spacings) == 1:
+            info = info.model_copy(update={"spacing": next(iter(self._spacings))})
+        if self._mapped:
+            info = info.model_copy(update={"intensity": self.reading.intensity})
+        return info
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Of the converter, without names of patients."""
+        return tuple(self._scrub(note) for note in self.found.notes)
+
+    def _subject(self, loaded: LoadedCase) -> str:
+        """The patient of a case; of a DICOM file a number, unless identifiers are kept."""
+        known = loaded.case.subject
+        if not known or self.reading.keep_identifiers or not isinstance(loaded.picture, DicomPicture):
+            return known
+        return self._patients.setdefault(known, f"patient_{len(self._patients) + 1:04d}")
+
     def _leave_out(self, line: str) -> None:
+        line = self._scrub(line)
         if self._strict:
             raise UmlError(line)
         self.problems.append(f"{line}; left out")
@@ -103,13 +138,15 @@ class _Reading:
         taken: set[str] = set()
         for number, item in enumerate(self.found.items, start=1):
             try:
-                loaded = load_case(self.found, item)
+                loaded = load_case(self.found, item, self.reading)
             except UmlError as error:
                 self._leave_out(str(error))
             else:
                 for problem in loaded.problems:
                     self._leave_out(problem)
-                known = _known(loaded, taken)
+                known = _known(loaded, self._subject(loaded), taken)
+                self._spacings.add(loaded.picture.spacing)
+                self._mapped |= loaded.mapped
                 yield loaded, known
                 self.cases.append(known)
                 self.items.append(item)
@@ -150,7 +187,7 @@ def convert(
     with new_folder(out) as folder:
         for loaded, known in reading.each(stage):
             _write(folder, loaded, known)
-        write_dataset(folder, reading.found.info, manifest_rows(reading.cases, options, _distance(options)))
+        write_dataset(folder, reading.info, manifest_rows(reading.cases, options, _distance(options)))
     return PreparedDataset.open(out), reading.problems
 
 
@@ -164,6 +201,9 @@ class DryRun:
         items: the converter's item of each row.
         pixels: of each row, pixel value of the mask -> number of pixels; empty without a mask.
         problems: a line for each file that would be left out.
+        info: the content of the ``dataset.yaml``.
+        reading: how files are read.
+        notes: a line for each thing that is no fault.
     """
 
     found: RawDataset
@@ -171,11 +211,9 @@ class DryRun:
     items: tuple[object, ...]
     pixels: tuple[Counter[int], ...]
     problems: list[str]
-
-    @property
-    def info(self) -> DatasetInfo:
-        """The content of the ``dataset.yaml``."""
-        return self.found.info
+    info: DatasetInfo
+    reading: FileReading
+    notes: tuple[str, ...]
 
 
 def dry_run(
@@ -191,4 +229,13 @@ def dry_run(
     for loaded, _ in reading.each(stage):
         pixels.append(Counter[int]() if loaded.mask is None else count_pixels(loaded.mask))
     rows = manifest_rows(reading.cases, options, _distance(options))
-    return DryRun(reading.found, tuple(rows), tuple(reading.items), tuple(pixels), reading.problems)
+    return DryRun(
+        reading.found,
+        tuple(rows),
+        tuple(reading.items),
+        tuple(pixels),
+        reading.problems,
+        reading.info,
+        reading.reading,
+        reading.notes,
+    )
