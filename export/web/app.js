@@ -7,6 +7,7 @@ import { readMetadata } from "./metadata.js";
 import { keepOffline } from "./offline.js";
 import { place } from "./placement.js";
 import { interpret } from "./prediction.js";
+import { qualityText } from "./quality.js";
 import { backgroundOf, regionBox, regionMask } from "./roi.js";
 
 const MODEL = "model.tflite";
@@ -141,7 +142,10 @@ function showRegions(json) {
   }));
   $("legend").replaceChildren(...names.slice(1).flatMap((name, i) => [swatch(css(classColour(i + 1))), name]));
   const ratio = json.vertical_cup_to_disc_ratio;
-  $("ratio").textContent = ratio === undefined ? "" : `Vertical cup-to-disc ratio ${ratio.toFixed(2)}`;
+  const bounds = json.vertical_cup_to_disc_ratio_interval?.map((value) => value.toFixed(2)).join(" to ");
+  $("ratio").textContent = ratio === undefined ? "" :
+    `Vertical cup-to-disc ratio ${ratio.toFixed(2)}${bounds ? `, 90 % interval ${bounds}` : ""}`;
+  $("quality").textContent = qualityText(json.mask_quality);
 }
 
 function show(image, name) {

@@ -1,6 +1,7 @@
 // The prediction for one image, with the names and numbers of the Python runtime.
 
 import { forEachRead } from "./image.js";
+import { areaInterval, maskQuality, ratioInterval } from "./quality.js";
 import { regionMembers } from "./regions.js";
 
 const FAMILIAR = 0.5; // least familiarity of a gradable image
@@ -90,6 +91,13 @@ export function interpret(outputs, placement, card, imageName) {
   forEachRead(outputs.mask_confidence, 1, placement, (i, v) => (confidence[i] = v[0]));
   const named = (values) => Object.fromEntries(card.image_classes.map((name, i) => [name, values[i]]));
   const [decision, reason] = decide(outputs, placement, card);
+  const regions = regionMembers(card);
+  const quality = maskQuality(outputs.mask_probability, depth, regions, placement, card.mask_quality);
+  const measured = (name, members) => {
+    const region = regionOf(mask, members, size);
+    const interval = areaInterval(card, quality, name, region.area, mask.length);
+    return [name, interval === undefined ? region : { ...region, area_interval: interval }];
+  };
   const json = {
     image: imageName,
     class: card.image_classes[argmax(outputs.class_probability)],
@@ -102,10 +110,15 @@ export function interpret(outputs, placement, card, imageName) {
     reason,
     mask_uncertainty: uncertainty.reduce((a, b) => a + b, 0) / mask.length,
     mask_confidence: confidence.reduce((a, b) => a + b, 0) / mask.length,
-    pixels: Object.fromEntries(regionMembers(card).map(([name, m]) => [name, regionOf(mask, m, size)])),
+    pixels: Object.fromEntries(regions.map(([name, members]) => measured(name, members))),
   };
+  if (Object.keys(quality).length) json.mask_quality = quality;
   const ratio = cupToDisc(mask, card.pixel_classes, size);
-  if (ratio !== null) json.vertical_cup_to_disc_ratio = ratio;
+  if (ratio !== null) {
+    json.vertical_cup_to_disc_ratio = ratio;
+    const interval = ratioInterval(card, quality, ratio);
+    if (interval !== undefined) json.vertical_cup_to_disc_ratio_interval = interval;
+  }
   if (around) {
     const { region, box } = around;
     json.roi = { region, box: box && [box.left, box.top, box.width, box.height] };

@@ -69,12 +69,24 @@ def check_json(found, prediction, name, allowed, input_size):
                 box, value["box"], (width, height) * 2, input_size[::-1] * 2, strict=True
             ):
                 stray += abs(place - true) > allowed.box * max(1, side / steps)
+        check_interval(found["pixels"][region].get("area_interval"), value.get("area_interval"), allowed)
+    near = 0.01 if allowed == EXACT else 0.1
+    for region, value in expected.get("mask_quality", {}).items():
+        assert found["mask_quality"][region] == (None if value is None else pytest.approx(value, abs=near))
+    check_interval(*(one.get("vertical_cup_to_disc_ratio_interval") for one in (found, expected)), allowed)
     if "vertical_cup_to_disc_ratio" in expected:
         # The heights of the two boxes decide it: of a small disc, one row that rounding moves is much of it.
         cup, disc = (found["pixels"][name]["box"] for name in ("cup", "disc"))
         ratio = cup[3] / disc[3] if cup else 0
         assert found["vertical_cup_to_disc_ratio"] == pytest.approx(ratio, abs=1e-6)
     return stray
+
+
+def check_interval(found, expected, allowed):
+    """Whether there is one, and where; an area that rounding changes moves its interval with it."""
+    assert (found is None) == (expected is None)
+    if found and allowed == EXACT:
+        assert found == pytest.approx(expected, rel=0.02, abs=0.02)
 
 
 class ReadAt(TwoPass):
@@ -146,8 +158,13 @@ def check_text(page, found, shape):
     if ratio is None:
         assert shown == ""
     else:
-        assert words(shown) == "Vertical cup-to-disc ratio #"
-        assert numbers(shown) == [pytest.approx(ratio, abs=6e-3)]
+        bounds = found.get("vertical_cup_to_disc_ratio_interval") or ()
+        assert words(shown) == f"Vertical cup-to-disc ratio #{', 90 % interval # to #' if bounds else ''}"
+        assert numbers(shown) == pytest.approx([ratio, *bounds], abs=6e-3)
+    estimates = {name: q for name, q in found.get("mask_quality", {}).items() if q is not None}
+    quality = page.inner_text("#quality")
+    assert numbers(quality) == pytest.approx(list(estimates.values()), abs=6e-3)
+    assert quality.count(": look again") == sum(q < 0.8 for q in estimates.values())
     listed = ", ".join(f"{region} {value['area']} pixels" for region, value in found["pixels"].items())
     assert (
         page.get_attribute("#overlay", "aria-label")
