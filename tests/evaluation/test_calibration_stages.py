@@ -6,16 +6,12 @@ import numpy as np
 import pytest
 
 from uml_tf.evaluation.calibration_stages import (
-    AFTER,
-    BEFORE,
-    CONFIDENCE,
     calibration_csv,
     calibration_markdown,
     calibration_stages,
-    stage_counts,
-    untempered,
 )
 from uml_tf.evaluation.measure import ImageMeasure
+from uml_tf.evaluation.stage_counts import AFTER, BEFORE, CONFIDENCE, stage_counts, untempered
 from uml_tf.metrics.adaptive_calibration import adaptive_calibration_error
 from uml_tf.metrics.calibration import expected_calibration_error
 from uml_tf.metrics.calibration_counts import (

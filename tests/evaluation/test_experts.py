@@ -7,7 +7,8 @@ import pytest
 
 from uml_tf.data.agreement import decode_agreement, encode_agreement
 from uml_tf.data.dataset import DatasetInfo, Row
-from uml_tf.evaluation.experts import COLUMNS, experts_agreement, experts_markdown, experts_seen
+from uml_tf.evaluation.expert_pixels import experts_seen
+from uml_tf.evaluation.experts import COLUMNS, experts_agreement, experts_markdown
 from uml_tf.evaluation.measure import measure_image
 from uml_tf.evaluation.measures_file import load_measures, save_measures
 

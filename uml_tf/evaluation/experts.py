@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from uml_tf.evaluation.expert_pixels import AREA, DISAGREEMENT, MEAN, RANKS
+from uml_tf.evaluation.measure import ImageMeasure
 from uml_tf.metrics.bootstrap import Estimate, bootstrap
-from uml_tf.metrics.ranking import area_under_roc, rank_correlation
-
-if TYPE_CHECKING:
-    from uml_tf.evaluation.measure import ImageMeasure
 
 Array = NDArray[Any]
 
@@ -24,43 +22,16 @@ COLUMNS = {
 }
 """Column of the report -> meaning. Pixels are those that the model or any expert takes for a region."""
 
-DISAGREEMENT = "disagreement"
-_RANKS, _AREA, _MEAN = "ranks", "auroc", "mean"
-_MOST_PIXELS = 50_000
-_UNANIMOUS = 0.99
-
-
-def experts_seen(shares: Array, predicted: Array, scores: Mapping[str, Array]) -> dict[str, float]:
-    """What is kept of an image that several experts marked, by name; nothing where nobody sees a region.
-
-    Args:
-        shares: ``(N, C)`` share of the experts that chose each class of N pixels.
-        predicted: ``(N,)`` class indices.
-        scores: score of doubt -> ``(N,)``.
-    """
-    region = np.flatnonzero((predicted > 0) | (shares[:, 0] < _UNANIMOUS))
-    if not len(region):
-        return {}
-    some = region[:: max(-(-len(region) // _MOST_PIXELS), 1)]
-    largest = shares[some].max(axis=1)
-    found = {DISAGREEMENT: float((1 - largest).mean())}
-    for name, score in scores.items():
-        doubt = score[some]
-        found[f"{name}/{_RANKS}"] = rank_correlation(doubt, 1 - largest)
-        found[f"{name}/{_AREA}"] = area_under_roc(largest < _UNANIMOUS, doubt)
-        found[f"{name}/{_MEAN}"] = float(doubt.mean())
-    return found
-
 
 def experts_agreement(measures: Sequence[ImageMeasure]) -> dict[str, list[Estimate]]:
     """Score -> an estimate for each of ``COLUMNS``; empty where no image was marked by several experts."""
     marked = [m for m in measures if not np.isnan(m.experts.get(DISAGREEMENT, np.nan))]
     if not marked:
         return {}
-    names = [key.partition("/")[0] for key in marked[0].experts if key.endswith(f"/{_MEAN}")]
+    names = [key.partition("/")[0] for key in marked[0].experts if key.endswith(f"/{MEAN}")]
     ranks, areas, means = (
         np.array([[m.experts[f"{name}/{part}"] for m in marked] for name in names])
-        for part in (_RANKS, _AREA, _MEAN)
+        for part in (RANKS, AREA, MEAN)
     )
     both = np.vstack([means, [m.experts[DISAGREEMENT] for m in marked]])
 

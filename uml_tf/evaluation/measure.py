@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uml_tf.data.dataset import DatasetInfo, Row
-from uml_tf.evaluation.calibration_stages import stage_counts
 from uml_tf.evaluation.doubt import (
     class_confidence,
     familiarity,
@@ -19,7 +18,8 @@ from uml_tf.evaluation.doubt import (
     mask_doubts,
     restored_confidence,
 )
-from uml_tf.evaluation.experts import experts_seen
+from uml_tf.evaluation.expert_pixels import experts_seen
+from uml_tf.evaluation.stage_counts import stage_counts
 from uml_tf.metrics.error_histogram import error_histogram
 from uml_tf.metrics.masks import MaskPair, PixelMaps, RegionPair
 from uml_tf.metrics.metric import MaskMetric, PixelMetric, RegionMetric, metrics_of_kind
@@ -62,7 +62,7 @@ class ImageMeasure:
             estimates none.
         intervals: MEASUREMENT/low, MEASUREMENT/high and MEASUREMENT/true -> number, areas as shares of the
             predicted area; nan without an interval or a true value. Empty where ``values`` is.
-        experts: what ``uml_tf.evaluation.experts`` keeps of an image that several experts marked.
+        experts: what ``uml_tf.evaluation.expert_pixels`` keeps of an image that several experts marked.
     """
 
     image: str
