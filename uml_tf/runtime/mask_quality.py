@@ -36,7 +36,7 @@ def expected_dice(probability: Array, members: Sequence[int]) -> float | None:
     area = np.count_nonzero(inside)
     if not area:
         return None
-    own = probability[..., list(members)].sum(axis=-1)
+    own = probability[..., list(members)].sum(axis=-1, dtype=np.float64)
     # How many of the thresholds (k + .5) / _THRESHOLDS lie below each pixel's probability.
     level = np.clip(np.floor(own * _THRESHOLDS + 0.5).astype(np.int64), 0, _THRESHOLDS)
     everywhere, common = (
