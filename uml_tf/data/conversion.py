@@ -8,22 +8,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from uml_tf.data.agreement import encode_agreement
-from uml_tf.data.case_reading import LoadedCase, load_case
+from uml_tf.data.case_files import CaseReader, ReadCase, named, remove_unnamed
 from uml_tf.data.converter import Converter, ConvertOptions, RawDataset, RawOptions
-from uml_tf.data.counts import count_pixels
 from uml_tf.data.dataset import DatasetInfo, PreparedDataset, Row, write_dataset
 from uml_tf.data.manifest_rows import KnownCase, manifest_rows
-from uml_tf.data.near_duplicates import signature
+from uml_tf.data.parallel import in_order
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import new_folder
-from uml_tf.runtime.image_header import read_header
-from uml_tf.runtime.images import write_png
 
 Stage = Callable[[str, int], Callable[[int], None]]
 """Begins a stage of so many steps; returns a callable that takes the number of steps done."""
-
-_SUFFIX = {"PNG": ".png", "JPEG": ".jpg", "TIFF": ".tif", "BMP": ".bmp", "WebP": ".webp"}
 
 
 def safe_name(name: str, taken: set[str]) -> str:
@@ -35,34 +29,6 @@ def safe_name(name: str, taken: set[str]) -> str:
         free = f"{plain}_{number}"
     taken.add(free.lower())
     return free
-
-
-def _known(loaded: LoadedCase, taken: set[str]) -> KnownCase:
-    case = loaded.case
-    name = safe_name(case.name, taken)
-    header = read_header(loaded.content)
-    assert header is not None, "it was decoded before"
-    has_mask = loaded.mask is not None
-    return KnownCase(
-        image=f"images/{name}{_SUFFIX[header.format]}",
-        mask=f"masks/{name}.png" if has_mask else "",
-        agreement=f"agreement/{name}.png" if has_mask and case.agreement is not None else "",
-        label=case.label,
-        subject=case.subject,
-        group=case.group,
-        split=case.split,
-        signature=signature(loaded.image),
-    )
-
-
-def _write(folder: Path, loaded: LoadedCase, known: KnownCase) -> None:
-    image = folder / known.image
-    image.parent.mkdir(exist_ok=True)
-    image.write_bytes(loaded.content)
-    if loaded.mask is not None:
-        write_png(folder / known.mask, loaded.mask)
-    if known.agreement and loaded.case.agreement is not None:
-        write_png(folder / known.agreement, encode_agreement(loaded.case.agreement))
 
 
 def _distance(options: ConvertOptions) -> int | None:
@@ -83,6 +49,7 @@ class _Reading:
         # damaged file.
         self._strict = options.strict if isinstance(options, RawOptions) else True
         self._converter, self._raw = converter, raw
+        self._signed = _distance(options) is not None
         self.found: RawDataset = converter.find(raw, options)
         self.cases: list[KnownCase] = []
         self.items: list[object] = []
@@ -93,30 +60,30 @@ class _Reading:
             raise UmlError(line)
         self.problems.append(f"{line}; left out")
 
-    def each(self, stage: Stage) -> Iterator[tuple[LoadedCase, KnownCase]]:
-        """Yields every case that fits.
+    def each(self, stage: Stage, folder: Path | None = None) -> Iterator[ReadCase]:
+        """Yields every case that fits, in the order of the items.
+
+        Args:
+            stage: begins the progress display.
+            folder: in which the files are written; None to write none.
 
         Raises:
             UmlError: none fits, or (``strict``) one does not.
         """
-        done = stage(self._converter.stage, len(self.found.items))
+        items = self.found.items
+        done = stage(self._converter.stage, len(items))
         taken: set[str] = set()
-        for number, item in enumerate(self.found.items, start=1):
-            try:
-                loaded = load_case(self.found, item)
-            except UmlError as error:
-                self._leave_out(str(error))
-            else:
-                for problem in loaded.problems:
-                    self._leave_out(problem)
-                known = _known(loaded, taken)
-                yield loaded, known
-                self.cases.append(known)
-                self.items.append(item)
-            done(number)
+        reader = CaseReader(self.found, folder, self._signed)
+        for number, read in enumerate(in_order(reader, list(enumerate(items)))):
+            for problem in read.problems:
+                self._leave_out(problem)
+            if read.known is not None:
+                yield read
+                self.cases.append(named(read.known, safe_name(read.name, taken), folder))
+                self.items.append(items[number])
+            done(number + 1)
         if not self.cases:
-            count = len(self.found.items)
-            raise UmlError(f"{self._raw}: none of {count} images fits; the first: {self.problems[0]}")
+            raise UmlError(f"{self._raw}: none of {len(items)} images fits; the first: {self.problems[0]}")
 
 
 def _no_stage(name: str, total: int) -> Callable[[int], None]:
@@ -148,8 +115,9 @@ def convert(
     """
     reading = _Reading(converter, raw, options)
     with new_folder(out) as folder:
-        for loaded, known in reading.each(stage):
-            _write(folder, loaded, known)
+        for _ in reading.each(stage, folder):
+            pass
+        remove_unnamed(folder)
         write_dataset(folder, reading.found.info, manifest_rows(reading.cases, options, _distance(options)))
     return PreparedDataset.open(out), reading.problems
 
@@ -188,7 +156,7 @@ def dry_run(
     """
     reading = _Reading(converter, raw, options)
     pixels = []
-    for loaded, _ in reading.each(stage):
-        pixels.append(Counter[int]() if loaded.mask is None else count_pixels(loaded.mask))
+    for read in reading.each(stage):
+        pixels.append(read.pixels or Counter[int]())
     rows = manifest_rows(reading.cases, options, _distance(options))
     return DryRun(reading.found, tuple(rows), tuple(reading.items), tuple(pixels), reading.problems)

@@ -50,7 +50,9 @@ class Pixels:
     @property
     def checksum(self) -> int:
         """CRC-32 of the three, in 33 bits."""
-        value = zlib.crc32(self.original, zlib.crc32(self.mask, zlib.crc32(self.image)))
+        value = 0
+        for part in (self.image, self.mask, self.original):
+            value = zlib.crc32(np.ascontiguousarray(part).data, value)
         return value | _WRITTEN
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from uml_tf.data.pipeline import Examples
+from uml_tf.data.pipeline import Examples, PixelArray
 from uml_tf.networks import UML
 from uml_tf.runtime.confidence import SCORES, Confidence, score
 from uml_tf.runtime.contract import confidence, faded, scaled_opinion, softmax, tempered
@@ -60,7 +60,7 @@ class Seen:
         return self.features, self.sharpness
 
 
-def _batches(model: UML, images: Array) -> Iterator[tuple[int, dict[str, Array]]]:
+def _batches(model: UML, images: PixelArray) -> Iterator[tuple[int, dict[str, Array]]]:
     """Yields (place of the first image, the heads' outputs)."""
     run = tf.function(
         lambda batch: model.heads_model()(batch, training=False),
