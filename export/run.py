@@ -12,15 +12,16 @@ from mlflow.exceptions import MlflowException
 from uml_tf.data.dataset import PreparedDataset
 from uml_tf.evaluation.evaluate import check_classes
 from uml_tf.evaluation.opening import as_model
-from uml_tf.export.bundle import MANIFEST, page_possible, write_bundle, write_manifest
+from uml_tf.export.bundle import MANIFEST, write_bundle, write_manifest
 from uml_tf.export.calibration import calibration_files, read_calibration
 from uml_tf.export.convert import convert
 from uml_tf.export.fidelity import Fidelity, compare
 from uml_tf.export.job import ExportJob, ExportResult
 from uml_tf.export.kind import Converted, ExportKind, Images, Stage
 from uml_tf.export.kinds import KINDS, check_packages, input_type_of
-from uml_tf.export.litert_js import litert_js
 from uml_tf.export.locator import LocatorFile, check_boxes, convert_locator
+from uml_tf.export.page import page_possible
+from uml_tf.export.page_libraries import page_libraries
 from uml_tf.export.report import REPORT, Numbers, write_report
 from uml_tf.networks import UML
 from uml_tf.runtime.errors import UmlError, first_line
@@ -183,7 +184,7 @@ def _with_page(job: ExportJob, metadata: FileMetadata) -> tuple[bool, str | None
             raise UmlError(f"--web: {reason}")
         return False, reason
     try:
-        litert_js()
+        page_libraries()
     except UmlError as error:
         if job.web:
             raise

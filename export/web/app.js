@@ -4,6 +4,7 @@ import { loadAndCompile, loadLiteRt, Tensor } from "@litertjs/core";
 import { classColour, css, drawOverlay, drawUncertainty } from "./drawing.js";
 import { decode, placeImage } from "./image.js";
 import { readMetadata } from "./metadata.js";
+import { keepOffline } from "./offline.js";
 import { place } from "./placement.js";
 import { interpret } from "./prediction.js";
 import { backgroundOf, regionBox, regionMask } from "./roi.js";
@@ -225,8 +226,25 @@ function listen() {
   });
 }
 
+const named = ({ version, hash }) => `uml-tf ${version}, bundle ${hash.slice(0, 12)}`;
+
+function showOffline() {
+  keepOffline({
+    kept: (bundle) => {
+      $("offline").textContent = `${named(bundle)}. It is kept in this browser and works without a network.`;
+      $("offline").dataset.hash = bundle.hash;
+    },
+    failed: (message) => ($("offline").textContent = `Not kept for use without a network: ${message}.`),
+    newer: (bundle, use) => {
+      $("newer").querySelector("span").textContent = `A new version is ready: ${named(bundle)}.`;
+      $("newer").hidden = false;
+      $("replace").addEventListener("click", use);
+    },
+  }).catch((error) => ($("offline").textContent = `Not kept for use without a network: ${error.message}.`));
+}
+
 listen();
-load().catch((error) => {
+load().then(showOffline).catch((error) => {
   $("model").textContent = "";
   showStatus(`The model cannot be used: ${error.message}`, true);
 });

@@ -1,7 +1,7 @@
 // Metadata of the .tflite file, and the check that the file is unchanged since its export.
 
 const NAME = "uml_tf";
-const FORMAT = 3;
+const FORMAT = 4;
 const DIGEST_START = '{"sha256": "'.length;
 const DIGEST_LENGTH = 64;
 

@@ -99,6 +99,7 @@ class Chunk:
         dataset: PreparedDataset,
         placements: Sequence[Placement],
         decisions: Sequence[str] = (),
+        card: ModelCard | None = None,
     ) -> list[ImageMeasure]:
         """Measures the outputs of a model for these images.
 
@@ -107,6 +108,7 @@ class Chunk:
             dataset: the data set.
             placements: how each picture lay in its input.
             decisions: what is decided on each, or none.
+            card: of the model, whose mask quality and intervals are measured; None for neither.
         """
         return [
             measure_image(
@@ -117,6 +119,7 @@ class Chunk:
                 dataset.info,
                 placements[i],
                 decisions[i] if decisions else "",
+                card,
             )
             for i, (row, mask) in enumerate(zip(self.rows, self.masks, strict=True))
         ]
@@ -155,11 +158,12 @@ def measure_split(
         progress: called with the number of images done.
     """
     measures: list[ImageMeasure] = []
+    card = None if isinstance(model, MeanModel) else model.card
     for chunk in read_chunks(dataset, split):
         inputs = chunk.inputs(model)
         outputs = predict_all(model, inputs.images)
         decisions = decisions_of(model, outputs, inputs)
-        measures += chunk.measure(outputs, dataset, inputs.placements, decisions)
+        measures += chunk.measure(outputs, dataset, inputs.placements, decisions, card)
         progress(len(measures))
     return measures
 

@@ -13,9 +13,11 @@ from uml_tf.metrics.metric import (
     ClassMetric,
     ConfidenceMetric,
     DecisionMetric,
+    IntervalMetric,
     MaskScoreMetric,
     PixelMetric,
     PixelScoreMetric,
+    QualityMetric,
     SelectiveMetric,
     metrics_of_kind,
 )
@@ -185,6 +187,51 @@ def _mean_statistic(name: str, measures: Sequence[ImageMeasure]) -> Statistic:
     return Statistic((name,), tuple(i for i, _ in known), lambda index: [float(values[index].mean())])
 
 
+def _quality_statistics(measures: Sequence[ImageMeasure], names: Collection[str] | None) -> list[Statistic]:
+    """What is made of the estimated Dice of every region; where there is no such region the true one is 0."""
+    found = []
+    for region in dict.fromkeys(name for m in measures for name in m.quality):
+        known = [
+            i for i, m in enumerate(measures) if m.masked and not np.isnan(m.quality.get(region, np.nan))
+        ]
+        estimated = np.array([measures[i].quality[region] for i in known])
+        true = np.nan_to_num([measures[i].values[f"dice_{region}"] for i in known])
+        found += _of_arrays(QualityMetric, region, known, (estimated, true), names)
+    return found
+
+
+def _interval_statistics(measures: Sequence[ImageMeasure], names: Collection[str] | None) -> list[Statistic]:
+    """What is made of the intervals of every measurement."""
+    found = []
+    for measured in dict.fromkeys(key.rpartition("/")[0] for m in measures for key in m.intervals):
+        keys = [f"{measured}/{end}" for end in ("low", "high", "true")]
+        known = [i for i, m in enumerate(measures) if not np.isnan(m.intervals.get(keys[0], np.nan))]
+        arrays = tuple(np.array([measures[i].intervals[key] for i in known]) for key in keys)
+        found += _of_arrays(IntervalMetric, measured, known, arrays, names)
+    return found
+
+
+def _of_arrays(
+    kind: type[QualityMetric] | type[IntervalMetric],
+    behind: str,
+    images: Sequence[int],
+    arrays: tuple[Array, ...],
+    names: Collection[str] | None,
+) -> list[Statistic]:
+    """Every metric of a kind, with a name behind its own, of ``(N,)`` arrays; none without images."""
+    functions = {
+        f"{name}_{behind}": metric.value
+        for name, metric in metrics_of_kind(kind).items()
+        if names is None or f"{name}_{behind}" in names
+    }
+
+    def values(index: NDArray[np.intp]) -> list[float]:
+        drawn = [array[index] for array in arrays]
+        return [function(*drawn) for function in functions.values()]
+
+    return [Statistic(tuple(functions), tuple(images), values)] if images else []
+
+
 def _pixel_statistic(
     name: str, metric: PixelMetric | PixelScoreMetric, counted: str, measures: Sequence[ImageMeasure]
 ) -> Statistic:
@@ -247,5 +294,6 @@ def statistics(measures: Sequence[ImageMeasure], names: Collection[str] | None =
     masked = next((m for m in measures if m.masked), None)
     if masked is not None:
         found += [_mean_statistic(name, measures) for name in masked.values if names is None or name in names]
+        found += [*_quality_statistics(measures, names), *_interval_statistics(measures, names)]
         found += [_mask_score_statistic(measures, names), *_pixel_statistics(measures, names)]
     return [one for one in found if one.names]

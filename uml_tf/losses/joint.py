@@ -10,6 +10,7 @@ from keras import ops
 
 from uml_tf.losses.dice import image_dice_loss, soft_dice_loss
 from uml_tf.losses.dirichlet import evidential_loss, softmax_loss
+from uml_tf.losses.distillation import distillation_loss
 from uml_tf.losses.replicas import ratio_over_replicas
 from uml_tf.runtime.evidence import opinion_from_concentration
 from uml_tf.runtime.regions import UNKNOWN_PIXEL
@@ -30,6 +31,7 @@ class LossSpec:
         class_weights: weight per image class, or None for equal weights.
         skip_absent: leave a class that no mask of the batch shows out of the Dice; see
             ``soft_dice_loss``.
+        taught: weight of what trained networks teach in L_cls and in L_seg; the truth has the rest.
         dice_over: Dice over the whole "batch" (paper), or of each "image", see ``image_dice_loss``.
     """
 
@@ -42,6 +44,7 @@ class LossSpec:
     class_weights: tuple[float, ...] | None = None
     skip_absent: bool = False
     dice_over: Literal["batch", "image"] = "batch"
+    taught: float = 0.5
 
 
 def annealing(epoch: Any, spec: LossSpec) -> Any:
@@ -119,6 +122,19 @@ def segmentation_loss(outputs: dict[str, Any], target: Any, weight: Any, lam: An
     return dice + _pixel_mean(pixels, weight)
 
 
+def _with_taught(
+    terms: dict[str, Any], outputs: dict[str, Any], batch: dict[str, Any], known: Any, spec: LossSpec
+) -> dict[str, Any]:
+    """L_cls and L_seg of which a part is the divergence from what trained networks teach."""
+    of_class = distillation_loss(batch["taught_class"], outputs["class_head"])
+    of_pixels = distillation_loss(batch["taught_mask"], outputs["mask_head"])
+    taught = {
+        "cls": _masked_mean(of_class, ops.ones_like(of_class)),
+        "seg": _pixel_mean(of_pixels, known),
+    }
+    return {name: (1 - spec.taught) * terms[name] + spec.taught * loss for name, loss in taught.items()}
+
+
 def joint_loss(outputs: dict[str, Any], batch: dict[str, Any], epoch: Any, spec: LossSpec) -> dict[str, Any]:
     """The three terms and their weighted total.
 
@@ -126,7 +142,9 @@ def joint_loss(outputs: dict[str, Any], batch: dict[str, Any], epoch: Any, spec:
         outputs: what ``UML.training_model`` returns.
         batch: ``label`` (B,) int, -1 without one; ``mask`` (B, H, W) int; ``has_mask`` (B,) 0 or 1. An
             image without a mask adds only to L_cls, one without a label only to L_seg and L_mut. A pixel of
-            the mask that is ``UNKNOWN_PIXEL`` adds nothing, as if the image did not have it.
+            the mask that is ``UNKNOWN_PIXEL`` adds nothing, as if the image did not have it. Where trained
+            networks teach, also ``taught_class`` (B, K) and ``taught_mask`` (B, H, W, C), concentrations: of
+            images without label or mask too.
         epoch: epoch number from 0, for the annealing.
         spec: weights and variant.
 
@@ -144,5 +162,7 @@ def joint_loss(outputs: dict[str, Any], batch: dict[str, Any], epoch: Any, spec:
         "seg": segmentation_loss(outputs, target, weight, lam, spec),
         "mut": mutual_loss(outputs, target, weight, lam, spec),
     }
+    if "taught_class" in batch:
+        terms |= _with_taught(terms, outputs, batch, ops.cast(known, "float32"), spec)
     total = spec.cls * terms["cls"] + spec.seg * terms["seg"] + spec.mut * terms["mut"]
     return {**terms, "total": total}

@@ -8,9 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.image_arguments import find_images
 from uml_tf.runtime.opening import open_device_model
-from uml_tf.runtime.prediction_files import predict_files
+from uml_tf.runtime.predict_files import PredictOptions, predict_files
+from uml_tf.runtime.prediction_files import check_folders
 from uml_tf.runtime.silence import silenced
+from uml_tf.runtime.text_bar import TextBar
+from uml_tf.runtime.threads import interpreter_threads
 
 
 def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
@@ -18,10 +22,18 @@ def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
         prog="run.py",
         description="Read images with the exported network: class, mask, uncertainty and a decision.",
     )
-    parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="PNG, JPEG, TIFF, BMP or WebP")
+    parser.add_argument(
+        "images",
+        nargs="+",
+        type=Path,
+        metavar="IMAGE",
+        help="PNG, JPEG, TIFF, BMP or WebP file, a folder of them, or a pattern in quotes",
+    )
     parser.add_argument(
         "--out", type=Path, default=Path("predictions"), help="output folder  [default: predictions]"
     )
+    parser.add_argument("--no-pictures", action="store_true", help="write no mask, overlay and maps")
+    parser.add_argument("--again", action="store_true", help="also predict images that are finished")
     parser.add_argument("--threads", type=int, help="threads of the interpreter  [default: up to 4]")
     return parser.parse_args(list(arguments))
 
@@ -42,9 +54,21 @@ def main(model: Path, arguments: Sequence[str]) -> int:
     """
     options = _arguments(arguments)
     try:
+        images = find_images(options.images)
+        check_folders(images.folders, options.out)
+        threads = options.threads or interpreter_threads(len(images.paths))
         with silenced(2):  # LiteRT prints a line about its delegate
-            network = open_device_model(model, options.threads)
-        predict_files(network, options.images, options.out, print, _complain)
+            network = open_device_model(model, threads)
+        bar = TextBar(len(images.paths), sys.stderr, images.is_searched)
+        predict_files(
+            network,
+            images.paths,
+            options.out,
+            bar.above(print),
+            bar.above(_complain),
+            PredictOptions(not options.no_pictures, options.again, lines=not images.is_searched),
+            bar.show,
+        )
     except UmlError as error:
         _complain(str(error))
         return 1

@@ -16,11 +16,11 @@ from uml_tf.runtime.model_card import ModelCard
 METADATA_NAME = "uml_tf"
 """Name of the metadata buffer in the file."""
 
-FORMAT = 3
+FORMAT = 4
 """Number of the metadata format; it is increased when an older runtime would misread a file.
 
 Format 2 has the card's ``fit``, which a runtime of format 1 would take for "stretch". Format 3 has confidence
-and familiarity."""
+and familiarity, format 4 what the card says of mask quality and intervals."""
 
 CONFIDENT_FORMAT = 3
 """Files of an older format return neither confidence nor familiarity."""

@@ -8,6 +8,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.intervals import Interval
+from uml_tf.runtime.mask_quality import DiceFit
 from uml_tf.runtime.placement import FITS, Fit, Placement, place
 from uml_tf.runtime.roi import Roi
 from uml_tf.runtime.trust import NO_TRUST, Trust
@@ -30,6 +32,8 @@ class ModelCard:
         risk_confidence: the confidence with which the validation images show that.
         accept_reason: why no answer may be accepted, where that is so.
         trust: what was fitted on training and validation images.
+        mask_quality: region -> how its estimated Dice follows from the probabilities of the pixels.
+        intervals: name of a measurement (``uml_tf.runtime.intervals``) -> its interval.
         run_id: MLflow run of the training.
         dataset, source, licence: name, origin and terms of the data set.
         fingerprint: SHA-256 of the data set.
@@ -45,6 +49,8 @@ class ModelCard:
     risk_confidence: float | None = None
     accept_reason: str = ""
     trust: Trust = NO_TRUST
+    mask_quality: dict[str, DiceFit] = field(default_factory=dict)
+    intervals: dict[str, Interval] = field(default_factory=dict)
     run_id: str = ""
     dataset: str = ""
     source: str = ""
@@ -72,6 +78,8 @@ class ModelCard:
             values["accept_reason"] = "its thresholds are those of an older uml-tf"
         if "trust" in values:
             values["trust"] = Trust.from_dict(values["trust"])
+        for key, kind in (("mask_quality", DiceFit), ("intervals", Interval)):
+            values[key] = {name: kind(**fields) for name, fields in values.get(key, {}).items()}
         if values.get("roi") is not None:
             values["roi"] = Roi(**values["roi"])
         return cls(**values)

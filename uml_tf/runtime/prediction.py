@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from uml_tf.runtime.cup_to_disc import vertical_cup_to_disc_ratio
 from uml_tf.runtime.images import read_image
+from uml_tf.runtime.intervals import RATIO, Bounds, area_name, intervals_around
+from uml_tf.runtime.mask_quality import mask_quality
 from uml_tf.runtime.model_card import ModelCard
 from uml_tf.runtime.placement import Placement
 from uml_tf.runtime.predictor import Predictor
@@ -48,6 +50,10 @@ class Prediction:
         mask_uncertainty, mask_confidence: ``(H, W)`` float32 in [0, 1] at original size.
         regions: name -> area and bounding box.
         cup_to_disc: vertical cup-to-disc ratio in [0, 1]; None without a disc or without these classes.
+        mask_quality: region -> the Dice that its mask is estimated to get, None where it is empty; only
+            regions for which the validation images could be used.
+        intervals: name of a measurement (``uml_tf.runtime.intervals``) -> its 90 % interval, None where the
+            validation images were too few or nothing was found; empty for a model of an earlier version.
         roi: the part of the image that was read, where a locator chose it: its "region", and its "box" as
             (left, top, width, height) in pixels, or None where nothing was found and the whole was read.
     """
@@ -64,6 +70,8 @@ class Prediction:
     mask_confidence: Array
     regions: dict[str, Region]
     cup_to_disc: float | None
+    mask_quality: dict[str, float | None] = field(default_factory=dict)
+    intervals: dict[str, Bounds] = field(default_factory=dict)
     roi: dict[str, Any] | None = None
 
     def to_dict(self, image: str) -> dict[str, Any]:
@@ -80,12 +88,24 @@ class Prediction:
             "reason": self.decision.reason,
             "mask_uncertainty": float(self.mask_uncertainty.mean()),
             "mask_confidence": float(self.mask_confidence.mean()),
-            "pixels": {name: {"area": r.area, "box": r.box} for name, r in self.regions.items()},
+            "pixels": {name: self._region(name) for name in self.regions},
         }
+        if self.mask_quality:
+            data["mask_quality"] = self.mask_quality
         if self.cup_to_disc is not None:
-            data["vertical_cup_to_disc_ratio"] = self.cup_to_disc
+            data[RATIO] = self.cup_to_disc
+            if RATIO in self.intervals:
+                data[f"{RATIO}_interval"] = self.intervals[RATIO]
         if self.roi is not None:
             data["roi"] = self.roi
+        return data
+
+    def _region(self, name: str) -> dict[str, Any]:
+        """Area and box of a region, and the interval of the area where it has one."""
+        region, measured = self.regions[name], area_name(name)
+        data: dict[str, Any] = {"area": region.area, "box": region.box}
+        if measured in self.intervals:
+            data["area_interval"] = self.intervals[measured]
         return data
 
 
@@ -116,6 +136,10 @@ def interpret(outputs: dict[str, Array], placement: Placement, card: ModelCard) 
     """
     mask = placement.restored(outputs, "mask_probability").argmax(axis=-1).astype(np.uint8)
     members = region_members(card.pixel_classes, card.unions)
+    regions = {name: _region(np.isin(mask, indices)) for name, indices in members.items()}
+    ratio = vertical_cup_to_disc_ratio(mask, card.pixel_classes)
+    quality = mask_quality(placement.shown(outputs["mask_probability"]), members, card.mask_quality)
+    areas = {name: region.area for name, region in regions.items()}
 
     def named(key: str) -> dict[str, float]:
         return {n: float(v) for n, v in zip(card.image_classes, outputs[key], strict=True)}
@@ -131,8 +155,10 @@ def interpret(outputs: dict[str, Array], placement: Placement, card: ModelCard) 
         mask=mask,
         mask_uncertainty=placement.restored(outputs, "mask_uncertainty")[..., 0],
         mask_confidence=placement.restored(outputs, "mask_confidence")[..., 0],
-        regions={name: _region(np.isin(mask, indices)) for name, indices in members.items()},
-        cup_to_disc=vertical_cup_to_disc_ratio(mask, card.pixel_classes),
+        regions=regions,
+        cup_to_disc=ratio,
+        mask_quality=quality,
+        intervals=intervals_around(card.intervals, quality, areas, ratio, mask.size),
         roi=_roi(placement),
     )
 
@@ -147,6 +173,10 @@ class Model(Predictor, Protocol):
     @property
     def card(self) -> ModelCard:
         """Names of the classes, and thresholds."""
+
+    @property
+    def identity(self) -> str:
+        """A SHA-256 of what decides the model's answers: two models with the same one give the same."""
 
     def place(self, image: Array) -> Placement:
         """Where an image ``(H, W, 3)`` lies in the input, by the card's fit."""

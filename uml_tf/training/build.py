@@ -19,11 +19,13 @@ from uml_tf.networks import UML, NetworkSpec, preset, without
 from uml_tf.networks.encoder_weights import load_encoder_weights
 from uml_tf.networks.encoders import resolve
 from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.roi import Roi
 from uml_tf.training.averaging import WeightAverage
 from uml_tf.training.cluster import Cluster
 from uml_tf.training.config import TrainingConfig
 from uml_tf.training.dataset import open_dataset
 from uml_tf.training.display import Display
+from uml_tf.training.distillation import open_teachers
 from uml_tf.training.loop import Loop
 from uml_tf.training.schedule import HoldThenPolynomial, ScheduleSpec
 from uml_tf.training.step import StepSpec, TrainStep
@@ -62,7 +64,20 @@ def network_spec(config: TrainingConfig) -> NetworkSpec:
         spec = replace(spec, class_encoder=resolve(config.class_encoder))
     if config.segmentation_encoder:
         spec = replace(spec, segmentation_encoder=resolve(config.segmentation_encoder))
-    return without(spec, *config.without)
+    spec = without(spec, *config.without)
+    if config.mask_alone is not None:
+        spec = replace(spec, instructor=replace(spec.instructor, mask_alone=config.mask_alone))
+    if config.tasks == "class":
+        spec = replace(without(spec, "instructor"), instructor=replace(spec.instructor, read_mask=False))
+    return spec
+
+
+def _weights(config: TrainingConfig) -> tuple[float, float, float]:
+    """Of the three terms of the loss; 0 for those of a task that is not trained."""
+    loss = config.loss
+    if config.tasks == "both":
+        return loss.cls, loss.seg, loss.mut
+    return (loss.cls, 0.0, 0.0) if config.tasks == "class" else (0.0, loss.seg, loss.mut)
 
 
 def loss_spec(config: TrainingConfig, spec: NetworkSpec, labels: np.ndarray, classes: int) -> LossSpec:
@@ -79,15 +94,14 @@ def loss_spec(config: TrainingConfig, spec: NetworkSpec, labels: np.ndarray, cla
         counts = np.bincount(labels[labels >= 0], minlength=classes)
         weights = tuple((counts.sum() / (classes * np.maximum(counts, 1))).tolist())
     return LossSpec(
-        config.loss.cls,
-        config.loss.seg,
-        config.loss.mut,
+        *_weights(config),
         config.loss.annealing_epochs,
         config.loss.segmentation or "dice+ce",
         spec.ablation.evidential,
         weights,
         config.loss.skip_absent,
         config.loss.dice_over,
+        config.loss.taught,
     )
 
 
@@ -191,6 +205,7 @@ def build_loop(
     splits: dict[str, Examples],
     display: Display,
     cluster: Cluster,
+    roi: Roi | None = None,
 ) -> Loop:
     """Builds the network, the step and the loop of a resolved config.
 
@@ -200,6 +215,7 @@ def build_loop(
         splits: "train" and "val".
         display: told the number of epochs and steps.
         cluster: the devices to train on.
+        roi: the part of every image that is read.
 
     Raises:
         UmlError: the config does not fit the data or the cluster.
@@ -230,6 +246,7 @@ def build_loop(
             cluster.strategy,
             _rates(config, model),
             _teacher(config, model, average, train, steps),
+            open_teachers(config.teachers, spec, dataset.info, model.image_size, config.fit, roi),
         )
     display.begin_training(config.epochs, steps)
     share = Share(cluster.index, cluster.workers)

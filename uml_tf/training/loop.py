@@ -182,7 +182,8 @@ class Loop:
         )
         validation = Validation.from_dict(json.loads(content))
         progress = self.progress
-        score = smoothed_score([*(report.validation for report in progress.reports), validation])
+        validations = [*(report.validation for report in progress.reports), validation]
+        score = smoothed_score(validations, self.config.tasks)
         if math.isnan(score) and epoch == 0:
             self.listener.warn(
                 "split 'val' has neither labels nor regions: no epoch can be preferred, the last one is kept"

@@ -96,7 +96,7 @@ def train(
     dataset = open_same_dataset(config, display, cluster)
     if cluster.is_chief:
         use_store()
-    config = _with_named_locator(config, cluster)
+    config = _with_named_models(config, cluster)
     locator = open_locator(config.roi)
     loop = _build(config, dataset, display, cluster, locator)
     if not cluster.is_chief:
@@ -112,18 +112,21 @@ def train(
         return _finish(loop, dataset, run_id, display, locator)
 
 
-def _with_named_locator(config: TrainingConfig, cluster: Cluster) -> TrainingConfig:
-    """The config with the run of a locator "last", which another time is another run.
+def _with_named_models(config: TrainingConfig, cluster: Cluster) -> TrainingConfig:
+    """The config with the run of a locator or teacher "last", which another time is another run.
 
     Raises:
         UmlError: there are several workers, which would each need the locator.
     """
     if config.roi.model is not None and cluster.workers > 1:
         raise UmlError(f"roi.model: found {cluster.workers} workers, expected one to train with a locator")
-    if config.roi.model != "last":
+    if "last" not in (config.roi.model, *config.teachers):
         return config
-    named = config.roi.model_copy(update={"model": f"runs:/{last_run_id()}/{MODEL_NAME}"})
-    return config.model_copy(update={"roi": named})
+    last = f"runs:/{last_run_id()}/{MODEL_NAME}"
+    located = last if config.roi.model == "last" else config.roi.model
+    teachers = tuple(last if model == "last" else model for model in config.teachers)
+    roi = config.roi.model_copy(update={"model": located})
+    return config.model_copy(update={"roi": roi, "teachers": teachers})
 
 
 def resume(reference: str, display: Display = SILENT) -> RunResult | None:
@@ -198,7 +201,8 @@ def _build(
             located = display.stage(f"locating {name}", len(dataset.split(name)))
             boxes |= locator.boxes(dataset, name, located, display.warn)
     splits = open_splits(dataset, SPLITS[:2], size, display.stage, config.fit, boxes, display.warn)
-    loop = build_loop(config, dataset, splits, display, cluster)
+    roi = None if locator is None else locator.roi
+    loop = build_loop(config, dataset, splits, display, cluster, roi)
     loop.listener = _listener(display, dataset.info.pixel_classes, cluster.is_chief)
     return loop
 

@@ -1,0 +1,149 @@
+"""From image files to prediction files: what `uml-tf predict` and a device bundle's run.py both do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from uml_tf.runtime.batches import predict_each
+from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.files import write_text
+from uml_tf.runtime.images import read_image
+from uml_tf.runtime.prediction import Model, Prediction
+from uml_tf.runtime.prediction_files import files_of, plan_predictions, write_prediction
+from uml_tf.runtime.predictions_table import TABLE, UNREADABLE, Answer, predictions_table, unreadable
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class PredictOptions:
+    """How many images are predicted.
+
+    Attributes:
+        pictures: write mask, overlay, uncertainty and doubt; the JSON is always written.
+        again: also predict images whose prediction by the same model is there already.
+        lines: say one line for each image.
+        workers: threads beside the network's; by default one for each core.
+    """
+
+    pictures: bool = True
+    again: bool = False
+    lines: bool = True
+    workers: int | None = None
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One image: its place among the images, its file, and what the names of its predictions begin with."""
+
+    place: int
+    path: Path
+    stem: str
+
+
+def finished(out: Path, stem: str, path: Path, identity: str, pictures: bool) -> Answer | None:
+    """The answer that an earlier run has written for an image, or None.
+
+    Args:
+        out: folder of the predictions.
+        stem: what the names of the image's files begin with.
+        path: the image; it must not have been changed since.
+        identity: of the model, which must be the same.
+        pictures: whether the pictures must be there.
+    """
+    files = files_of(out, stem, pictures)
+    try:
+        if files[-1].stat().st_mtime_ns < path.stat().st_mtime_ns:
+            return None
+        answer: Answer = json.loads(files[-1].read_text(encoding="utf-8"))
+        is_same = (answer["image"], answer["model"]) == (str(path), identity)
+    except (OSError, ValueError, KeyError, TypeError):  # none, damaged, or of another program
+        return None
+    return answer if is_same and all(file.exists() for file in files) else None
+
+
+def line_of(answer: Answer) -> str:
+    """What a command says of one prediction."""
+    name = answer["class"]
+    probability = answer["class_probability"][name]
+    return f"{answer['image']}: {name} {probability:.3f}, {answer['decision']}: {answer['reason']}"
+
+
+def predict_files(
+    model: Model,
+    images: Sequence[Path],
+    out: Path,
+    say: Callable[[str], None],
+    complain: Callable[[str], None],
+    options: PredictOptions = PredictOptions(),
+    progress: Callable[[int], None] = lambda done: None,
+) -> None:
+    """Writes the prediction of each image; one that cannot be read does not stop the others.
+
+    Of more than one image ``predictions.csv`` is written too, and images that were finished by an earlier run
+    with the same model are passed over, so that a run that was stopped is resumed.
+
+    Args:
+        model: in any form.
+        images: the files.
+        out: folder for the predictions.
+        say: called with one line for each prediction, and one at the end.
+        complain: called with one line for each image that could not be read.
+        options: see ``PredictOptions``.
+        progress: called with the number of images done.
+
+    Raises:
+        UmlError: as ``plan_predictions``; a prediction cannot be written; or, at the end, some images could
+            not be read.
+    """
+    several, identity = len(images) > 1, model.identity
+    stems = plan_predictions(images, out, [TABLE] if several else [])
+    answers: list[Answer | None] = [None] * len(images)
+    jobs = [_Job(place, path, stem) for place, (path, stem) in enumerate(zip(images, stems, strict=True))]
+    if several and not options.again:
+        for job in jobs:
+            answers[job.place] = finished(out, job.stem, job.path, identity, options.pictures)
+    left = [job for job in jobs if answers[job.place] is None]
+    done = len(jobs) - len(left)
+    progress(done)
+    for place, answer in _predictions(model, identity, left, out, options):
+        answers[place] = answer
+        done += 1
+        if answer["decision"] == UNREADABLE:
+            complain(answer["reason"])
+        elif options.lines:
+            say(line_of(answer))
+        progress(done)
+    found = [answer for answer in answers if answer is not None]
+    if several:
+        write_text(out / TABLE, predictions_table(found, model.card))
+    _conclude(found, len(jobs) - len(left), out, say)
+
+
+def _predictions(
+    model: Model, identity: str, jobs: Sequence[_Job], out: Path, options: PredictOptions
+) -> Iterator[tuple[int, Answer]]:
+    def use(job: _Job, image: Array, prediction: Prediction) -> tuple[int, Answer]:
+        data = prediction.to_dict(str(job.path)) | {"model": identity}
+        write_prediction(out, job.stem, data, image, prediction, options.pictures)
+        return job.place, data
+
+    def failed(job: _Job, error: UmlError) -> tuple[int, Answer]:
+        return job.place, unreadable(str(job.path), str(error))
+
+    return predict_each(model, jobs, lambda job: read_image(job.path), use, failed, options.workers)
+
+
+def _conclude(answers: Sequence[Answer], resumed: int, out: Path, say: Callable[[str], None]) -> None:
+    """Says how many predictions there are; raises where images could not be read."""
+    failed = sum(answer["decision"] == UNREADABLE for answer in answers)
+    before = f", {resumed} of them by an earlier run" if resumed else ""
+    say(f"{len(answers) - failed} of {len(answers)} images written to {out}{before}")
+    if failed:
+        raise UmlError(f"{failed} of {len(answers)} images could not be read")
