@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from uml_tf.data.case_files import CaseReader, ReadCase, named, remove_unnamed
@@ -73,7 +73,8 @@ class _Reading:
         items = self.found.items
         done = stage(self._converter.stage, len(items))
         taken: set[str] = set()
-        reader = CaseReader(self.found, folder, self._signed)
+        # Without its items, which would go to the other processes again and again.
+        reader = CaseReader(replace(self.found, items=()), folder, self._signed)
         for number, read in enumerate(in_order(reader, list(enumerate(items)))):
             for problem in read.problems:
                 self._leave_out(problem)
