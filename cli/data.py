@@ -71,7 +71,7 @@ def _dry_run(
     _print_problems(result.problems)
     masks = [pixels for pixels in result.pixels if pixels]
     _print_counts(count(result.rows, masks, result.info))
-    for note in result.found.notes:
+    for note in result.notes:
         click.echo(f"note: {note}")
     path = sheet or out.resolve().parent / f"{out.resolve().name}-sheet.png"
     write_dry_run_sheet(result, path)

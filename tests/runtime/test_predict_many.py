@@ -16,7 +16,7 @@ from uml_tf.runtime import main as device
 from uml_tf.runtime.batches import predict_each
 from uml_tf.runtime.device_model import DeviceModel
 from uml_tf.runtime.image_arguments import images_in
-from uml_tf.runtime.images import read_image
+from uml_tf.runtime.images import read_image, read_picture
 from uml_tf.runtime.prediction import predict_image
 from uml_tf.runtime.text_bar import TextBar
 
@@ -98,7 +98,7 @@ def test_batches_keep_the_order_and_leave_out_the_unreadable(exported, photos):
     found = predict_each(
         three,
         paths,
-        read_image,
+        read_picture,
         lambda path, image, prediction: (path, prediction.class_belief),
         lambda path, error: (path, str(error)),
         workers=3,

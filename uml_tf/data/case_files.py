@@ -12,6 +12,8 @@ from uml_tf.data.converter import RawDataset
 from uml_tf.data.counts import count_pixels
 from uml_tf.data.manifest_rows import KnownCase
 from uml_tf.data.near_duplicates import signature
+from uml_tf.formats.dicom import DicomPicture
+from uml_tf.formats.reading import FileReading
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.image_header import read_header
 from uml_tf.runtime.images import write_png
@@ -29,12 +31,18 @@ class ReadCase:
         name: of the case, as the converter gives it.
         problems: a line for each thing that does not fit.
         pixels: pixel value of the mask -> number of pixels; None without a mask, or where files are written.
+        spacing: (row, column) pixel size in millimetres that the image file tells, or None.
+        mapped: whether the raw file is DICOM, NIfTI or of more than 8 bits.
+        identified: whether the subject is a patient's, of a DICOM file whose identifiers are not kept.
     """
 
     known: KnownCase | None
     name: str
     problems: tuple[str, ...]
     pixels: Counter[int] | None = None
+    spacing: tuple[float, float] | None = None
+    mapped: bool = False
+    identified: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,11 +51,13 @@ class CaseReader:
 
     Attributes:
         raw: the data set.
+        reading: how files are read.
         folder: of the prepared form, in which the files are written; None to write none.
         signed: whether near-duplicates will be looked for.
     """
 
     raw: RawDataset
+    reading: FileReading
     folder: Path | None
     signed: bool
 
@@ -55,7 +65,7 @@ class CaseReader:
         """Reads one item, and writes its files."""
         number, item = numbered
         try:
-            loaded = load_case(self.raw, item)
+            loaded = load_case(self.raw, item, self.reading)
         except UmlError as error:
             return ReadCase(None, "", (str(error),))
         known = self._known(loaded, str(number))
@@ -64,7 +74,15 @@ class CaseReader:
             _write(self.folder, loaded, known)
         elif loaded.mask is not None:
             pixels = count_pixels(loaded.mask)
-        return ReadCase(known, loaded.case.name, loaded.problems, pixels)
+        return ReadCase(
+            known,
+            loaded.case.name,
+            loaded.problems,
+            pixels,
+            loaded.picture.spacing,
+            loaded.mapped,
+            isinstance(loaded.picture, DicomPicture) and not self.reading.keep_identifiers,
+        )
 
     def _known(self, loaded: LoadedCase, name: str) -> KnownCase:
         case = loaded.case

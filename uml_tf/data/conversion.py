@@ -13,6 +13,8 @@ from uml_tf.data.converter import Converter, ConvertOptions, RawDataset, RawOpti
 from uml_tf.data.dataset import DatasetInfo, PreparedDataset, Row, write_dataset
 from uml_tf.data.manifest_rows import KnownCase, manifest_rows
 from uml_tf.data.parallel import in_order
+from uml_tf.formats.identifiers import Scrubber
+from uml_tf.formats.reading import FileReading
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import new_folder
 
@@ -42,6 +44,7 @@ class _Reading:
         cases: those that were read, as far as they are known.
         items: the converter's item of each of them.
         problems: a line for everything that was left out.
+        reading: how files are read.
     """
 
     def __init__(self, converter: Converter, raw: Path | None, options: ConvertOptions) -> None:
@@ -50,12 +53,43 @@ class _Reading:
         self._strict = options.strict if isinstance(options, RawOptions) else True
         self._converter, self._raw = converter, raw
         self._signed = _distance(options) is not None
-        self.found: RawDataset = converter.find(raw, options)
+        self.reading = options.reading() if isinstance(options, RawOptions) else FileReading()
+        self._scrub = Scrubber(None if self.reading.keep_identifiers else raw)
+        self._patients: dict[str, str] = {}
+        self._spacings: set[tuple[float, float] | None] = set()
+        self._mapped = False
+        try:
+            self.found: RawDataset = converter.find(raw, options)
+        except UmlError as error:
+            raise UmlError(self._scrub(str(error))) from error
         self.cases: list[KnownCase] = []
         self.items: list[object] = []
         self.problems: list[str] = []
 
+    @property
+    def info(self) -> DatasetInfo:
+        """Of the prepared data set: with what the files themselves tell, once all are read."""
+        info = self.found.info
+        if info.spacing is None and len(self._spacings) == 1:
+            info = info.model_copy(update={"spacing": next(iter(self._spacings))})
+        if self._mapped:
+            info = info.model_copy(update={"intensity": self.reading.intensity})
+        return info
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Of the converter, without names of patients."""
+        return tuple(self._scrub(note) for note in self.found.notes)
+
+    def _subject(self, read: ReadCase) -> str:
+        """The patient of a case; of a DICOM file a number, unless identifiers are kept."""
+        assert read.known is not None, "it was read"
+        if not read.known.subject or not read.identified:
+            return read.known.subject
+        return self._patients.setdefault(read.known.subject, f"patient_{len(self._patients) + 1:04d}")
+
     def _leave_out(self, line: str) -> None:
+        line = self._scrub(line)
         if self._strict:
             raise UmlError(line)
         self.problems.append(f"{line}; left out")
@@ -74,13 +108,17 @@ class _Reading:
         done = stage(self._converter.stage, len(items))
         taken: set[str] = set()
         # Without its items, which would go to the other processes again and again.
-        reader = CaseReader(replace(self.found, items=()), folder, self._signed)
+        raw = replace(self.found, items=())
+        reader = CaseReader(raw, self.reading, folder, self._signed)
         for number, read in enumerate(in_order(reader, list(enumerate(items)))):
             for problem in read.problems:
                 self._leave_out(problem)
             if read.known is not None:
+                known = replace(read.known, subject=self._subject(read))
+                self._spacings.add(read.spacing)
+                self._mapped |= read.mapped
                 yield read
-                self.cases.append(named(read.known, safe_name(read.name, taken), folder))
+                self.cases.append(named(known, safe_name(read.name, taken), folder))
                 self.items.append(items[number])
             done(number + 1)
         if not self.cases:
@@ -119,7 +157,7 @@ def convert(
         for _ in reading.each(stage, folder):
             pass
         remove_unnamed(folder)
-        write_dataset(folder, reading.found.info, manifest_rows(reading.cases, options, _distance(options)))
+        write_dataset(folder, reading.info, manifest_rows(reading.cases, options, _distance(options)))
     return PreparedDataset.open(out), reading.problems
 
 
@@ -133,6 +171,9 @@ class DryRun:
         items: the converter's item of each row.
         pixels: of each row, pixel value of the mask -> number of pixels; empty without a mask.
         problems: a line for each file that would be left out.
+        info: the content of the ``dataset.yaml``.
+        reading: how files are read.
+        notes: a line for each thing that is no fault.
     """
 
     found: RawDataset
@@ -140,11 +181,9 @@ class DryRun:
     items: tuple[object, ...]
     pixels: tuple[Counter[int], ...]
     problems: list[str]
-
-    @property
-    def info(self) -> DatasetInfo:
-        """The content of the ``dataset.yaml``."""
-        return self.found.info
+    info: DatasetInfo
+    reading: FileReading
+    notes: tuple[str, ...]
 
 
 def dry_run(
@@ -160,4 +199,13 @@ def dry_run(
     for read in reading.each(stage):
         pixels.append(read.pixels or Counter[int]())
     rows = manifest_rows(reading.cases, options, _distance(options))
-    return DryRun(reading.found, tuple(rows), tuple(reading.items), tuple(pixels), reading.problems)
+    return DryRun(
+        reading.found,
+        tuple(rows),
+        tuple(reading.items),
+        tuple(pixels),
+        reading.problems,
+        reading.info,
+        reading.reading,
+        reading.notes,
+    )

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from uml_tf.data.validation_error import describe_validation_error
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import read_bytes, read_text, write_text
+from uml_tf.runtime.intensity import Intensity
 from uml_tf.runtime.regions import UNKNOWN_PIXEL
 
 SPLITS = ("train", "val", "test")
@@ -38,6 +39,8 @@ class DatasetInfo(BaseModel):
         spacing: (row, column) pixel size in millimetres, if known and common to all images.
         source, licence: where the images come from and under which terms.
         unions: reported region -> the pixel classes it unites, e.g. disc: [rim, cup].
+        intensity: how the grey values of raw files of more than 8 bits, and of DICOM, became 0 to 255; None
+            where there were none.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -49,6 +52,7 @@ class DatasetInfo(BaseModel):
     source: str = ""
     licence: str = ""
     unions: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    intensity: Intensity | None = None
 
     @model_validator(mode="after")
     def _unions_are_of_pixel_classes(self) -> DatasetInfo:

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.picture import Picture
 from uml_tf.runtime.placement import Placement
-from uml_tf.runtime.prediction import Model, Prediction, interpret
+from uml_tf.runtime.prediction import Model, Prediction, interpret, of_picture
 from uml_tf.runtime.predictor import Outputs
 from uml_tf.runtime.threads import cores
 
@@ -32,7 +33,7 @@ class _Seen(Generic[Job]):
     """An image as a network reads it, or why it cannot be read."""
 
     job: Job
-    image: Array | None = None
+    picture: Picture | None = None
     placement: Placement | None = None
     input: Array | None = None
     error: UmlError | None = None
@@ -80,8 +81,8 @@ def _answered(model: Model, seen: list[_Seen[Job]]) -> Iterator[tuple[_Seen[Job]
 def predict_each(
     model: Model,
     jobs: Iterable[Job],
-    read: Callable[[Job], Array],
-    use: Callable[[Job, Array, Prediction], Made],
+    read: Callable[[Job], Picture],
+    use: Callable[[Job, Picture, Prediction], Made],
     failed: Callable[[Job, UmlError], Made],
     workers: int | None = None,
 ) -> Iterator[Made]:
@@ -90,9 +91,9 @@ def predict_each(
     Args:
         model: in any form; images go through it ``model.batch_size`` at a time.
         jobs: one for each image; taken as they are needed.
-        read: returns the RGB ``(H, W, 3)`` uint8 image of a job, in a thread. A ``UmlError`` that it raises
+        read: returns the picture of a job, in a thread. A ``UmlError`` that it raises
             concerns this image alone.
-        use: takes job, image and prediction, in a thread. What it raises ends the iteration.
+        use: takes job, picture and prediction, in a thread. What it raises ends the iteration.
         failed: takes a job whose image could not be read, and why.
         workers: threads beside the network's; by default one for each core.
     """
@@ -100,17 +101,18 @@ def predict_each(
 
     def see(job: Job) -> _Seen[Job]:
         try:
-            image = read(job)
+            picture = read(job)
         except UmlError as error:
             return _Seen(job, error=error)
-        placement = model.place(image)
-        return _Seen(job, image, placement, placement.image(image))
+        placement = model.place(picture.pixels)
+        return _Seen(job, picture, placement, placement.image(picture.pixels))
 
     def finish(answer: tuple[_Seen[Job], Outputs]) -> Made:
         seen, outputs = answer
-        if seen.image is None or seen.placement is None:
+        if seen.picture is None or seen.placement is None:
             return failed(seen.job, seen.error or UmlError("not read"))
-        return use(seen.job, seen.image, interpret(outputs, seen.placement, model.card))
+        prediction = of_picture(interpret(outputs, seen.placement, model.card), seen.picture)
+        return use(seen.job, seen.picture, prediction)
 
     pool = ThreadPoolExecutor(workers)
     try:

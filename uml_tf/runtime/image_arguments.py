@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,24 +31,29 @@ def is_image_name(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
 
-def images_in(folder: Path) -> list[Path]:
+def images_in(folder: Path, is_image: Callable[[Path], bool] = is_image_name) -> list[Path]:
     """The image files that lie in a folder itself, by name.
+
+    Args:
+        folder: the folder.
+        is_image: tells whether a file is one.
 
     Raises:
         UmlError: the folder cannot be read.
     """
     try:
-        return sorted(path for path in folder.iterdir() if is_image_name(path) and path.is_file())
+        return sorted(path for path in folder.iterdir() if path.is_file() and is_image(path))
     except OSError as error:
         raise UmlError(f"{folder}: cannot be read ({error.strerror or error})") from error
 
 
-def find_images(arguments: Sequence[Path]) -> ImageList:
+def find_images(arguments: Sequence[Path], is_image: Callable[[Path], bool] = is_image_name) -> ImageList:
     """The images that arguments name.
 
     Args:
         arguments: each a file; a folder, for the images in it; or a pattern such as ``site/**/*.png``, for
             the images that match. A file need not exist: reading it says so.
+        is_image: tells whether a file of a folder or pattern is one.
 
     Raises:
         UmlError: a folder has no image, or nothing matches a pattern.
@@ -57,12 +62,12 @@ def find_images(arguments: Sequence[Path]) -> ImageList:
     folders, is_searched = [], False
     for argument in arguments:
         if argument.is_dir():
-            paths = images_in(argument)
+            paths = images_in(argument, is_image)
             folders.append(argument)
             missing = f"{argument}: found no image in this folder, expected {', '.join(IMAGE_SUFFIXES)}"
         elif not argument.exists() and glob.has_magic(str(argument)):
             matches = map(Path, sorted(glob.glob(str(argument), recursive=True)))  # noqa: PTH207, it may be absolute
-            paths = [path for path in matches if is_image_name(path) and path.is_file()]
+            paths = [path for path in matches if path.is_file() and is_image(path)]
             missing = f"{argument}: found no image that matches, expected {', '.join(IMAGE_SUFFIXES)}"
         else:
             found[argument] = None

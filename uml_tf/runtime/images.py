@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import read_bytes, replacing
 from uml_tf.runtime.image_header import ImageHeader, read_header
+from uml_tf.runtime.intensity import Intensity
+from uml_tf.runtime.picture import Picture
 
 Array = NDArray[Any]
 
@@ -25,6 +27,7 @@ LARGEST_PIXELS = 100_000_000
 
 _SILENT = 0
 _TO_RGB = {1: cv2.COLOR_GRAY2RGB, 3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGB}
+_DICOM = slice(128, 132)
 _NOT_AN_IMAGE = "not an image that can be decoded, expected PNG, JPEG, TIFF, BMP or WebP"
 
 # Turns the stored pixels upright, by EXIF orientation.
@@ -55,6 +58,11 @@ def _checked_header(data: bytes, name: str) -> ImageHeader:
     """The header of a file that is safe to decode."""
     if not data:
         raise UmlError(f"{name}: found an empty file, expected an image")
+    if data[_DICOM] == b"DICM":
+        raise UmlError(
+            f"{name}: found DICOM, which is not read here, expected PNG, JPEG, TIFF, BMP or WebP: "
+            "`uml-tf predict` reads DICOM"
+        )
     header = read_header(data)
     if header is None:
         raise UmlError(f"{name}: {_NOT_AN_IMAGE}")
@@ -101,42 +109,77 @@ def decode_pixels(data: bytes, name: str) -> Array:
     return np.ascontiguousarray(image)
 
 
-def decode_image(data: bytes, name: str) -> Array:
-    """An encoded image as RGB ``(H, W, 3)`` uint8, EXIF orientation applied.
+def decode_picture(data: bytes, name: str, intensity: Intensity | None) -> Picture:
+    """An encoded image as a picture, EXIF orientation applied.
 
-    Grey becomes three equal channels. A transparent image and one of more than 8 bits are refused: to drop
-    either would change what the network sees.
+    Grey becomes three equal channels. A transparent image is refused: to drop the transparency would change
+    what the network sees.
 
     Args:
         data: the file's content.
         name: for messages.
+        intensity: how values of more than 8 bits are mapped; None to refuse them.
 
     Raises:
-        UmlError: as ``decode_pixels``; or it is smaller than ``SMALLEST_SIDE``, 16-bit or transparent.
+        UmlError: as ``decode_pixels``; or it is smaller than ``SMALLEST_SIDE`` or transparent; or it has more
+            than 8 bits, where ``intensity`` is None.
     """
     image = decode_pixels(data, name)
-    if image.dtype != np.uint8:
-        raise UmlError(f"{name}: found {image.dtype} pixels, expected 8-bit; rescale the image first")
     if min(image.shape[:2]) < SMALLEST_SIDE:
         height, width = image.shape[:2]
         raise UmlError(
             f"{name}: found {width} x {height} pixels, expected at least {SMALLEST_SIDE} on each side"
         )
+    image, mapped = (image, "") if image.dtype == np.uint8 else _mapped(image, name, intensity)
     channels = 1 if image.ndim == 2 else image.shape[2]
     if channels not in _TO_RGB:
         raise UmlError(f"{name}: found {channels} channels, expected RGB or grey")
     if channels == 4 and int(image[..., 3].min()) < 255:
         raise UmlError(f"{name}: found a transparent alpha channel, expected RGB or grey")
-    return cv2.cvtColor(image, _TO_RGB[channels])
+    return Picture(cv2.cvtColor(image, _TO_RGB[channels]), mapped=mapped)
 
 
-def read_image(path: Path) -> Array:
-    """Reads an image file; see ``decode_image``.
+def _mapped(image: Array, name: str, intensity: Intensity | None) -> tuple[Array, str]:
+    """8-bit values of deeper ones, and how."""
+    if intensity is None:
+        raise UmlError(f"{name}: found {image.dtype} pixels, expected 8-bit; rescale the image first")
+    if image.ndim == 2:
+        return intensity.to_8_bits(image), intensity.applied()
+    if image.dtype != np.uint16:
+        raise UmlError(f"{name}: found {image.dtype} pixels in colour, expected 8 or 16 bits")
+    return ((image.astype(np.uint32) + 128) // 257).astype(np.uint8), "16-bit colour divided by 257"
+
+
+def decode_image(data: bytes, name: str, intensity: Intensity | None = None) -> Array:
+    """The pixels of ``decode_picture``, RGB ``(H, W, 3)`` uint8.
 
     Raises:
-        UmlError: the file is missing, or as ``decode_image``.
+        UmlError: as ``decode_picture``.
     """
-    return decode_image(read_bytes(path), str(path))
+    return decode_picture(data, name, intensity).pixels
+
+
+def read_picture(path: Path, intensity: Intensity | None = None, name: str | None = None) -> Picture:
+    """Reads an image file; see ``decode_picture``.
+
+    Args:
+        path: the file.
+        intensity: how values of more than 8 bits are mapped; None to refuse them.
+        name: what messages call the file; by default its path.
+
+    Raises:
+        UmlError: the file is missing, or as ``decode_picture``.
+    """
+    return decode_picture(read_bytes(path), name or str(path), intensity)
+
+
+def read_image(path: Path, intensity: Intensity | None = None) -> Array:
+    """Reads an image file; see ``decode_picture``.
+
+    Raises:
+        UmlError: the file is missing, or as ``decode_picture``.
+    """
+    return decode_image(read_bytes(path), str(path), intensity)
 
 
 def _as_opencv(image: Array) -> Array:

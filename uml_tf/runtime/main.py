@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.image_arguments import find_images
 from uml_tf.runtime.opening import open_device_model
 from uml_tf.runtime.predict_files import PredictOptions, predict_files
+from uml_tf.runtime.prediction import Model
 from uml_tf.runtime.prediction_files import check_folders
 from uml_tf.runtime.silence import silenced
+from uml_tf.runtime.tally import Tally, beside
 from uml_tf.runtime.text_bar import TextBar
 from uml_tf.runtime.threads import interpreter_threads
 
@@ -34,12 +36,24 @@ def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--no-pictures", action="store_true", help="write no mask, overlay and maps")
     parser.add_argument("--again", action="store_true", help="also predict images that are finished")
+    parser.add_argument(
+        "--tally", type=Path, help="folder of counts for `uml-tf monitor`  [default: OUT-tally]"
+    )
+    parser.add_argument("--no-tally", action="store_true", help="keep no such counts")
     parser.add_argument("--threads", type=int, help="threads of the interpreter  [default: up to 4]")
     return parser.parse_args(list(arguments))
 
 
 def _complain(line: str) -> None:
     print(f"run.py: {line}", file=sys.stderr)
+
+
+def _tally(network: Model, options: argparse.Namespace, complain: Callable[[str], None]) -> Tally | None:
+    """Counts beside the predictions; none of images that are predicted again, which were counted before."""
+    if options.no_tally or options.again:
+        return None
+    folder = options.tally or beside(options.out)
+    return Tally(folder, network.identity, network.card.run_id, complain)
 
 
 def main(model: Path, arguments: Sequence[str]) -> int:
@@ -66,7 +80,12 @@ def main(model: Path, arguments: Sequence[str]) -> int:
             options.out,
             bar.above(print),
             bar.above(_complain),
-            PredictOptions(not options.no_pictures, options.again, lines=not images.is_searched),
+            PredictOptions(
+                not options.no_pictures,
+                options.again,
+                lines=not images.is_searched,
+                tally=_tally(network, options, bar.above(_complain)),
+            ),
             bar.show,
         )
     except UmlError as error:

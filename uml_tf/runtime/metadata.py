@@ -84,7 +84,8 @@ class FileMetadata:
 
     def unsealed(self) -> bytes:
         """The buffer's content, with zeros in place of the SHA-256."""
-        text = json.dumps({"sha256": "0" * 64, **asdict(self)}, sort_keys=False)
+        data = {"sha256": "0" * 64, **asdict(self), "card": self.card.to_dict()}
+        text = json.dumps(data, sort_keys=False)
         return text.encode()
 
 

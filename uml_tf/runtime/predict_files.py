@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-from numpy.typing import NDArray
 
 from uml_tf.runtime.batches import predict_each
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import write_text
-from uml_tf.runtime.images import read_image
+from uml_tf.runtime.images import read_picture
+from uml_tf.runtime.intensity import Intensity
+from uml_tf.runtime.picture import Picture
 from uml_tf.runtime.prediction import Model, Prediction
 from uml_tf.runtime.prediction_files import files_of, plan_predictions, write_prediction
 from uml_tf.runtime.predictions_table import TABLE, UNREADABLE, Answer, predictions_table, unreadable
+from uml_tf.runtime.tally import Tally
 
-Array = NDArray[Any]
+Reader = Callable[[Path, Intensity, str], Picture]
+"""Reads a file by a mapping of intensities; the text is what messages call the file."""
 
 
 @dataclass(frozen=True)
@@ -30,24 +31,40 @@ class PredictOptions:
         again: also predict images whose prediction by the same model is there already.
         lines: say one line for each image.
         workers: threads beside the network's; by default one for each core.
+        read: reads a file; by default PNG, JPEG, TIFF, BMP and WebP alone.
+        aliases: image -> what stands for its name, where that may be a patient's.
+        tally: counts every new answer; None to count none.
     """
 
     pictures: bool = True
     again: bool = False
     lines: bool = True
     workers: int | None = None
+    read: Reader = read_picture
+    aliases: Mapping[Path, str] = field(default_factory=dict)
+    tally: Tally | None = None
 
 
 @dataclass(frozen=True)
 class _Job:
-    """One image: its place among the images, its file, and what the names of its predictions begin with."""
+    """One image.
+
+    Attributes:
+        place: among the images.
+        path: its file.
+        name: what lines and the JSON call it.
+        stem: what the names of its predictions begin with.
+    """
 
     place: int
     path: Path
+    name: str
     stem: str
 
 
-def finished(out: Path, stem: str, path: Path, identity: str, pictures: bool) -> Answer | None:
+def finished(
+    out: Path, stem: str, path: Path, identity: str, pictures: bool, name: str | None = None
+) -> Answer | None:
     """The answer that an earlier run has written for an image, or None.
 
     Args:
@@ -56,13 +73,14 @@ def finished(out: Path, stem: str, path: Path, identity: str, pictures: bool) ->
         path: the image; it must not have been changed since.
         identity: of the model, which must be the same.
         pictures: whether the pictures must be there.
+        name: what the JSON calls the image; by default its path.
     """
     files = files_of(out, stem, pictures)
     try:
         if files[-1].stat().st_mtime_ns < path.stat().st_mtime_ns:
             return None
         answer: Answer = json.loads(files[-1].read_text(encoding="utf-8"))
-        is_same = (answer["image"], answer["model"]) == (str(path), identity)
+        is_same = (answer["image"], answer["model"]) == (name or str(path), identity)
     except (OSError, ValueError, KeyError, TypeError):  # none, damaged, or of another program
         return None
     return answer if is_same and all(file.exists() for file in files) else None
@@ -103,18 +121,23 @@ def predict_files(
             not be read.
     """
     several, identity = len(images) > 1, model.identity
-    stems = plan_predictions(images, out, [TABLE] if several else [])
+    stems = plan_predictions(images, out, [TABLE] if several else [], options.aliases)
     answers: list[Answer | None] = [None] * len(images)
-    jobs = [_Job(place, path, stem) for place, (path, stem) in enumerate(zip(images, stems, strict=True))]
+    jobs = [
+        _Job(place, path, options.aliases.get(path, str(path)), stem)
+        for place, (path, stem) in enumerate(zip(images, stems, strict=True))
+    ]
     if several and not options.again:
         for job in jobs:
-            answers[job.place] = finished(out, job.stem, job.path, identity, options.pictures)
+            answers[job.place] = finished(out, job.stem, job.path, identity, options.pictures, job.name)
     left = [job for job in jobs if answers[job.place] is None]
     done = len(jobs) - len(left)
     progress(done)
     for place, answer in _predictions(model, identity, left, out, options):
         answers[place] = answer
         done += 1
+        if options.tally is not None:
+            options.tally.count(answer)
         if answer["decision"] == UNREADABLE:
             complain(answer["reason"])
         elif options.lines:
@@ -129,15 +152,18 @@ def predict_files(
 def _predictions(
     model: Model, identity: str, jobs: Sequence[_Job], out: Path, options: PredictOptions
 ) -> Iterator[tuple[int, Answer]]:
-    def use(job: _Job, image: Array, prediction: Prediction) -> tuple[int, Answer]:
-        data = prediction.to_dict(str(job.path)) | {"model": identity}
-        write_prediction(out, job.stem, data, image, prediction, options.pictures)
+    def read(job: _Job) -> Picture:
+        return options.read(job.path, model.card.mapping, job.name)
+
+    def use(job: _Job, picture: Picture, prediction: Prediction) -> tuple[int, Answer]:
+        data = prediction.to_dict(job.name) | {"model": identity}
+        write_prediction(out, job.stem, data, picture.pixels, prediction, options.pictures)
         return job.place, data
 
     def failed(job: _Job, error: UmlError) -> tuple[int, Answer]:
-        return job.place, unreadable(str(job.path), str(error))
+        return job.place, unreadable(job.name, str(error))
 
-    return predict_each(model, jobs, lambda job: read_image(job.path), use, failed, options.workers)
+    return predict_each(model, jobs, read, use, failed, options.workers)
 
 
 def _conclude(answers: Sequence[Answer], resumed: int, out: Path, say: Callable[[str], None]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uml_tf.runtime.cup_to_disc import vertical_cup_to_disc_ratio
-from uml_tf.runtime.images import read_image
+from uml_tf.runtime.images import read_picture
 from uml_tf.runtime.intervals import RATIO, Bounds, area_name, intervals_around
 from uml_tf.runtime.mask_quality import mask_quality
 from uml_tf.runtime.model_card import ModelCard
+from uml_tf.runtime.picture import Picture
 from uml_tf.runtime.placement import Placement
 from uml_tf.runtime.predictor import Predictor
 from uml_tf.runtime.referral import Decision, decide
@@ -56,6 +57,8 @@ class Prediction:
             validation images were too few or nothing was found; empty for a model of an earlier version.
         roi: the part of the image that was read, where a locator chose it: its "region", and its "box" as
             (left, top, width, height) in pixels, or None where nothing was found and the whole was read.
+        spacing: (row, column) size of a pixel of the image in millimetres, where it is known.
+        mapped: how the image's values became 0 to 255; "" for 8-bit values that are taken as they are.
     """
 
     class_name: str
@@ -73,6 +76,8 @@ class Prediction:
     mask_quality: dict[str, float | None] = field(default_factory=dict)
     intervals: dict[str, Bounds] = field(default_factory=dict)
     roi: dict[str, Any] | None = None
+    spacing: tuple[float, float] | None = None
+    mapped: str = ""
 
     def to_dict(self, image: str) -> dict[str, Any]:
         """The JSON of the output contract."""
@@ -90,6 +95,10 @@ class Prediction:
             "mask_confidence": float(self.mask_confidence.mean()),
             "pixels": {name: self._region(name) for name in self.regions},
         }
+        if self.spacing is not None:
+            data["spacing_mm"] = list(self.spacing)
+        if self.mapped:
+            data["intensity"] = self.mapped
         if self.mask_quality:
             data["mask_quality"] = self.mask_quality
         if self.cup_to_disc is not None:
@@ -101,11 +110,16 @@ class Prediction:
         return data
 
     def _region(self, name: str) -> dict[str, Any]:
-        """Area and box of a region, and the interval of the area where it has one."""
+        """Area and box of a region, its interval where it has one; with a spacing also in mm2 and mm."""
         region, measured = self.regions[name], area_name(name)
         data: dict[str, Any] = {"area": region.area, "box": region.box}
         if measured in self.intervals:
             data["area_interval"] = self.intervals[measured]
+        if self.spacing is not None:
+            row, column = self.spacing
+            data["area_mm2"] = region.area * row * column
+            if region.box is not None:
+                data["width_mm"], data["height_mm"] = region.box[2] * column, region.box[3] * row
         return data
 
 
@@ -163,6 +177,11 @@ def interpret(outputs: dict[str, Array], placement: Placement, card: ModelCard) 
     )
 
 
+def of_picture(prediction: Prediction, picture: Picture) -> Prediction:
+    """The prediction with what the file of its picture tells."""
+    return replace(prediction, spacing=picture.spacing, mapped=picture.mapped)
+
+
 class Model(Predictor, Protocol):
     """A predictor with its card: a trained network or an exported file.
 
@@ -185,19 +204,21 @@ class Model(Predictor, Protocol):
         """Reads one image; see ``predict_image``."""
 
 
-def predict_image(model: Model, image: Path | str | Array) -> Prediction:
+def predict_image(model: Model, image: Path | str | Array | Picture) -> Prediction:
     """Reads one image with a model.
 
     Args:
         model: in any form.
-        image: a file (any usual format, grey or colour, EXIF orientation applied), or RGB ``(H, W, 3)``
-            uint8.
+        image: a file (any usual format, grey or colour, EXIF orientation applied), RGB ``(H, W, 3)`` uint8,
+            or a picture that was read.
 
     Raises:
         UmlError: the file cannot be read.
     """
-    pixels = read_image(Path(image)) if isinstance(image, Path | str) else image
-    placement = model.place(pixels)
-    seen = placement.image(pixels)
+    if isinstance(image, Path | str):
+        image = read_picture(Path(image), model.card.mapping)
+    picture = image if isinstance(image, Picture) else Picture(image)
+    placement = model.place(picture.pixels)
+    seen = placement.image(picture.pixels)
     outputs = {name: value[0] for name, value in model(seen[None]).items()}
-    return interpret(outputs, placement, model.card)
+    return of_picture(interpret(outputs, placement, model.card), picture)

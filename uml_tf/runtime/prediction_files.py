@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +21,16 @@ ENDINGS = ("_mask.png", "_overlay.png", "_uncertainty.png", "_doubt.png", ".json
 less the confidence of every pixel."""
 
 
-def _stems(images: Sequence[Path]) -> list[str]:
-    """The name of each image's files: its stem, or its whole name where two stems are equal.
+def _stems(images: Sequence[Path], aliases: Mapping[Path, str]) -> list[str]:
+    """The name of each image's files: its alias, its stem, or its whole name where two stems are equal.
 
     Raises:
         UmlError: two files have the same name.
     """
     plain = [path.stem for path in images]
-    names = [path.stem if plain.count(path.stem) == 1 else path.name for path in images]
+    names = [
+        aliases.get(path) or (path.stem if plain.count(path.stem) == 1 else path.name) for path in images
+    ]
     doubled = sorted({name for name in names if names.count(name) > 1})
     if doubled:
         raise UmlError(f"IMAGE: found '{doubled[0]}' twice, expected different file names")
@@ -46,7 +48,12 @@ def check_folders(folders: Sequence[Path], out: Path) -> None:
             raise UmlError(f"--out {out}: found the folder of the images, expected another one")
 
 
-def plan_predictions(images: Sequence[Path], out: Path, others: Sequence[str] = ()) -> list[str]:
+def plan_predictions(
+    images: Sequence[Path],
+    out: Path,
+    others: Sequence[str] = (),
+    aliases: Mapping[Path, str] | None = None,
+) -> list[str]:
     """The stem of each image's files in ``out``, after checking that no file of the user would be replaced.
 
     Earlier predictions in a folder of their own are replaced. But where ``out`` holds input images,
@@ -57,11 +64,12 @@ def plan_predictions(images: Sequence[Path], out: Path, others: Sequence[str] = 
         images: the input files.
         out: folder for the predictions.
         others: names of further files that will be written there.
+        aliases: image -> what stands for its name, where that may be a patient's.
 
     Raises:
         UmlError: two images have the same name, ``out`` is a file, or a file would be replaced.
     """
-    names = _stems(images)
+    names = _stems(images, aliases or {})
     if out.exists() and not out.is_dir():
         raise UmlError(f"--out {out}: found a file, expected a folder")
     input_folders = {

@@ -81,6 +81,7 @@ def fit_card(
         source=info.source,
         licence=info.licence,
         fingerprint=dataset.fingerprint,
+        intensity=info.intensity,
     )
     card = with_mask_fits(card, masks_seen(predictor.model, val, card.trust, run))
     return with_threshold(card, predictor.model, seen, risk_target, confidence)
