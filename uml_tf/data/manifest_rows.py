@@ -21,13 +21,14 @@ class KnownCase:
 
     Attributes:
         image, mask, agreement: paths in the prepared folder, "" for none.
-        label, subject, group, split: as in ``Case``.
+        label, subject, group, split, vertical_cup_to_disc_ratio: as in ``Case``.
         signature: of the image; None where near-duplicates are not looked for.
     """
 
     image: str
     mask: str
     agreement: str
+    vertical_cup_to_disc_ratio: str
     label: str
     subject: str
     group: str
@@ -119,6 +120,14 @@ def manifest_rows(cases: Sequence[KnownCase], options: ConvertOptions, distance:
     else:
         splits = published
     return [
-        Row(case.image, case.mask, case.label, split, subject, agreement=case.agreement)
+        Row(
+            case.image,
+            case.mask,
+            case.label,
+            split,
+            subject,
+            agreement=case.agreement,
+            vertical_cup_to_disc_ratio=case.vertical_cup_to_disc_ratio,
+        )
         for case, split, subject in zip(cases, splits, subjects, strict=True)
     ]

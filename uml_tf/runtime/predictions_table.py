@@ -61,8 +61,18 @@ def predictions_table(answers: Sequence[Answer], card: ModelCard) -> str:
         answers: of the images.
         card: names of the model's classes.
     """
+    header = dict(zip(columns(card), columns(card), strict=True))
+    return _text([header, *map(_row, answers)], card)
+
+
+def table_row(answer: Answer, card: ModelCard) -> str:
+    """The line of one answer in the table."""
+    return _text([_row(answer)], card)
+
+
+def _text(rows: Sequence[Mapping[str, str]], card: ModelCard) -> str:
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, columns(card), restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(map(_row, answers))
+    # Answers of a model with other classes, which a folder may hold, leave fields empty or out.
+    writer = csv.DictWriter(buffer, columns(card), restval="", extrasaction="ignore", lineterminator="\n")
+    writer.writerows(rows)
     return buffer.getvalue()
