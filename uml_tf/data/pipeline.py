@@ -190,7 +190,8 @@ def batches(examples: Examples, order: Sequence[int] | Array, batch_size: int) -
             raise
         return images, examples.labels[index], masks, examples.has_mask[index], ratios[index]
 
-    ratios = np.array([row.ratio for row in examples.rows], np.float32)
+    known = [row.ratio for row in examples.rows] or [np.nan] * len(examples.labels)
+    ratios = np.array(known, np.float32)
     types = (tf.uint8, tf.int32, tf.uint8, tf.float32, tf.float32)
     side = examples.images.shape[1:]
 
