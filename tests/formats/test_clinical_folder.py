@@ -96,8 +96,6 @@ def test_the_card_carries_the_mapping_and_older_cards_have_none():
 
 
 def test_a_model_reads_by_the_mapping_of_its_card(tmp_path, fundus_model, run):
-    from uml_tf import load
-
     deep = _picture(9)
     cv2.imwrite(str(tmp_path / "deep.png"), deep)
     dicom = write_dicom(tmp_path / "a.dcm", deep, (0.2, 0.1), 12)
@@ -113,5 +111,3 @@ def test_a_model_reads_by_the_mapping_of_its_card(tmp_path, fundus_model, run):
         if region["box"]:
             assert region["height_mm"] == pytest.approx(region["box"][3] * 0.2)
     assert "spacing_mm" not in of_png
-    model = load(fundus_model)
-    assert model.predict(tmp_path / "deep.png").class_probability == of_png["class_probability"]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import json
+import re
 
 import cv2
 import numpy as np
 import pydicom
 import pytest
 from dicom_files import IDENTIFIERS, write_dicom
+
+from uml_tf.formats.identifiers import aliases
+from uml_tf.formats.selection import Selection
 
 WORDS = [word for value in IDENTIFIERS.values() for word in value.split("^")]
 
@@ -26,7 +29,7 @@ def _everything(folder, printed):
 
 @pytest.fixture
 def raw(tmp_path):
-    """Files that are named after patients, with masks; a damaged one, one with burned-in names, and a clip."""
+    """Files named after patients, with masks; a damaged one, one with burned-in names, and a clip."""
     rng = np.random.default_rng(0)
     for number in range(4):
         folder = tmp_path / "raw" / ("healthy" if number < 2 else "glaucoma")
@@ -81,8 +84,14 @@ def test_a_prediction_holds_no_identifier_but_its_dicom_objects_do(raw, tmp_path
         segments = pydicom.dcmread(path).pixel_array
         mask = cv2.imread(str(masks[path.name.replace("_seg.dcm", "_mask.png")]), cv2.IMREAD_UNCHANGED)
         np.testing.assert_array_equal(segments, [mask == 1, mask == 2])
-    kept = tmp_path / "kept"
-    printed = run("predict", fundus_model, images[-1], "--out", kept, "--keep-identifiers")
-    (data,) = [json.loads(path.read_text()) for path in kept.glob("*.json")]
-    assert data["image"] == str(images[-1])
-    assert str(images[-1]) in printed
+
+
+def test_names_are_kept_where_that_is_asked_for(raw):
+    image = raw / "healthy/Quillfeather_MRN7734091_0.dcm"
+    assert aliases([image], keep=True) == {}
+    assert aliases([image], Selection(frame=2), keep=True) == {image: f"{image.stem}_frame2"}
+    (alias,) = aliases([image], Selection(frame=2)).values()
+    assert re.fullmatch(r"dicom_[0-9a-f]{12}_frame2", alias)
+    assert aliases([raw / "none.dcm"]) == {raw / "none.dcm": "image_1"}
+    volume = raw / "v.nii.gz"
+    assert aliases([volume], Selection(axis="coronal", slice=3)) == {volume: "v_coronal3"}

@@ -9,6 +9,7 @@ from typing import Any
 
 from uml_tf.formats.dicom import DicomPicture
 from uml_tf.formats.dicom_header import frame_count
+from uml_tf.formats.extra import imported
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.model_card import ModelCard
 from uml_tf.runtime.picture import Picture
@@ -129,10 +130,20 @@ def check_source(picture: Picture, name: str) -> None:
             raise UmlError(f"{name}: --dicom: found no {keyword}, expected it, to write to the same study")
 
 
+def header_copy(header: Any) -> Any:
+    """A pydicom data set with elements of its own; those of ``copy.copy`` would be the header's."""
+    made = imported("pydicom", "--dicom").Dataset()
+    for element in header:
+        made.add(copy.copy(element))
+    if hasattr(header, "file_meta"):
+        made.file_meta = header.file_meta
+    return made
+
+
 def result_of(picture: DicomPicture, prediction: Prediction, card: ModelCard, model: ModelName) -> Result:
     """The parts together, of a picture that ``check_source`` passes."""
     header = picture.header
-    source = copy.copy(header)
+    source = header_copy(header)
     for keyword in _MAY_BE_EMPTY:
         if keyword not in source:
             setattr(source, keyword, "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 
 from uml_tf.formats.extra import imported
 from uml_tf.formats.output.codes import category_code, class_code, concept, private
-from uml_tf.formats.output.result import MANUFACTURER, ModelName, Result
+from uml_tf.formats.output.result import MANUFACTURER, ModelName, Result, header_copy
 from uml_tf.runtime.version import VERSION
 
 Array = NDArray[Any]
@@ -28,11 +27,13 @@ def _algorithm(model: ModelName) -> Any:
 
 
 def _stand_in(result: Result) -> Any:
-    """The source as highdicom takes it: a frame that lies nowhere passes for a secondary capture."""
-    if result.is_placed or result.frames == 1:
+    """The source as highdicom takes it: what lies nowhere in a patient passes for a secondary capture."""
+    if result.is_placed:
         return result.source
-    source = copy.copy(result.source)
+    source = header_copy(result.source)
     source.SOPClassUID = _SECONDARY_CAPTURE
+    if "SliceThickness" not in source and "PixelSpacing" in source:
+        del source.PixelSpacing  # highdicom would write it without a thickness, and then not read it
     return source
 
 
@@ -78,14 +79,14 @@ def _segmentation(
 
 def _name_frame(made: Any, result: Result) -> None:
     """Names the source's kind and frame, of which highdicom was told nothing."""
-    if result.frames == 1:
-        return
 
     def name(dataset: Any, element: Any) -> None:
         if element.keyword == "ReferencedSOPInstanceUID" and element.value == result.source.SOPInstanceUID:
             dataset.ReferencedSOPClassUID = result.source.SOPClassUID
 
     made.walk(name)
+    if result.frames == 1:
+        return
     for group in made.PerFrameFunctionalGroupsSequence:
         for derivation in group.get("DerivationImageSequence", ()):
             for source in derivation.SourceImageSequence:
