@@ -1,6 +1,7 @@
 // Use without a network: the service worker (sw.js) that keeps the bundle, and its replacement by a newer bundle.
 
 import { supportsFeature } from "@litertjs/core";
+import { text } from "./texts.js";
 
 /** Which bundle a service worker holds: {hash, version}. */
 function bundleOf(worker) {
@@ -15,7 +16,7 @@ function settled(worker) {
   return new Promise((resolve, reject) => {
     const check = () => {
       if (worker.state === "installed" || worker.state === "activated") resolve(worker);
-      if (worker.state === "redundant") reject(new Error("the files differ from those of the export, or the storage is full"));
+      if (worker.state === "redundant") reject(new Error(text("offline.differs")));
     };
     worker.addEventListener("statechange", check);
     check();
@@ -27,7 +28,7 @@ function settled(worker) {
  * newer({hash, version}, use) for another bundle that has been fetched whole; use() puts it in place and loads the page again.
  */
 export async function keepOffline({ kept, failed, newer }) {
-  if (!navigator.serviceWorker) return failed("this browser has no service worker here");
+  if (!navigator.serviceWorker) return failed(text("offline.unsupported"));
   const relaxed = (await supportsFeature("relaxedSimd")) ? "?relaxed" : "";
   const replaced = Boolean(navigator.serviceWorker.controller);
   const registration = await navigator.serviceWorker.register(`sw.js${relaxed}`, { updateViaCache: "none" });

@@ -10,8 +10,18 @@ from uml_tf.export.calibration import calibration_files, read_calibration
 from uml_tf.export.convert import convert
 from uml_tf.export.kinds import KINDS
 from uml_tf.runtime.images import read_image, resize_antialiased
+from uml_tf.runtime.intervals import RATIO, Interval
+from uml_tf.runtime.mask_quality import DiceFit
 from uml_tf.runtime.referral import FAMILIAR
 from uml_tf.tracking.models import load_trained
+
+MASK_QUALITY = {name: DiceFit(slope, 0.1, 40) for name, slope in (("rim", 0.4), ("cup", 0.9), ("disc", 1.2))}
+INTERVALS = {
+    "area_cup": Interval(1.5, 40),
+    "area_disc": Interval(None, 5),  # too few images
+    RATIO: Interval(0.6, 40),
+}
+"""More than the small data set of a test can show."""
 
 
 def _between(values, share):
@@ -22,13 +32,15 @@ def _between(values, share):
 
 
 def _with_thresholds(card, model, images):
-    """The card with thresholds at which the images get all three decisions."""
+    """The card with thresholds at which the images get all three decisions, and with mask quality."""
     seen = [resize_antialiased(read_image(path), model.image_size) for path in images]
     outputs = [model(image[None]) for image in seen]
     gradable = [one for one in outputs if one["familiarity"][0, 0] >= FAMILIAR]
     assert 1 < len(gradable) < len(outputs)
     confidence = [float(one["class_confidence"][0, 0]) for one in gradable]
-    return replace(card, accept_above=_between(confidence, 0.5))
+    return replace(
+        card, accept_above=_between(confidence, 0.5), mask_quality=MASK_QUALITY, intervals=INTERVALS
+    )
 
 
 def write_page_bundle(folder: Path, kind: str, trained: Path, data, images: list[Path]) -> None:

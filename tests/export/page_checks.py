@@ -62,6 +62,8 @@ def check_json(found, prediction, name, allowed, input_size):
         assert found["pixels"][region]["area"] == pytest.approx(
             value["area"], abs=allowed.area * prediction.mask.size
         )
+        assert list(found["pixels"][region]) == list(value)
+        check_interval(found["pixels"][region].get("area_interval"), value.get("area_interval"), allowed)
         box = found["pixels"][region]["box"]
         assert (box is None) == (value["box"] is None)
         if box:
@@ -69,6 +71,7 @@ def check_json(found, prediction, name, allowed, input_size):
                 box, value["box"], (width, height) * 2, input_size[::-1] * 2, strict=True
             ):
                 stray += abs(place - true) > allowed.box * max(1, side / steps)
+    assert found.get("mask_quality") == pytest.approx(expected.get("mask_quality"), abs=allowed.number)
     if "vertical_cup_to_disc_ratio" in expected:
         # The heights of the two boxes decide it: of a small disc, one row that rounding moves is much of it.
         cup, disc = (found["pixels"][name]["box"] for name in ("cup", "disc"))
@@ -122,6 +125,29 @@ def check_decision(found, prediction, model, path, allowed):
     assert numbers(found["reason"]) == pytest.approx(expected, abs=allowed.number + rounding)
 
 
+def check_interval(found, expected, allowed):
+    """Both have none, or ends that differ by no more than the area may."""
+    assert (found is None) == (expected is None)
+    if found:
+        assert found == pytest.approx(expected, abs=1 + 10 * allowed.number * expected[1])
+
+
+def area_text(region):
+    """How the page writes an area, with its interval."""
+    interval = region.get("area_interval")
+    # JavaScript rounds halves up.
+    ends = [f"{int(end + 0.5):,}" for end in interval or ()]
+    return f"{region['area']:,}" + (f" ({ends[0]} to {ends[1]})" if ends else "")
+
+
+def outline_text(dice):
+    """How the page writes a mask quality."""
+    if dice is None:
+        return "not found"
+    level = "good" if dice >= 0.9 else "check it" if dice >= 0.75 else "do not use it"
+    return f"{level} ({dice:.2f})"
+
+
 def check_text(page, found, shape):
     """The page shows what its JSON says."""
     assert page.inner_text("#action") == TITLES[found["decision"]]
@@ -140,14 +166,19 @@ def check_text(page, found, shape):
         pairs = [part.strip().rsplit(" ", 1) for part in shown]
         assert {key: float(value) for key, value in pairs} == pytest.approx(masses, abs=6e-4)
     rows = [row.split("\t") for row in page.locator("#regions tr").all_inner_texts()]
-    assert rows == [[region, f"{value['area']:,}"] for region, value in found["pixels"].items()]
+    quality = found.get("mask_quality")
+    assert rows == [
+        [region, area_text(value), *([outline_text(quality[region])] if quality else [])]
+        for region, value in found["pixels"].items()
+    ]
     ratio = found.get("vertical_cup_to_disc_ratio")
     shown = page.inner_text("#ratio")
     if ratio is None:
         assert shown == ""
     else:
-        assert words(shown) == "Vertical cup-to-disc ratio #"
-        assert numbers(shown) == [pytest.approx(ratio, abs=6e-3)]
+        interval = found.get("vertical_cup_to_disc_ratio_interval")
+        assert words(shown) == "Vertical cup-to-disc ratio #" + (" (# to #)" if interval else "")
+        assert numbers(shown) == pytest.approx([ratio, *(interval or ())], abs=6e-3)
     listed = ", ".join(f"{region} {value['area']} pixels" for region, value in found["pixels"].items())
     assert (
         page.get_attribute("#overlay", "aria-label")
