@@ -19,8 +19,10 @@ from mlflow.protos.databricks_pb2 import BAD_REQUEST
 from mlflow.pyfunc import PythonModel, PythonModelContext
 from numpy.typing import NDArray
 
+from uml_tf.formats.reading import FileReading
 from uml_tf.runtime.errors import UmlError
-from uml_tf.runtime.images import SMALLEST_SIDE, decode_image
+from uml_tf.runtime.images import SMALLEST_SIDE
+from uml_tf.runtime.intensity import Intensity
 from uml_tf.runtime.placement import Placement
 from uml_tf.runtime.predictor import Outputs
 
@@ -30,8 +32,8 @@ KERAS_ARTIFACT = "keras"
 _EXPECTED = "expected encoded images (bytes, or base64 text) or an array (N, H, W, 3) in [0, 255]"
 
 
-def _decode(value: Any, name: str) -> Array:
-    """Decodes an image, given as bytes or as base64 text."""
+def _decode(value: Any, name: str, intensity: Intensity) -> Array:
+    """Decodes an image, DICOM too, given as bytes or as base64 text."""
     if isinstance(value, str):
         try:
             value = base64.b64decode(value, validate=True)
@@ -39,15 +41,17 @@ def _decode(value: Any, name: str) -> Array:
             raise UmlError(f"{name}: found text that is not base64, {_EXPECTED}") from error
     if not isinstance(value, bytes | bytearray):
         raise UmlError(f"{name}: found {type(value).__name__}, {_EXPECTED}")
-    return decode_image(bytes(value), name)
+    reading = FileReading(intensity, keep_identifiers=True)  # of which nothing is written
+    return reading.decode(Path(name), bytes(value), name).pixels
 
 
-def read_images(data: Any) -> list[Array]:
+def read_images(data: Any, intensity: Intensity) -> list[Array]:
     """Reads the images of a request.
 
     Args:
         data: a data frame with the images in its first column; a list or an array of encoded images;
             an array ``(N, H, W, 3)``, or ``(H, W, 3)`` for one image, in [0, 255].
+        intensity: how grey values of more than 8 bits, and of DICOM, are mapped.
 
     Raises:
         UmlError: it is none of these, or an image cannot be decoded.
@@ -71,7 +75,7 @@ def read_images(data: Any) -> list[Array]:
         return list(images)
     if array.dtype.kind not in "OSU" or array.size == 0:
         raise UmlError(f"request: found {array.dtype} of shape {array.shape}, {_EXPECTED}")
-    return [_decode(value, f"image {index}") for index, value in enumerate(data)]
+    return [_decode(value, f"image {index}", intensity) for index, value in enumerate(data)]
 
 
 def _of_whole_pictures(outputs: Outputs, placements: list[Placement]) -> Outputs:
@@ -127,7 +131,7 @@ class ServedNetwork(PythonModel):
         from uml_tf.runtime.predictor import predict_all
 
         try:
-            images = read_images(model_input)
+            images = read_images(model_input, self._model.card.mapping)
         except UmlError as error:
             raise RequestError(str(error)) from error
         placements = [self._model.place(image) for image in images]
