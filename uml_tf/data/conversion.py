@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from uml_tf.data.agreement import encode_agreement
 from uml_tf.data.case_reading import LoadedCase, load_case
 from uml_tf.data.converter import Converter, ConvertOptions, RawDataset, RawOptions
 from uml_tf.data.counts import count_pixels
-from uml_tf.data.dataset import DatasetInfo, PreparedDataset, Row, write_dataset
+from uml_tf.data.dataset import DatasetInfo, PreparedDataset, Row, spacing_text, write_dataset
 from uml_tf.data.manifest_rows import KnownCase, manifest_rows
 from uml_tf.data.near_duplicates import signature
 from uml_tf.formats.dicom import DicomPicture
@@ -55,6 +55,7 @@ def _known(loaded: LoadedCase, subject: str, taken: set[str]) -> KnownCase:
         group=case.group,
         split=case.split,
         signature=signature(loaded.image),
+        spacing=spacing_text(loaded.picture.spacing),
     )
 
 
@@ -109,6 +110,13 @@ class _Reading:
         if self._mapped:
             info = info.model_copy(update={"intensity": self.reading.intensity})
         return info
+
+    @property
+    def known(self) -> list[KnownCase]:
+        """The cases, with a spacing of their own only where all have one and they differ."""
+        if self.info.spacing is None and None not in self._spacings:
+            return self.cases
+        return [replace(case, spacing="") for case in self.cases]
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -187,7 +195,7 @@ def convert(
     with new_folder(out) as folder:
         for loaded, known in reading.each(stage):
             _write(folder, loaded, known)
-        write_dataset(folder, reading.info, manifest_rows(reading.cases, options, _distance(options)))
+        write_dataset(folder, reading.info, manifest_rows(reading.known, options, _distance(options)))
     return PreparedDataset.open(out), reading.problems
 
 
@@ -228,7 +236,7 @@ def dry_run(
     pixels = []
     for loaded, _ in reading.each(stage):
         pixels.append(Counter[int]() if loaded.mask is None else count_pixels(loaded.mask))
-    rows = manifest_rows(reading.cases, options, _distance(options))
+    rows = manifest_rows(reading.known, options, _distance(options))
     return DryRun(
         reading.found,
         tuple(rows),

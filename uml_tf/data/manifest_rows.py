@@ -23,6 +23,7 @@ class KnownCase:
         image, mask, agreement: paths in the prepared folder, "" for none.
         label, subject, group, split: as in ``Case``.
         signature: of the image.
+        spacing: of the manifest's row.
     """
 
     image: str
@@ -33,6 +34,7 @@ class KnownCase:
     group: str
     split: str
     signature: Signature
+    spacing: str = ""
 
 
 def _subjects(cases: Sequence[KnownCase], distance: int | None) -> list[str]:
@@ -118,6 +120,14 @@ def manifest_rows(cases: Sequence[KnownCase], options: ConvertOptions, distance:
     else:
         splits = published
     return [
-        Row(case.image, case.mask, case.label, split, subject, agreement=case.agreement)
+        Row(
+            case.image,
+            case.mask,
+            case.label,
+            split,
+            subject,
+            agreement=case.agreement,
+            spacing=case.spacing,
+        )
         for case, split, subject in zip(cases, splits, subjects, strict=True)
     ]
