@@ -265,3 +265,19 @@ def trained(tmp_path_factory, phantoms, uml_tf_command):
             process = uml_tf_command("train", "--config", "tiny.yaml", "--data", phantoms.root, cwd=folder)
             done.write_text(json.dumps([process.args, process.returncode, process.stdout, process.stderr]))
         return folder, subprocess.CompletedProcess(*json.loads(done.read_text()))
+
+
+@pytest.fixture(scope="session")
+def exported(once):
+    """A random network as ``uml-tf export --tflite --quantize none`` writes it."""
+    from small_networks import random_network
+
+    from uml_tf.export.convert import convert
+    from uml_tf.export.kinds import KINDS
+
+    with once("exported") as (folder, done):
+        if not done.exists():
+            metadata, converted = convert(random_network(1), KINDS["tflite-none"])
+            (folder / "model.tflite").write_bytes(converted.files[0].pack(metadata))
+            done.touch()
+        return folder / "model.tflite"

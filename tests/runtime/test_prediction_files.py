@@ -69,7 +69,7 @@ def test_each_image_gets_five_files_and_a_second_run_replaces_them(photos, tmp_p
         assert (len(said), complaints, error) == (3, [], None)
     endings = (".json", "_doubt.png", "_mask.png", "_overlay.png", "_uncertainty.png")
     files = [stem + ending for stem in "xy" for ending in endings]
-    assert _names(out) == sorted([*files, "predictions.csv"])
+    assert _names(out) == sorted([*files, "index.html", "predictions.csv"])
     assert json.loads((out / "x.json").read_text())["pixels"]["lesion"]["box"] == [0, 0, 30, 40]
 
 
@@ -96,7 +96,7 @@ def test_a_failed_write_stops_with_its_own_line(photos, tmp_path):
 def test_predictions_beside_the_images_are_written(photos, tmp_path):
     _, _, error = _predict(photos, tmp_path)
     assert error is None
-    assert len(_names(tmp_path)) == 13
+    assert len(_names(tmp_path)) == 14
 
 
 @pytest.mark.parametrize("name", ["x_mask.png", "y_overlay.png", "x.json", "predictions.csv"])

@@ -50,6 +50,7 @@ def _known(loaded: LoadedCase, subject: str, taken: set[str]) -> KnownCase:
         image=f"images/{name}{_SUFFIX[header.format]}",
         mask=f"masks/{name}.png" if has_mask else "",
         agreement=f"agreement/{name}.png" if has_mask and case.agreement is not None else "",
+        vertical_cup_to_disc_ratio=case.vertical_cup_to_disc_ratio,
         label=case.label,
         subject=subject,
         group=case.group,

@@ -144,6 +144,8 @@ class Case:
             cases have a published split, or none.
         agreement: ``(H, W, C)`` share of several experts that chose each pixel class, in [0, 1]; needs a
             mask. See ``uml_tf.data.agreement``.
+        vertical_cup_to_disc_ratio: as a doctor measured it, a number in [0, 1] as text; "" where it is not
+            known.
         source: the raw file, for messages; by default the image's path or the name.
         problems: a line for each thing that is left out of this case, as "FILE: what, found, expected".
     """
@@ -156,6 +158,7 @@ class Case:
     group: str = ""
     split: str = ""
     agreement: Array | None = None
+    vertical_cup_to_disc_ratio: str = ""
     source: str = ""
     problems: tuple[str, ...] = ()
 

@@ -22,7 +22,8 @@ from uml_tf.runtime.regions import UNKNOWN_PIXEL
 
 SPLITS = ("train", "val", "test")
 COLUMNS = ("image", "mask", "label", "split", "subject")
-OPTIONAL_COLUMNS = ("agreement", "dataset", "spacing")
+RATIO = "vertical_cup_to_disc_ratio"
+OPTIONAL_COLUMNS = ("agreement", "dataset", RATIO, "spacing")
 _PATHS = ("image", "mask", "agreement")
 YAML_NAME, MANIFEST_NAME = "dataset.yaml", "manifest.csv"
 
@@ -91,6 +92,7 @@ class Row:
         split: "train", "val" or "test".
         subject: patient, or group of near-duplicate images; splits never divide one.
         agreement: path of the shares of several experts (see ``uml_tf.data.agreement``), or "".
+        vertical_cup_to_disc_ratio: as a doctor measured it, a number in [0, 1] as text, or "".
         dataset: name of the data set that the image comes from, in a set that was merged from several; or "".
         spacing: height and width of a pixel in millimetres, with a space between, where the images of the set
             do not share them; or "".
@@ -103,6 +105,7 @@ class Row:
     subject: str
     agreement: str = ""
     dataset: str = ""
+    vertical_cup_to_disc_ratio: str = ""
     spacing: str = ""
 
     def __post_init__(self) -> None:
@@ -113,6 +116,11 @@ class Row:
     def pixel_size(self) -> tuple[float, float] | None:
         """(row, column) pixel size in millimetres, where the row states it."""
         return parse_spacing(self.spacing) if self.spacing else None
+
+    @property
+    def ratio(self) -> float:
+        """``vertical_cup_to_disc_ratio`` as a number; nan where it is not known."""
+        return float(self.vertical_cup_to_disc_ratio or "nan")
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -203,6 +211,14 @@ def _read_info(path: Path) -> DatasetInfo:
         raise UmlError(f"{path}: {describe_validation_error(error)}") from error
 
 
+def is_ratio(text: str) -> bool:
+    """Whether a text is a number from 0 to 1, or empty."""
+    try:
+        return not text or 0 <= float(text) <= 1
+    except ValueError:
+        return False
+
+
 def _read_rows(path: Path) -> tuple[Row, ...]:
     reader = csv.DictReader(io.StringIO(_text(path)))
     found = tuple(reader.fieldnames or ())
@@ -227,6 +243,10 @@ def _read_rows(path: Path) -> tuple[Row, ...]:
                     f"{path}: line {number}: {column}: found '{relative}', "
                     "expected a path inside the data set's folder"
                 )
+        if not is_ratio(values.get(RATIO, "")):
+            raise UmlError(
+                f"{path}: line {number}: {RATIO}: found '{values[RATIO]}', expected a number from 0 to 1"
+            )
         try:
             rows.append(Row(**values))
         except ValueError:

@@ -21,7 +21,7 @@ class KnownCase:
 
     Attributes:
         image, mask, agreement: paths in the prepared folder, "" for none.
-        label, subject, group, split: as in ``Case``.
+        label, subject, group, split, vertical_cup_to_disc_ratio: as in ``Case``.
         signature: of the image.
         spacing: of the manifest's row.
     """
@@ -29,6 +29,7 @@ class KnownCase:
     image: str
     mask: str
     agreement: str
+    vertical_cup_to_disc_ratio: str
     label: str
     subject: str
     group: str
@@ -128,6 +129,7 @@ def manifest_rows(cases: Sequence[KnownCase], options: ConvertOptions, distance:
             subject,
             agreement=case.agreement,
             spacing=case.spacing,
+            vertical_cup_to_disc_ratio=case.vertical_cup_to_disc_ratio,
         )
         for case, split, subject in zip(cases, splits, subjects, strict=True)
     ]

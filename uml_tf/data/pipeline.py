@@ -18,7 +18,7 @@ from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.images import Array
 from uml_tf.runtime.placement import PADDING, Box, Fit, Placement, place
 
-BATCH_KEYS = ("image", "label", "mask", "has_mask")
+BATCH_KEYS = ("image", "label", "mask", "has_mask", "ratio")
 
 
 @dataclass(frozen=True)
@@ -173,14 +173,16 @@ def batches(examples: Examples, order: Sequence[int] | Array, batch_size: int) -
             examples.labels[index],
             examples.masks[index],
             examples.has_mask[index],
+            ratios[index],
         )
 
-    types = (tf.uint8, tf.int32, tf.uint8, tf.float32)
+    ratios = np.array([row.ratio for row in examples.rows], np.float32)
+    types = (tf.uint8, tf.int32, tf.uint8, tf.float32, tf.float32)
     side = examples.images.shape[1:]
 
     def batch(index: tf.Tensor) -> dict[str, tf.Tensor]:
         values = tf.numpy_function(gather, [index], types, stateful=False)
-        shapes = ((batch_size, *side), (batch_size,), (batch_size, *side[:2]), (batch_size,))
+        shapes = ((batch_size, *side), (batch_size,), (batch_size, *side[:2]), (batch_size,), (batch_size,))
         shaped = [tf.ensure_shape(value, shape) for value, shape in zip(values, shapes, strict=True)]
         return dict(zip(BATCH_KEYS, shaped, strict=True))
 

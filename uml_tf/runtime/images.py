@@ -26,6 +26,8 @@ LARGEST_PIXELS = 100_000_000
 """Decoded, an RGB image of this size takes 300 MB."""
 
 _SILENT = 0
+_ROWS = 8
+"""Rows that are resized at a time: few, so that few weights are 0, and enough for a fast matrix product."""
 _TO_RGB = {1: cv2.COLOR_GRAY2RGB, 3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGB}
 _DICOM = slice(128, 132)
 _NOT_AN_IMAGE = "not an image that can be decoded, expected PNG, JPEG, TIFF, BMP or WebP"
@@ -207,9 +209,9 @@ def encode_jpeg(image: Array, quality: int) -> bytes:
     return encoded.tobytes()
 
 
-def write_png(path: Path, image: Array) -> None:
-    """Writes ``(H, W)`` or RGB ``(H, W, 3)`` uint8 as PNG, atomically."""
-    with replacing(path) as temporary:
+def write_png(path: Path, image: Array, durable: bool = False) -> None:
+    """Writes ``(H, W)`` or RGB ``(H, W, 3)`` uint8 as PNG, atomically; see ``replacing``."""
+    with replacing(path, durable) as temporary:
         temporary.write_bytes(encode_png(image))
 
 
@@ -232,11 +234,25 @@ def resize_antialiased(image: Array, size: tuple[int, int]) -> Array:
     """
     if image.shape[:2] == tuple(size):
         return image.astype(np.float32)
-    rows, columns = _triangle_weights(image.shape[0], size[0]), _triangle_weights(image.shape[1], size[1])
-    flat = image.astype(np.float32).reshape(image.shape[0], -1)
-    narrow = (rows @ flat).reshape(size[0], image.shape[1], -1)
-    resized = np.einsum("ws,hsd->hwd", columns, narrow, optimize=True)
-    return resized.reshape(*size, *image.shape[2:])
+    narrow = _resize_rows(image.reshape(*image.shape[:2], -1), size[0])
+    resized = _resize_rows(narrow.swapaxes(0, 1), size[1]).swapaxes(0, 1)
+    return np.ascontiguousarray(resized).reshape(*size, *image.shape[2:])
+
+
+def _resize_rows(image: Array, target: int) -> Array:
+    """``(H, W, D)`` to ``(target, W, D)`` float32 by the triangle filter.
+
+    A few target rows at a time, by the source rows that count for them: nearly all weights are 0.
+    """
+    weights = _triangle_weights(image.shape[0], target)
+    resized = np.empty((target, image.shape[1] * image.shape[2]), np.float32)
+    for start in range(0, target, _ROWS):
+        some = weights[start : start + _ROWS]
+        seen = np.flatnonzero(some.any(axis=0))
+        first, last = int(seen[0]), int(seen[-1]) + 1
+        source = image[first:last].astype(np.float32).reshape(last - first, -1)
+        np.matmul(some[:, first:last], source, out=resized[start : start + _ROWS])
+    return resized.reshape(target, *image.shape[1:])
 
 
 def resize_nearest(mask: Array, size: tuple[int, int]) -> Array:

@@ -17,6 +17,7 @@ from uml_tf.runtime.silence import silenced
 from uml_tf.runtime.tally import Tally, beside
 from uml_tf.runtime.text_bar import TextBar
 from uml_tf.runtime.threads import interpreter_threads
+from uml_tf.runtime.watch import WatchOptions, watch_folder
 
 
 def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
@@ -26,7 +27,7 @@ def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument(
         "images",
-        nargs="+",
+        nargs="*",
         type=Path,
         metavar="IMAGE",
         help="PNG, JPEG, TIFF, BMP or WebP file, a folder of them, or a pattern in quotes",
@@ -41,7 +42,20 @@ def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--no-tally", action="store_true", help="keep no such counts")
     parser.add_argument("--threads", type=int, help="threads of the interpreter  [default: up to 4]")
-    return parser.parse_args(list(arguments))
+    parser.add_argument(
+        "--watch",
+        type=Path,
+        metavar="DIR",
+        help="predict the images in DIR and those that land there, until stopped",
+    )
+    options = parser.parse_args(list(arguments))
+    if bool(options.images) == bool(options.watch):
+        parser.error("expected images, or --watch DIR")
+    return options
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)  # a log reads it as it comes
 
 
 def _complain(line: str) -> None:
@@ -68,27 +82,48 @@ def main(model: Path, arguments: Sequence[str]) -> int:
     """
     options = _arguments(arguments)
     try:
-        images = find_images(options.images)
-        check_folders(images.folders, options.out)
-        threads = options.threads or interpreter_threads(len(images.paths))
-        with silenced(2):  # LiteRT prints a line about its delegate
-            network = open_device_model(model, threads)
-        bar = TextBar(len(images.paths), sys.stderr, images.is_searched)
-        predict_files(
-            network,
-            images.paths,
-            options.out,
-            bar.above(print),
-            bar.above(_complain),
-            PredictOptions(
-                not options.no_pictures,
-                options.again,
-                lines=not images.is_searched,
-                tally=_tally(network, options, bar.above(_complain)),
-            ),
-            bar.show,
-        )
+        if options.watch:
+            _watch(model, options)
+        else:
+            _predict(model, options)
     except UmlError as error:
         _complain(str(error))
         return 1
+    except KeyboardInterrupt:
+        return 130
     return 0
+
+
+def _open(model: Path, threads: int) -> Model:
+    with silenced(2):  # LiteRT prints a line about its delegate
+        return open_device_model(model, threads)
+
+
+def _watch(model: Path, options: argparse.Namespace) -> None:
+    network = _open(model, options.threads or interpreter_threads(1))
+    print(f"watching {options.watch}, predictions in {options.out}", flush=True)
+    tally = _tally(network, options, _complain)
+    watching = WatchOptions(not options.no_pictures, tally=tally)
+    watch_folder(network, options.watch, options.out, _say, _complain, watching)
+
+
+def _predict(model: Path, options: argparse.Namespace) -> None:
+    images = find_images(options.images)
+    check_folders(images.folders, options.out)
+    threads = options.threads or interpreter_threads(len(images.paths))
+    network = _open(model, threads)
+    bar = TextBar(len(images.paths), sys.stderr, images.is_searched)
+    predict_files(
+        network,
+        images.paths,
+        options.out,
+        bar.above(print),
+        bar.above(_complain),
+        PredictOptions(
+            not options.no_pictures,
+            options.again,
+            lines=not images.is_searched,
+            tally=_tally(network, options, bar.above(_complain)),
+        ),
+        bar.show,
+    )

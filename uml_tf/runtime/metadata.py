@@ -8,10 +8,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from ai_edge_litert import schema_py_generated as schema
-
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.model_card import ModelCard
+from uml_tf.runtime.tflite_buffer import buffer_named
 
 METADATA_NAME = "uml_tf"
 """Name of the metadata buffer in the file."""
@@ -108,10 +107,7 @@ def _metadata_text(data: bytes, path: Path) -> bytes:
     if data[4:8] != b"TFL3":
         raise UmlError(f"{path}: found no TFLite file, expected one that `uml-tf export --tflite` wrote")
     try:
-        model = schema.Model.GetRootAs(data, 0)
-        entries = [model.Metadata(i) for i in range(model.MetadataLength())]
-        buffers = [e.Buffer() for e in entries if e.Name() == METADATA_NAME.encode()]
-        text = bytes(model.Buffers(buffers[0]).DataAsNumpy()) if buffers else None
+        text = buffer_named(data, METADATA_NAME)
     except Exception as error:  # in a damaged file, flatbuffers raises whatever struct or NumPy raises
         raise UmlError(f"{path}: damaged or cut off, cannot be read as a TFLite file") from error
     if text is None:

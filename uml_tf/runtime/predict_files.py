@@ -10,11 +10,20 @@ from pathlib import Path
 from uml_tf.runtime.batches import predict_each
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import write_text
-from uml_tf.runtime.images import read_picture
+from uml_tf.runtime.images import read_image, read_picture
 from uml_tf.runtime.intensity import Intensity
 from uml_tf.runtime.picture import Picture
 from uml_tf.runtime.prediction import Model, Prediction
-from uml_tf.runtime.prediction_files import files_of, plan_predictions, write_prediction
+from uml_tf.runtime.prediction_files import files_of, overlay_of, plan_predictions, write_prediction
+from uml_tf.runtime.predictions_page import (
+    MOST,
+    PAGE,
+    Shown,
+    counts_of,
+    most_doubtful,
+    predictions_page,
+    thumbnail,
+)
 from uml_tf.runtime.predictions_table import TABLE, UNREADABLE, Answer, predictions_table, unreadable
 from uml_tf.runtime.tally import Tally
 
@@ -64,6 +73,15 @@ class _Job:
     stem: str
 
 
+@dataclass(frozen=True)
+class _Done:
+    """What was found in one image, with its thumbnail; empty where there are no pictures."""
+
+    place: int
+    answer: Answer
+    thumbnail: bytes = b""
+
+
 def finished(
     out: Path, stem: str, path: Path, identity: str, pictures: bool, name: str | None = None
 ) -> Answer | None:
@@ -106,8 +124,9 @@ def predict_files(
 ) -> None:
     """Writes the prediction of each image; one that cannot be read does not stop the others.
 
-    Of more than one image ``predictions.csv`` is written too, and images that were finished by an earlier run
-    with the same model are passed over, so that a run that was stopped is resumed.
+    Of more than one image ``predictions.csv`` and, with pictures, ``index.html`` are written too, and images
+    that were finished by an earlier run with the same model are passed over, so that a run that was stopped
+    is resumed.
 
     Args:
         model: in any form.
@@ -123,7 +142,7 @@ def predict_files(
             not be read.
     """
     several, identity = len(images) > 1, model.identity
-    stems = plan_predictions(images, out, [TABLE] if several else [], options.aliases)
+    stems = plan_predictions(images, out, [TABLE, PAGE] if several else [], options.aliases)
     answers: list[Answer | None] = [None] * len(images)
     jobs = [
         _Job(place, path, options.aliases.get(path, str(path)), stem)
@@ -135,8 +154,11 @@ def predict_files(
     left = [job for job in jobs if answers[job.place] is None]
     done = len(jobs) - len(left)
     progress(done)
-    for place, answer in _predictions(model, identity, left, out, options):
-        answers[place] = answer
+    thumbnails: dict[int, bytes] = {}
+    for result in _predictions(model, identity, left, out, options):
+        answer = answers[result.place] = result.answer
+        if several and len(thumbnails) < MOST:
+            thumbnails[result.place] = result.thumbnail
         done += 1
         if options.tally is not None:
             options.tally.count(answer)
@@ -148,26 +170,43 @@ def predict_files(
     found = [answer for answer in answers if answer is not None]
     if several:
         write_text(out / TABLE, predictions_table(found, model.card))
+    if several and options.pictures:
+        write_text(out / PAGE, _page(found, stems, thumbnails, out, identity))
     _conclude(found, len(jobs) - len(left), out, say)
 
 
 def _predictions(
     model: Model, identity: str, jobs: Sequence[_Job], out: Path, options: PredictOptions
-) -> Iterator[tuple[int, Answer]]:
+) -> Iterator[_Done]:
     def read(job: _Job) -> Picture:
         return options.read(job.path, model.card.mapping, job.name)
 
-    def use(job: _Job, picture: Picture, prediction: Prediction) -> tuple[int, Answer]:
+    def use(job: _Job, picture: Picture, prediction: Prediction) -> _Done:
         data = prediction.to_dict(job.name) | {"model": identity}
         if options.also is not None:
             options.also(job.stem, picture, prediction)
-        write_prediction(out, job.stem, data, picture.pixels, prediction, options.pictures)
-        return job.place, data
+        overlay = write_prediction(out, job.stem, data, picture.pixels, prediction, options.pictures)
+        return _Done(job.place, data, b"" if overlay is None else thumbnail(overlay))
 
-    def failed(job: _Job, error: UmlError) -> tuple[int, Answer]:
-        return job.place, unreadable(job.name, str(error))
+    def failed(job: _Job, error: UmlError) -> _Done:
+        return _Done(job.place, unreadable(job.name, str(error)))
 
     return predict_each(model, jobs, read, use, failed, options.workers)
+
+
+def _page(
+    answers: Sequence[Answer], stems: Sequence[str], kept: dict[int, bytes], out: Path, identity: str
+) -> str:
+    def small(place: int) -> bytes:
+        if place in kept or answers[place]["decision"] == UNREADABLE:
+            return kept.get(place, b"")
+        try:
+            return thumbnail(read_image(overlay_of(out, stems[place])))
+        except UmlError:  # it was written, but may have been taken away since
+            return b""
+
+    shown = [Shown(answers[place], stems[place], small(place)) for place in most_doubtful(answers)]
+    return predictions_page(shown, counts_of(answers), identity)
 
 
 def _conclude(answers: Sequence[Answer], resumed: int, out: Path, say: Callable[[str], None]) -> None:

@@ -87,8 +87,14 @@ def plan_predictions(
 
 
 def write_prediction(
-    folder: Path, stem: str, data: dict[str, Any], image: Array, prediction: Prediction, pictures: bool = True
-) -> list[Path]:
+    folder: Path,
+    stem: str,
+    data: dict[str, Any],
+    image: Array,
+    prediction: Prediction,
+    pictures: bool = True,
+    durable: bool = False,
+) -> Array | None:
     """Writes the files of a prediction, named ``stem`` and each of ``ENDINGS``.
 
     Args:
@@ -98,25 +104,32 @@ def write_prediction(
         image: RGB ``(H, W, 3)`` uint8, original size.
         prediction: of this image.
         pictures: whether to write the four pictures; the JSON is always written.
+        durable: whether to wait until the files are on the disk, the JSON last.
 
     Returns:
-        The files.
+        The overlay, RGB ``(H, W, 3)`` uint8, where pictures are written.
 
     Raises:
         UmlError: a file cannot be written.
     """
     files = files_of(folder, stem, pictures)
-    if pictures:
+    overlay = draw_outlines(image, prediction.mask, fill=0.25) if pictures else None
+    if overlay is not None:
         drawn = (
             prediction.mask,
-            draw_outlines(image, prediction.mask, fill=0.25),
+            overlay,
             uncertainty_map(prediction.mask_uncertainty),
             uncertainty_map(1 - prediction.mask_confidence),
         )
         for path, picture in zip(files, drawn, strict=False):
-            write_png(path, picture)
-    write_json(files[-1], data)
-    return files
+            write_png(path, picture, durable)
+    write_json(files[-1], data, durable)
+    return overlay
+
+
+def overlay_of(folder: Path, stem: str) -> Path:
+    """The overlay among the files of one prediction."""
+    return folder / f"{stem}{ENDINGS[1]}"
 
 
 def files_of(folder: Path, stem: str, pictures: bool) -> list[Path]:

@@ -26,19 +26,16 @@ def unreadable(image: str, reason: str) -> Answer:
     return {"image": image, "decision": UNREADABLE, "reason": reason}
 
 
-def columns(card: ModelCard, measured_in_mm: bool = False) -> list[str]:
+def columns(card: ModelCard) -> list[str]:
     """The columns of a model's table.
 
     ``image``, ``predicted`` (the most probable class), ``probability_CLASS``, ``class_confidence``,
     ``class_uncertainty``, ``familiarity``, ``decision``, ``reason``, ``mask_confidence`` and
-    ``mask_uncertainty`` (means over the pixels), ``area_REGION`` (pixels of the original image),
-    ``area_mm2_REGION`` where the size of a pixel is known, and, where the classes have them,
-    ``vertical_cup_to_disc_ratio``.
+    ``mask_uncertainty`` (means over the pixels), ``area_REGION`` (pixels of the original image) and, where
+    the classes have them, ``vertical_cup_to_disc_ratio``.
     """
     probabilities = [f"probability_{name}" for name in card.image_classes]
     areas = [f"area_{name}" for name in region_members(card.pixel_classes, card.unions)]
-    if measured_in_mm:
-        areas += [name.replace("area_", "area_mm2_", 1) for name in areas]
     ratios = [_RATIO] if {"cup", "rim"} <= set(card.pixel_classes) else []
     measured = [*_NUMBERS[:3], "decision", "reason", *_NUMBERS[3:]]
     return ["image", "predicted", *probabilities, *measured, *areas, *ratios]
@@ -52,11 +49,6 @@ def _row(answer: Answer) -> dict[str, str]:
     row |= {name: f"{answer[name]:.6g}" for name in _NUMBERS}
     row |= {f"probability_{name}": f"{value:.6g}" for name, value in answer["class_probability"].items()}
     row |= {f"area_{name}": str(region["area"]) for name, region in answer["pixels"].items()}
-    row |= {
-        f"area_mm2_{name}": f"{region['area_mm2']:.6g}"
-        for name, region in answer["pixels"].items()
-        if "area_mm2" in region
-    }
     if answer.get(_RATIO) is not None:
         row[_RATIO] = f"{answer[_RATIO]:.6g}"
     return row
@@ -69,13 +61,18 @@ def predictions_table(answers: Sequence[Answer], card: ModelCard) -> str:
         answers: of the images.
         card: names of the model's classes.
     """
+    header = dict(zip(columns(card), columns(card), strict=True))
+    return _text([header, *map(_row, answers)], card)
+
+
+def table_row(answer: Answer, card: ModelCard) -> str:
+    """The line of one answer in the table."""
+    return _text([_row(answer)], card)
+
+
+def _text(rows: Sequence[Mapping[str, str]], card: ModelCard) -> str:
     buffer = io.StringIO()
-    writer = csv.DictWriter(
-        buffer,
-        columns(card, any("spacing_mm" in answer for answer in answers)),
-        restval="",
-        lineterminator="\n",
-    )
-    writer.writeheader()
-    writer.writerows(map(_row, answers))
+    # Answers of a model with other classes, which a folder may hold, leave fields empty or out.
+    writer = csv.DictWriter(buffer, columns(card), restval="", extrasaction="ignore", lineterminator="\n")
+    writer.writerows(rows)
     return buffer.getvalue()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -80,7 +80,13 @@ def _weights(config: TrainingConfig) -> tuple[float, float, float]:
     return (loss.cls, 0.0, 0.0) if config.tasks == "class" else (0.0, loss.seg, loss.mut)
 
 
-def loss_spec(config: TrainingConfig, spec: NetworkSpec, labels: np.ndarray, classes: int) -> LossSpec:
+def loss_spec(
+    config: TrainingConfig,
+    spec: NetworkSpec,
+    labels: np.ndarray,
+    classes: int,
+    pixel_classes: Sequence[str] = (),
+) -> LossSpec:
     """The joint loss of a resolved config.
 
     Args:
@@ -88,7 +94,17 @@ def loss_spec(config: TrainingConfig, spec: NetworkSpec, labels: np.ndarray, cla
         spec: the network.
         labels: ``(N,)`` class indices of the training images, -1 without a label, for the class weights.
         classes: number of image classes.
+        pixel_classes: names, among which cup and rim are looked for.
+
+    Raises:
+        UmlError: the cup-to-disc ratio is to be learned and there is no cup or rim.
     """
+    has_cup = {"cup", "rim"} <= set(pixel_classes)
+    cup_and_rim = (pixel_classes.index("cup"), pixel_classes.index("rim")) if has_cup else None
+    if config.loss.ratio and cup_and_rim is None:
+        raise UmlError(
+            f"loss.ratio: found pixel classes {', '.join(pixel_classes)}, expected 'cup' and 'rim'"
+        )
     weights = None
     if config.loss.class_weights == "balanced":
         counts = np.bincount(labels[labels >= 0], minlength=classes)
@@ -101,6 +117,8 @@ def loss_spec(config: TrainingConfig, spec: NetworkSpec, labels: np.ndarray, cla
         weights,
         config.loss.skip_absent,
         config.loss.dice_over,
+        config.loss.ratio,
+        cup_and_rim,
         config.loss.taught,
     )
 
@@ -229,7 +247,7 @@ def build_loop(
         )
     keras.utils.set_random_seed(config.seed)
     spec = network_spec(config)
-    train = splits["train"]
+    train, info = splits["train"], dataset.info
     if not (train.labels >= 0).any() and not train.has_mask.any():
         raise UmlError(f"{dataset.root}: split 'train' has neither labels nor masks")
     steps = len(epoch_order(train, config.batch_size, config.seed, 0, config.masked_share))
@@ -240,13 +258,13 @@ def build_loop(
         step = TrainStep(
             model,
             _optimizer(config, steps),
-            loss_spec(config, spec, train.labels, len(dataset.info.image_classes)),
+            loss_spec(config, spec, train.labels, len(info.image_classes), info.pixel_classes),
             _step_spec(config, train),
             average,
             cluster.strategy,
             _rates(config, model),
             _teacher(config, model, average, train, steps),
-            open_teachers(config.teachers, spec, dataset.info, model.image_size, config.fit, roi),
+            open_teachers(config.teachers, spec, info, model.image_size, config.fit, roi),
         )
     display.begin_training(config.epochs, steps)
     share = Share(cluster.index, cluster.workers)

@@ -19,7 +19,7 @@ from uml_tf.training.distillation import TeacherNetworks
 from uml_tf.training.flat import FlatVariables, carry_out_together, joined
 from uml_tf.training.teaching import Teacher
 
-_LOSS_KEYS = ("label", "mask", "has_mask", "taught_class", "taught_mask")
+_LOSS_KEYS = ("label", "mask", "has_mask", "ratio", "taught_class", "taught_mask")
 
 
 def _fused(function: Callable[..., Any]) -> Callable[..., Any]:
