@@ -19,7 +19,7 @@ EXAMPLE = "example.png"
 MANIFEST = "manifest.json"
 """SHA-256 of every other file of the bundle, by its path in the bundle."""
 
-_REQUIRED = ("ai-edge-litert", "numpy", "opencv-python-headless")
+REQUIRED = ("ai-edge-litert", "numpy", "opencv-python-headless")
 # A zip entry must have a time; with a fixed one, the same runtime always gives the same file.
 _TIME = (1980, 1, 1, 0, 0, 0)
 
@@ -41,6 +41,8 @@ Set up: `python -m venv env && env/bin/pip install -r requirements.txt`
 Run: `env/bin/python run.py example.png`, or any images. Every file here is first compared with manifest.json.
 For each image the folder predictions/ gets JSON, mask, overlay and uncertainty map, for a folder also a table
 and index.html. `run.py --watch DIR --out OUT` predicts images as they land in DIR.
+Decisions and doubt are counted by day, without images or names, in predictions-tally/ for `uml-tf monitor`;
+--no-tally counts none.
 {page}
 The decision is accept, refer (to a specialist) or ungradable (take another image), each with its reason.
 How closely the file follows the trained network: fidelity.md. It reads {reads} as {width} x {height} RGB.
@@ -73,7 +75,7 @@ def write_bundle(folder: Path, metadata: FileMetadata, example: Path, web: bool)
     """
     _write_runtime(folder / RUNTIME)
     (folder / "run.py").write_bytes(files("uml_tf.export").joinpath("device_run.py").read_bytes())
-    requirements = "".join(f"{name}=={version(name)}\n" for name in _REQUIRED)
+    requirements = "".join(f"{name}=={version(name)}\n" for name in REQUIRED)
     (folder / "requirements.txt").write_text(requirements, encoding="utf-8")
     (folder / "README.md").write_text(_readme(metadata, web), encoding="utf-8")
     write_png(folder / EXAMPLE, read_image(example))

@@ -58,10 +58,13 @@ Source: https://github.com/101arrowz/fflate
 """ZIP archives, for the export of results."""
 
 
+PAGE_LIBRARIES = (LITERT_JS, FFLATE)
+
+
 def page_libraries() -> dict[str, Path]:
     """Folder in the page -> the folder with its files; they are fetched at the first call.
 
     Raises:
         UmlError: one is not in the cache and cannot be fetched, or its SHA-512 is not the expected one.
     """
-    return {library.name: library.fetch() for library in (LITERT_JS, FFLATE)}
+    return {library.name: library.fetch() for library in PAGE_LIBRARIES}

@@ -52,7 +52,7 @@ def _missing(imported: set[str], declared: set[str]) -> dict[str, list[str]]:
 @pytest.mark.parametrize(
     ("folders", "extras"),
     [
-        (("uml_tf", "cli", "export"), ("dicom", "keras-hub", "onnx", "tensorrt")),
+        (("uml_tf", "cli", "export"), ("dicom", "keras-hub", "onnx", "sbom", "tensorrt")),
         (("tests",), ("dicom", "keras-hub", "onnx", "test")),
     ],
 )

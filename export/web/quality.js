@@ -1,26 +1,37 @@
 // Mask quality: the Dice that the mask of a region would get, estimated from the probabilities of its pixels; and the
 // intervals around areas and ratio that follow from it. The same numbers as uml_tf/runtime/mask_quality.py and intervals.py.
 
+const THRESHOLDS = 50;
 const WITHIN = [1e-3, 1 - 1e-4];
 const LEAST_DOUBT = 0.01;
 const RATIO = "vertical_cup_to_disc_ratio";
 
-// The sums over a region of the part of the input that shows the image: null where no pixel is predicted as the region.
+// Mean Dice of a region of the mask with the masks that other thresholds of its own probabilities would draw, over the
+// part of the input that shows the image: null where no pixel is predicted as the region.
 function expectedDice(probability, depth, members, { size, target }) {
-  let area = 0, inside = 0, everywhere = 0;
+  const everywhere = new Float64Array(THRESHOLDS + 1), common = new Float64Array(THRESHOLDS + 1);
+  let area = 0;
   for (let y = target.top; y < target.top + target.height; y++) {
     for (let x = target.left; x < target.left + target.width; x++) {
       const start = (y * size[1] + x) * depth;
       let best = 0, own = 0;
       for (let c = 1; c < depth; c++) if (probability[start + c] > probability[start + best]) best = c;
       for (const c of members) own += probability[start + c];
-      everywhere += own;
+      // How many of the thresholds (k + .5) / THRESHOLDS lie below it.
+      const level = Math.min(Math.max(Math.floor(own * THRESHOLDS + 0.5), 0), THRESHOLDS);
+      everywhere[level]++;
       if (!members.includes(best)) continue;
+      common[level]++;
       area++;
-      inside += own;
     }
   }
-  return area ? Math.min((2 * inside) / (area + everywhere), 1) : null;
+  let all = 0, both = 0, total = 0;
+  for (let k = THRESHOLDS; k > 0; k--) {
+    all += everywhere[k];
+    both += common[k];
+    total += (2 * both) / (area + all);
+  }
+  return area ? total / THRESHOLDS : null;
 }
 
 function estimate(expected, { slope, bias }) {

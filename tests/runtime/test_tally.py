@@ -9,8 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
+from uml_tf.runtime import main as device
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.tally import BINS, HISTOGRAMS, Tally, read_tally, today
 
@@ -112,3 +115,26 @@ def test_counts_that_do_not_add_up_are_refused(tmp_path, change):
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(UmlError, match="cannot be read as a tally"):
         read_tally(path)
+
+
+def test_run_py_counts_every_new_answer_once(exported, tmp_path):
+    (tmp_path / "in").mkdir()
+    for seed in range(3):
+        picture = np.random.default_rng(seed).integers(0, 255, (70, 70, 3), dtype=np.uint8)
+        assert cv2.imwrite(str(tmp_path / f"in/{seed}.png"), picture)
+    (tmp_path / "in/broken.png").write_text("no image")
+    base = [str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--no-pictures"]
+    assert device.main(exported, base) == 1
+    first = read_tally(_only(tmp_path / "out-tally"))
+    assert (first.images, first.decisions["unreadable"], first.run_id) == (4, 1, "0" * 32)
+    answers = [json.loads(path.read_text()) for path in (tmp_path / "out").glob("*.json")]
+    assert first.decisions["refer"] == sum(answer["decision"] == "refer" for answer in answers)
+    device.main(exported, [*base, "--again"])
+    (tmp_path / "in/broken.png").unlink()
+    assert device.main(exported, base) == 0
+    assert read_tally(_only(tmp_path / "out-tally")).images == 4
+    base[2] = str(tmp_path / "other")
+    assert device.main(exported, [*base, "--no-tally"]) == 0
+    assert not (tmp_path / "other-tally").exists()
+    assert device.main(exported, [*base, "--tally", str(tmp_path / "named")]) == 0
+    assert not (tmp_path / "named").exists()

@@ -8,25 +8,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from uml_tf.data.agreement import encode_agreement
-from uml_tf.data.case_reading import LoadedCase, load_case
+from uml_tf.data.case_files import CaseReader, ReadCase, named, remove_unnamed
 from uml_tf.data.converter import Converter, ConvertOptions, RawDataset, RawOptions
-from uml_tf.data.counts import count_pixels
 from uml_tf.data.dataset import DatasetInfo, PreparedDataset, Row, spacing_text, write_dataset
 from uml_tf.data.manifest_rows import KnownCase, manifest_rows
-from uml_tf.data.near_duplicates import signature
-from uml_tf.formats.dicom import DicomPicture
+from uml_tf.data.parallel import in_order
 from uml_tf.formats.identifiers import Scrubber
 from uml_tf.formats.reading import FileReading
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import new_folder
-from uml_tf.runtime.image_header import read_header
-from uml_tf.runtime.images import write_png
 
 Stage = Callable[[str, int], Callable[[int], None]]
 """Begins a stage of so many steps; returns a callable that takes the number of steps done."""
-
-_SUFFIX = {"PNG": ".png", "JPEG": ".jpg", "TIFF": ".tif", "BMP": ".bmp", "WebP": ".webp"}
 
 
 def safe_name(name: str, taken: set[str]) -> str:
@@ -38,36 +31,6 @@ def safe_name(name: str, taken: set[str]) -> str:
         free = f"{plain}_{number}"
     taken.add(free.lower())
     return free
-
-
-def _known(loaded: LoadedCase, subject: str, taken: set[str]) -> KnownCase:
-    case = loaded.case
-    name = safe_name(case.name, taken)
-    header = read_header(loaded.content)
-    assert header is not None, "it was decoded before"
-    has_mask = loaded.mask is not None
-    return KnownCase(
-        image=f"images/{name}{_SUFFIX[header.format]}",
-        mask=f"masks/{name}.png" if has_mask else "",
-        agreement=f"agreement/{name}.png" if has_mask and case.agreement is not None else "",
-        vertical_cup_to_disc_ratio=case.vertical_cup_to_disc_ratio,
-        label=case.label,
-        subject=subject,
-        group=case.group,
-        split=case.split,
-        signature=signature(loaded.image),
-        spacing=spacing_text(loaded.picture.spacing),
-    )
-
-
-def _write(folder: Path, loaded: LoadedCase, known: KnownCase) -> None:
-    image = folder / known.image
-    image.parent.mkdir(exist_ok=True)
-    image.write_bytes(loaded.content)
-    if loaded.mask is not None:
-        write_png(folder / known.mask, loaded.mask)
-    if known.agreement and loaded.case.agreement is not None:
-        write_png(folder / known.agreement, encode_agreement(loaded.case.agreement))
 
 
 def _distance(options: ConvertOptions) -> int | None:
@@ -89,6 +52,7 @@ class _Reading:
         # damaged file.
         self._strict = options.strict if isinstance(options, RawOptions) else True
         self._converter, self._raw = converter, raw
+        self._signed = _distance(options) is not None
         self.reading = options.reading() if isinstance(options, RawOptions) else FileReading()
         self._scrub = Scrubber(None if self.reading.keep_identifiers else raw)
         self._patients: dict[str, str] = {}
@@ -124,12 +88,12 @@ class _Reading:
         """Of the converter, without names of patients."""
         return tuple(self._scrub(note) for note in self.found.notes)
 
-    def _subject(self, loaded: LoadedCase) -> str:
+    def _subject(self, read: ReadCase) -> str:
         """The patient of a case; of a DICOM file a number, unless identifiers are kept."""
-        known = loaded.case.subject
-        if not known or self.reading.keep_identifiers or not isinstance(loaded.picture, DicomPicture):
-            return known
-        return self._patients.setdefault(known, f"patient_{len(self._patients) + 1:04d}")
+        assert read.known is not None, "it was read"
+        if not read.known.subject or not read.identified:
+            return read.known.subject
+        return self._patients.setdefault(read.known.subject, f"patient_{len(self._patients) + 1:04d}")
 
     def _leave_out(self, line: str) -> None:
         line = self._scrub(line)
@@ -137,32 +101,35 @@ class _Reading:
             raise UmlError(line)
         self.problems.append(f"{line}; left out")
 
-    def each(self, stage: Stage) -> Iterator[tuple[LoadedCase, KnownCase]]:
-        """Yields every case that fits.
+    def each(self, stage: Stage, folder: Path | None = None) -> Iterator[ReadCase]:
+        """Yields every case that fits, in the order of the items.
+
+        Args:
+            stage: begins the progress display.
+            folder: in which the files are written; None to write none.
 
         Raises:
             UmlError: none fits, or (``strict``) one does not.
         """
-        done = stage(self._converter.stage, len(self.found.items))
+        items = self.found.items
+        done = stage(self._converter.stage, len(items))
         taken: set[str] = set()
-        for number, item in enumerate(self.found.items, start=1):
-            try:
-                loaded = load_case(self.found, item, self.reading)
-            except UmlError as error:
-                self._leave_out(str(error))
-            else:
-                for problem in loaded.problems:
-                    self._leave_out(problem)
-                known = _known(loaded, self._subject(loaded), taken)
-                self._spacings.add(loaded.picture.spacing)
-                self._mapped |= loaded.mapped
-                yield loaded, known
-                self.cases.append(known)
-                self.items.append(item)
-            done(number)
+        # Without its items, which would go to the other processes again and again.
+        raw = replace(self.found, items=())
+        reader = CaseReader(raw, self.reading, folder, self._signed)
+        for number, read in enumerate(in_order(reader, list(enumerate(items)))):
+            for problem in read.problems:
+                self._leave_out(problem)
+            if read.known is not None:
+                known = replace(read.known, subject=self._subject(read), spacing=spacing_text(read.spacing))
+                self._spacings.add(read.spacing)
+                self._mapped |= read.mapped
+                yield read
+                self.cases.append(named(known, safe_name(read.name, taken), folder))
+                self.items.append(items[number])
+            done(number + 1)
         if not self.cases:
-            count = len(self.found.items)
-            raise UmlError(f"{self._raw}: none of {count} images fits; the first: {self.problems[0]}")
+            raise UmlError(f"{self._raw}: none of {len(items)} images fits; the first: {self.problems[0]}")
 
 
 def _no_stage(name: str, total: int) -> Callable[[int], None]:
@@ -194,8 +161,9 @@ def convert(
     """
     reading = _Reading(converter, raw, options)
     with new_folder(out) as folder:
-        for loaded, known in reading.each(stage):
-            _write(folder, loaded, known)
+        for _ in reading.each(stage, folder):
+            pass
+        remove_unnamed(folder)
         write_dataset(folder, reading.info, manifest_rows(reading.known, options, _distance(options)))
     return PreparedDataset.open(out), reading.problems
 
@@ -235,8 +203,8 @@ def dry_run(
     """
     reading = _Reading(converter, raw, options)
     pixels = []
-    for loaded, _ in reading.each(stage):
-        pixels.append(Counter[int]() if loaded.mask is None else count_pixels(loaded.mask))
+    for read in reading.each(stage):
+        pixels.append(read.pixels or Counter[int]())
     rows = manifest_rows(reading.known, options, _distance(options))
     return DryRun(
         reading.found,

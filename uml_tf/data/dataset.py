@@ -7,6 +7,7 @@ import hashlib
 import io
 from collections import Counter
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -177,6 +178,16 @@ class PreparedDataset:
             ) from None
 
     @cached_property
+    def file_digests(self) -> dict[str, bytes]:
+        """SHA-256 of every file of a row, by its path in the manifest."""
+        paths = list(dict.fromkeys(relative for row in self.rows for relative in row.files))
+        with ThreadPoolExecutor() as pool:
+            return dict(zip(paths, pool.map(self._file_digest, paths, chunksize=64), strict=True))
+
+    def _file_digest(self, relative: str) -> bytes:
+        return hashlib.sha256(read_bytes(self.root / relative)).digest()
+
+    @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of everything that decides a result: the two text files, and every file of a row."""
         digest = hashlib.sha256()
@@ -184,7 +195,7 @@ class PreparedDataset:
             digest.update((self.root / name).read_bytes())
         for row in self.rows:
             for relative in row.files:
-                digest.update(hashlib.sha256(read_bytes(self.root / relative)).digest())
+                digest.update(self.file_digests[relative])
         return digest.hexdigest()
 
     def class_counts(self, split: str) -> Counter[str]:

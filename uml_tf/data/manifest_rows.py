@@ -22,7 +22,7 @@ class KnownCase:
     Attributes:
         image, mask, agreement: paths in the prepared folder, "" for none.
         label, subject, group, split, vertical_cup_to_disc_ratio: as in ``Case``.
-        signature: of the image.
+        signature: of the image; None where near-duplicates are not looked for.
         spacing: of the manifest's row.
     """
 
@@ -34,7 +34,7 @@ class KnownCase:
     subject: str
     group: str
     split: str
-    signature: Signature
+    signature: Signature | None
     spacing: str = ""
 
 
@@ -50,7 +50,8 @@ def _subjects(cases: Sequence[KnownCase], distance: int | None) -> list[str]:
     splits = np.array([case.split for case in cases])
     pairs = None
     if distance is not None:
-        pairs = near_duplicates([case.signature for case in cases], distance)
+        signatures = [case.signature for case in cases if case.signature is not None]
+        pairs = near_duplicates(signatures, distance)
         same = splits[pairs.first] == splits[pairs.second]
         pairs = NearPairs(pairs.first[same], pairs.second[same], pairs.distance[same])
     copies = [case.group and f"{case.split}/{case.group}" for case in cases]

@@ -18,6 +18,8 @@ from uml_tf.evaluation.doubt import (
     mask_doubts,
     restored_confidence,
 )
+from uml_tf.evaluation.expert_pixels import experts_seen
+from uml_tf.evaluation.stage_counts import stage_counts
 from uml_tf.metrics.error_histogram import error_histogram
 from uml_tf.metrics.masks import MaskPair, PixelMaps, RegionPair
 from uml_tf.metrics.metric import MaskMetric, PixelMetric, RegionMetric, metrics_of_kind
@@ -45,8 +47,8 @@ class ImageMeasure:
         class_uncertainty: in (0, 1].
         values: metric of a region or of the mask, e.g. "dice_disc" -> number, nan where it is undefined;
             empty without a mask, and where no pixel of the mask is known.
-        counts: metric of the pixels -> counts, and ``ERRORS_BY`` a score of doubt -> its error histogram;
-            they add up over images. Empty where ``values`` is.
+        counts: metric of the pixels -> counts, ``ERRORS_BY`` a score of doubt -> its error histogram, and
+            what ``stage_counts`` returns; they add up over images. Empty where ``values`` is.
         source: the data set that the image came from; "" where the manifest does not say.
         decision: "accept", "refer" or "ungradable"; "" where no thresholds were given.
         mask_uncertainty: mean over the pixels, in (0, 1].
@@ -60,6 +62,7 @@ class ImageMeasure:
             estimates none.
         intervals: MEASUREMENT/low, MEASUREMENT/high and MEASUREMENT/true -> number, areas as shares of the
             predicted area; nan without an interval or a true value. Empty where ``values`` is.
+        experts: what ``uml_tf.evaluation.expert_pixels`` keeps of an image that several experts marked.
     """
 
     image: str
@@ -81,6 +84,7 @@ class ImageMeasure:
     mask_doubts: dict[str, float] = field(default_factory=dict)
     quality: dict[str, float] = field(default_factory=dict)
     intervals: dict[str, float] = field(default_factory=dict)
+    experts: dict[str, float] = field(default_factory=dict)
 
     @property
     def masked(self) -> bool:
@@ -169,6 +173,7 @@ def measure_image(
     placement: Placement | None = None,
     decision: str = "",
     card: ModelCard | None = None,
+    agreement: NDArray[Any] | None = None,
 ) -> ImageMeasure:
     """Measures one image.
 
@@ -182,7 +187,8 @@ def measure_image(
         placement: where the picture lay in the network's input; None where it was stretched to it. Pixels
             that the network did not read count as background without evidence.
         decision: what is decided on the prediction, "" where no thresholds were given.
-        card: of the model, whose mask quality and intervals are measured; None for neither.
+        card: of the model, whose mask quality, intervals and calibration are measured; None for none.
+        agreement: ``(H, W, C)`` share of several experts that chose each class, or None.
     """
     size = outputs["mask_probability"].shape[:2]
     placement = placement or place("stretch", size if mask is None else mask.shape, size)
@@ -217,12 +223,17 @@ def measure_image(
     belief = placement.restored(outputs, "mask_belief")[known]
     scores = pixel_scores(probability[known], belief, uncertainty[known], pixels.confidence)
     counts = {name: metric.count(pixels) for name, metric in metrics_of_kind(PixelMetric).items()}
+    if card is not None:
+        temperature = card.trust.mask_temperature
+        counts |= stage_counts(probability[known], pixels.confidence, correct, temperature)
     counts |= {f"{ERRORS_BY}{name}": error_histogram(score, ~correct) for name, score in scores.items()}
+    experts = {} if agreement is None else experts_seen(agreement[known], predicted[known], scores)
     pair = mask_pair(np.where(known, mask, 0), np.where(known, predicted, 0), info, row.pixel_size)
     return ImageMeasure(
         **measure,
         values=_values(pair),
         counts=counts,
         mask_doubts=mask_doubts(outputs),
+        experts=experts,
         intervals=_intervals(pair, quality, card.intervals if card else {}),
     )

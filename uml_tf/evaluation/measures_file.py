@@ -23,7 +23,7 @@ _NUMBERS = ("label", "class_uncertainty", "mask_uncertainty", "foreground")
 _LATER_NUMBERS = ("class_confidence", "mask_confidence", "familiarity")
 """Missing in files of earlier versions."""
 _VECTORS = ("probability", "belief")
-_OF_ALL, _OF_MASKED = ("shares", "quality"), ("values", "mask_doubts", "intervals")
+_OF_ALL, _OF_MASKED = ("shares", "quality"), ("values", "mask_doubts", "intervals", "experts")
 _NAMED = (*_OF_ALL, *_OF_MASKED)
 
 Array = NDArray[Any]

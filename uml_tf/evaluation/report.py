@@ -6,8 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from uml_tf.data.dataset import DatasetInfo
+from uml_tf.evaluation.calibration_stages import (
+    calibration_csv,
+    calibration_markdown,
+    calibration_stages,
+)
 from uml_tf.evaluation.drawing import evaluation_figures
 from uml_tf.evaluation.evaluate import Evaluation
+from uml_tf.evaluation.experts import experts_agreement, experts_markdown
 from uml_tf.evaluation.image_table import image_table
 from uml_tf.evaluation.overview import overview_csv, overview_markdown, overview_rows
 from uml_tf.evaluation.selection import default_names
@@ -36,7 +42,7 @@ def _markdown(evaluation: Evaluation, card: ModelCard) -> str:
 
 
 def write_evaluation(folder: Path, evaluation: Evaluation, card: ModelCard) -> list[Path]:
-    """Writes ``metrics.json``, ``metrics.md``, ``images.csv`` and the figures.
+    """Writes ``metrics.json``, ``metrics.md``, ``images.csv``, ``calibration.csv`` and the figures.
 
     Where the images are of several sources, ``sources.json`` has the metrics of each, and ``metrics.md`` a
     table of them.
@@ -51,9 +57,13 @@ def write_evaluation(folder: Path, evaluation: Evaluation, card: ModelCard) -> l
     """
     numbers, table, images = (folder / name for name in ("metrics.json", "metrics.md", "images.csv"))
     write_json(numbers, as_json(evaluation.metrics))
-    write_text(table, _markdown(evaluation, card))
+    stages = calibration_stages(evaluation.measures, card.trust.class_temperature)
+    experts = experts_markdown(experts_agreement(evaluation.measures))
+    parts = (_markdown(evaluation, card), calibration_markdown(stages), experts)
+    write_text(table, "\n".join(part for part in parts if part))
     write_text(images, image_table(evaluation.measures, card))
-    written = [numbers, table, images]
+    written = [numbers, table, images, folder / "calibration.csv"]
+    write_text(written[-1], calibration_csv(stages))
     if evaluation.sources:
         written.append(folder / "sources.json")
         write_json(written[-1], {name: as_json(found) for name, found in evaluation.sources.items()})

@@ -94,12 +94,19 @@ def class_arrays(measures: Sequence[ImageMeasure]) -> ClassArrays:
     )
 
 
+def _sorted_draws(index: NDArray[np.intp], order: NDArray[np.intp]) -> NDArray[np.intp]:
+    """The drawn images in a given order of all: metrics that sort them then find them sorted."""
+    return np.repeat(order, np.bincount(index, minlength=len(order))[order])
+
+
 def _class_statistic(arrays: ClassArrays, names: Collection[str] | None) -> Statistic:
     metrics = {n: m for n, m in metrics_of_kind(ClassMetric).items() if names is None or n in names}
     functions = [metric.value for metric in metrics.values()]
+    columns = np.ascontiguousarray(arrays.probability.T)
 
     def values(index: NDArray[np.intp]) -> list[float]:
-        labels, probability = arrays.labels[index], arrays.probability[index]
+        # Column by column in the memory, where the largest of a row's few numbers is found far faster.
+        labels, probability = arrays.labels[index], columns[:, index].T
         return [function(labels, probability) for function in functions]
 
     return Statistic(tuple(metrics), arrays.images, values)
@@ -107,9 +114,10 @@ def _class_statistic(arrays: ClassArrays, names: Collection[str] | None) -> Stat
 
 def _confidence_statistic(arrays: ClassArrays, names: Collection[str] | None) -> Statistic:
     metrics = {n: m for n, m in metrics_of_kind(ConfidenceMetric).items() if names is None or n in names}
-    correct = arrays.correct
+    correct, order = arrays.correct, np.argsort(arrays.confidence)
 
     def values(index: NDArray[np.intp]) -> list[float]:
+        index = _sorted_draws(index, order)
         return [metric.value(arrays.confidence[index], correct[index]) for metric in metrics.values()]
 
     return Statistic(tuple(metrics), arrays.images, values)
@@ -132,15 +140,17 @@ def _scored_statistic(
         names: the reported metrics that are wanted; None for all.
     """
     functions = {
-        reported_name(name, score): (metric.value, doubt)
-        for score, doubt in scores.items()
+        reported_name(name, score): (metric.value, score)
+        for score in scores
         for name, metric in metrics_of_kind(kind).items()
         if names is None or reported_name(name, score) in names
     }
+    orders = {score: np.argsort(scores[score]) for _, score in functions.values()}
 
     def values(index: NDArray[np.intp]) -> list[float]:
-        selected = outcome[index]
-        return [function(doubt[index], selected) for function, doubt in functions.values()]
+        sorted_ = {score: _sorted_draws(index, order) for score, order in orders.items()}
+        drawn = {score: (scores[score][places], outcome[places]) for score, places in sorted_.items()}
+        return [function(*drawn[score]) for function, score in functions.values()]
 
     return Statistic(tuple(functions), images, values)
 

@@ -173,7 +173,11 @@ def card_markdown(data: Mapping[str, Any], material: Material, groupings: Sequen
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    tables = [(g.by, [(one, dict(_named(one.metrics))) for one in g.groups]) for g in groupings]
+    tables = []
+    for grouping in groupings:
+        rows = [(one, dict(_named(one.metrics))) for one in grouping.groups]
+        columns = list(dict.fromkeys(name for _, cells in rows for name in cells))
+        tables.append((grouping.by, columns, rows))
     return environment.get_template("card.md").render(
         **data, rows=_rows(material.metrics), tables=tables, number=_number
     )

@@ -31,14 +31,15 @@ def columns(card: ModelCard) -> list[str]:
 
     ``image``, ``predicted`` (the most probable class), ``probability_CLASS``, ``class_confidence``,
     ``class_uncertainty``, ``familiarity``, ``decision``, ``reason``, ``mask_confidence`` and
-    ``mask_uncertainty`` (means over the pixels), ``area_REGION`` (pixels of the original image) and, where
-    the classes have them, ``vertical_cup_to_disc_ratio``.
+    ``mask_uncertainty`` (means over the pixels), ``area_REGION`` (pixels of the original image), where the
+    classes have them ``vertical_cup_to_disc_ratio``, and ``quality_REGION`` where the Dice is estimated.
     """
     probabilities = [f"probability_{name}" for name in card.image_classes]
     areas = [f"area_{name}" for name in region_members(card.pixel_classes, card.unions)]
     ratios = [_RATIO] if {"cup", "rim"} <= set(card.pixel_classes) else []
     measured = [*_NUMBERS[:3], "decision", "reason", *_NUMBERS[3:]]
-    return ["image", "predicted", *probabilities, *measured, *areas, *ratios]
+    qualities = [f"quality_{name}" for name in card.mask_quality]
+    return ["image", "predicted", *probabilities, *measured, *areas, *ratios, *qualities]
 
 
 def _row(answer: Answer) -> dict[str, str]:
@@ -51,7 +52,8 @@ def _row(answer: Answer) -> dict[str, str]:
     row |= {f"area_{name}": str(region["area"]) for name, region in answer["pixels"].items()}
     if answer.get(_RATIO) is not None:
         row[_RATIO] = f"{answer[_RATIO]:.6g}"
-    return row
+    quality = answer.get("mask_quality", {})
+    return row | {f"quality_{name}": f"{value:.6g}" for name, value in quality.items() if value is not None}
 
 
 def predictions_table(answers: Sequence[Answer], card: ModelCard) -> str:

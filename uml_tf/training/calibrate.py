@@ -107,7 +107,7 @@ def calibrate_file(
         UmlError: as ``site_examples``.
     """
     examples = site_examples(model, dataset, split)
-    outputs = predict_all(model, examples.images)
+    outputs = predict_all(model, examples.images[:])
     shows = (examples.labels >= 0) & (outputs["familiarity"][:, 0] >= FAMILIAR)
     right = outputs["class_probability"].argmax(axis=1) == examples.labels
     found = outputs["class_confidence"][shows, 0]

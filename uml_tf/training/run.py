@@ -10,13 +10,14 @@ from pathlib import Path
 
 import mlflow
 
-from uml_tf.data.dataset import PreparedDataset
-from uml_tf.data.pipeline import load_examples
+from uml_tf.data.cached_examples import open_splits
+from uml_tf.data.dataset import SPLITS, PreparedDataset
 from uml_tf.evaluation.evaluate import Evaluation, evaluate
 from uml_tf.evaluation.opening import LOCATOR_FILE
 from uml_tf.evaluation.sources import compared_groups, foreground_warnings
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import read_text, write_text
+from uml_tf.runtime.placement import Box
 from uml_tf.runtime.two_pass import TwoPass
 from uml_tf.tracking.environment import environment
 from uml_tf.tracking.exports import ROOT_PARAM
@@ -194,13 +195,12 @@ def _build(
     locator: Locator | None,
 ) -> Loop:
     size = (config.image_size, config.image_size)
-    splits = {}
-    for name in ("train", "val"):
-        count, boxes = len(dataset.split(name)), None
-        if locator is not None:
-            boxes = locator.boxes(dataset, name, display.stage(f"locating {name}", count), display.warn)
-        progress = display.stage(f"reading {name}", count)
-        splits[name] = load_examples(dataset, name, size, progress, config.fit, boxes)
+    boxes: dict[str, Box] = {}
+    if locator is not None:
+        for name in SPLITS[:2]:
+            located = display.stage(f"locating {name}", len(dataset.split(name)))
+            boxes |= locator.boxes(dataset, name, located, display.warn)
+    splits = open_splits(dataset, SPLITS[:2], size, display.stage, config.fit, boxes, display.warn)
     roi = None if locator is None else locator.roi
     loop = build_loop(config, dataset, splits, display, cluster, roi)
     loop.listener = _listener(display, dataset.info.pixel_classes, cluster.is_chief)

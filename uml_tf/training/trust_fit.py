@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from uml_tf.data.pipeline import Examples
+from uml_tf.data.pipeline import Examples, PixelArray
 from uml_tf.networks import UML
 from uml_tf.runtime.confidence import SCORES, Confidence, score
 from uml_tf.runtime.contract import Heads, confidence, contract, faded, scaled_opinion, softmax, tempered
@@ -74,10 +74,10 @@ def compiled_heads(model: UML) -> Run:
     return run
 
 
-def _batches(run: Run, images: Array) -> Iterator[tuple[int, dict[str, Array]]]:
-    """Yields (place of the first image, the heads' outputs)."""
-    for start in range(0, len(images), _BATCH):
-        chunk = images[start : start + _BATCH].astype(np.float32)
+def _batches(run: Run, images: PixelArray, places: Array) -> Iterator[tuple[int, dict[str, Array]]]:
+    """Yields (number of the first image among the places, the heads' outputs)."""
+    for start in range(0, len(places), _BATCH):
+        chunk = images[places[start : start + _BATCH]].astype(np.float32)
         padded = np.concatenate([chunk, np.zeros((_BATCH - len(chunk), *chunk.shape[1:]), np.float32)])
         yield start, {name: value.numpy()[: len(chunk)] for name, value in run(padded).items()}
 
@@ -102,7 +102,7 @@ def look(model: UML, examples: Examples, run: Run | None = None) -> Seen:
     each = max(_MOST_PIXELS // max(int((examples.has_mask > 0).sum()), 1), 1)
     of_images: dict[str, list[Array]] = {"features": [], "sharpness": [], "class_head": []}
     of_pixels: dict[str, list[Array]] = {"mask_head": [], "mutual_head": [], "targets": [], "owners": []}
-    for start, heads in _batches(run or compiled_heads(model), examples.images):
+    for start, heads in _batches(run or compiled_heads(model), examples.images, np.arange(len(examples))):
         for name, found in of_images.items():
             found.append(heads[name])
         for place in range(len(heads["class_head"])):
@@ -127,7 +127,7 @@ def masks_seen(model: UML, examples: Examples, trust: Trust, run: Run) -> Iterat
     """
     evidential, by_evidence = model.spec.ablation.evidential, model.spec.draws_by_evidence
     masked = np.flatnonzero(examples.has_mask > 0)
-    for start, heads in _batches(run, examples.images[masked]):
+    for start, heads in _batches(run, examples.images, masked):
         outputs = contract(Heads(**heads), evidential, by_evidence, trust)
         for place, probability in enumerate(outputs["mask_probability"]):
             index = int(masked[start + place])
