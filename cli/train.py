@@ -161,6 +161,12 @@ _RATES = ", ".join(f"{spec.training.learning_rate:g} for {name}" for name, spec 
     f"network holds for sure.  [default: {_DEFAULTS.without_masks}]",
 )
 @click.option(
+    "--batch-norm",
+    type=click.Choice(["global", "device"]),
+    help="With several devices: statistics of batch norms over the whole batch, or of each device's own images, "
+    f"which is faster.  [default: {_DEFAULTS.batch_norm}]",
+)
+@click.option(
     "--risk-target",
     type=float,
     help="Largest share of wrong classes among the images that the trained network accepts.  "

@@ -29,8 +29,9 @@ def test_parts_of_a_step_on_two_devices_equal_one():
     script = Path(__file__).parents[1] / "two_devices.py"
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    expected = ["norm equal", "dropout equal", "loss equal", "spread equal", "limits reported"]
-    assert done.stdout.split("\n")[:5] == expected
+    norms = ["norm equal", "norm_of_some equal", "norm_of_one_device equal", "norm_of_none equal"]
+    parts = ["dropout equal", "loss_by_parts equal", "loss equal", "steps equal", "devices agree"]
+    assert done.stdout.splitlines() == [*norms, *parts, "spread equal", "limits reported"]
 
 
 def _free_ports(count):
