@@ -1,8 +1,8 @@
 """Two workers on one machine, with one core each, against one process on both cores.
 
-Run: ``python benchmarks/workers.py [--preset edge] [--size 128] [--batch 16] [--cores 0,1]``. The processes work
-in turn, in blocks of steps that alternate, so that what else the machine does meets all alike. The step is
-that of the training, on random images in memory; one batch is shared by the workers.
+Run: ``python benchmarks/workers.py [--preset edge] [--size 128] [--batch 16] [--cores 0,1]``. The processes
+work in turn, in blocks of steps that alternate, so that what else the machine does meets all alike. The step
+is that of the training, on random images in memory; one batch is shared by the workers.
 
 The table tells, beside the images per second, the CPU time of an image over all processes: on a machine whose
 cores are taken by other work the ratio of these is the one to read. It leaves out only the time in which a

@@ -106,8 +106,8 @@ class InOneSum:
     values that it would sum, which are summed together; then, from these sums alone, the result.
 
     Args:
-        loss: of ``(outputs, *rest)``, a dict of tensors; returns a nested value, float32, which depends on the
-            arguments only by ``sum_over_replicas`` and by scalars that every replica has.
+        loss: of ``(outputs, *rest)``, a dict of tensors and more arguments. What it returns depends on them
+            only by ``sum_over_replicas`` of float32, and by scalars that every replica has.
         compiled: applied to the part that computes the values; for a kernel of XLA, which cannot hold sums.
     """
 
@@ -118,14 +118,14 @@ class InOneSum:
         self._values = compiled(self._own_values)
 
     def __call__(self, outputs: dict[str, Any], *rest: Any) -> Any:
+        """What the loss returns; its gradient reaches ``outputs`` alone."""
         summed = _sum_for_one_loss(self._values(outputs, *rest))
-        start = 0
+        taken: list[int] = []
 
         def next_sum(value: Any) -> Any:
-            nonlocal start
-            size = value.shape.num_elements()
-            start += size
-            return ops.reshape(summed[start - size : start], value.shape)
+            start = sum(taken)
+            taken.append(value.shape.num_elements())
+            return ops.reshape(summed[start : sum(taken)], value.shape)
 
         with _instead(next_sum):
             return self._loss({name: ops.stop_gradient(value) for name, value in outputs.items()}, *rest)

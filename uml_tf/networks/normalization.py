@@ -52,8 +52,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     Where several replicas share a batch, the statistics are those of the whole batch; otherwise the trained
     weights would depend on the number of devices. Inside ``statistics_of`` those of a norm that serves
-    the mask are of some images, or those of all norms are of the device's own. Inference and other backends use Keras' own code. The
-    class keeps Keras' name, because weight files name a layer by its class.
+    the mask are of some images, or those of all norms are of the device's own images. Inference and other
+    backends use Keras' own code. The class keeps Keras' name, because weight files name a layer by its class.
 
     Args:
         of_mask: the norm lies on the mask's way alone, and not in an encoder or on the way to the class.
