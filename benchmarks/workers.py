@@ -127,9 +127,13 @@ class _Form:
             )
             for more, own in zip(extra, pinned, strict=True)
         ]
-        self.sums = self._answers()[0]["sums"]
+        self.sums = (0, 0)
         self.seconds: list[float] = []
         self.cpu: list[float] = []
+
+    def wait(self) -> None:
+        """Until the step is traced."""
+        self.sums = self._answers()[0]["sums"]
 
     def _answers(self) -> list[dict[str, Any]]:
         return [json.loads(process.stdout.readline()) for process in self._processes if process.stdout]
@@ -165,6 +169,8 @@ def _free_ports(count: int) -> list[int]:
 
 
 def _print_table(options: argparse.Namespace, forms: list[_Form]) -> None:
+    for form in forms:
+        form.wait()
     losses = [form.block(LOSSES)[0]["losses"] for form in forms]
     blocks = [[form.timed_block() for form in forms] for _ in range(options.blocks)]
     for form in forms:
