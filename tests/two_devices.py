@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from small_steps import steps
 
 from uml_tf.losses import LossSpec, joint_loss
 from uml_tf.losses.replicas import InOneSum, replica_count, sum_over_replicas
@@ -18,7 +17,6 @@ from uml_tf.runtime.errors import UmlError
 from uml_tf.training.build import build_loop
 from uml_tf.training.cluster import Cluster
 from uml_tf.training.config import TrainingConfig
-from uml_tf.training.step import StepSpec, TrainStep
 
 (cpu,) = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
@@ -121,52 +119,15 @@ def loss(strategy, function=None):
     return *(term[0] for term in terms), *gradients
 
 
-def _small_network():
-    """Two layers with a batch norm that end in the outputs that the loss reads."""
-    image = keras.Input((6, 6, 3))
-    features = keras.layers.ReLU()(BatchNormalization(momentum=0.9)(keras.layers.Conv2D(4, 1)(image)))
-    heads = {
-        "class_head": keras.layers.Dense(2, activation="softplus")(features[:, 0, 0]) + 1.0,
-        "mutual_head_1": keras.layers.Conv2D(3, 1, activation="softplus")(features) + 1.0,
-        "segmentation_logits_1": keras.layers.Conv2D(3, 1)(features),
-    }
-    return keras.Model(image, heads)
-
-
-def steps(strategy, batch_norm="global"):
-    """The losses of three steps, and every replica's variables after them."""
-    keras.utils.set_random_seed(0)
-    rng = np.random.default_rng(2)
-    batch = {
-        "image": rng.normal(0, 2, (8, 6, 6, 3)).astype(np.float32) + np.arange(8)[:, None, None, None],
-        "label": np.array([0, 1, 1, -1, 0, -1, -1, -1], np.int32),
-        "mask": rng.integers(0, 3, (8, 6, 6)).astype(np.uint8),
-        "has_mask": np.array([1, 0, 0, 0, 1, 1, 1, 0], np.float32),
-    }
-    with strategy.scope():
-        network = SimpleNamespace(training_model=_small_network())
-        sgd = keras.optimizers.SGD(0.1)
-        step = TrainStep(
-            network, sgd, LossSpec(), StepSpec(batch_norm=batch_norm, masked_statistics=True), None, strategy
-        )
-    data = Cluster(strategy).spread(tf.data.Dataset.from_tensors(batch).repeat(3))
-    losses = [float(step(part, 0)["total"]) for part in data]
-    values = [
-        [copy.numpy() for copy in strategy.experimental_local_results(variable.value)]
-        for variable in network.training_model.variables
-    ]
-    return losses, values
-
-
 def compare_steps():
-    losses, values = steps(tf.distribute.get_strategy())
-    found, copies = steps(TWO)
+    losses, values = steps(Cluster.alone())
+    found, copies = steps(Cluster(TWO))
     np.testing.assert_allclose(found, losses, rtol=1e-5)
     for (one,), (first, second) in zip(values, copies, strict=True):
         np.testing.assert_array_equal(first, second)
         np.testing.assert_allclose(first, one, rtol=1e-4, atol=1e-6)
     print("steps equal")
-    found, copies = steps(TWO, "device")
+    found, copies = steps(Cluster(TWO), "device")
     assert np.abs(np.divide(found, losses) - 1).max() > 1e-3
     for first, second in copies:
         np.testing.assert_array_equal(first, second)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import tempfile
+import warnings
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,7 +56,8 @@ def log_model(keras_file: Path, image: NDArray[Any], outputs: dict[str, NDArray[
     locator = keras_file.with_name(f"{LOCATOR}{keras_file.suffix}")
     if locator.is_file():  # MLflow keeps the files of all artifacts in one folder
         artifacts[LOCATOR] = str(locator)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*input example was not provided")
         request = Path(folder) / REQUEST_FILE
         request.write_text(json.dumps({"inputs": [base64.b64encode(encode_png(image)).decode()]}))
         info = mlflow.pyfunc.log_model(
