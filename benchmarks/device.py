@@ -5,6 +5,9 @@ Latency is the shortest of many runs on one image, on 1 and on 2 threads. Cold s
 process takes until its first output, imports included; memory is that process's peak. The floor is the
 network's GFLOP (a multiply-add counts as 2) at the rate of a large float32 matrix product, measured in the
 same run.
+
+Or: ``python benchmarks/device.py --emulated BUNDLE IMAGE...``: the bundle on emulated 64-bit ARM processors,
+compared with this machine. That says what it computes there, never how fast.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import tensorflow as tf
+from emulation import PROCESSORS, differences, emulated_arm
 from presets import best_time, gigaflop, matrix_gigaflops
 
 from uml_tf.export.convert import convert
@@ -135,11 +139,36 @@ def rows(size: int, folder: Path) -> tuple[list[Row], float]:
     return found, flop
 
 
+def print_emulated(bundle: Path, images: list[Path]) -> None:
+    """Prints how the bundle's predictions differ on each emulated processor."""
+    arm = emulated_arm(bundle / "requirements.txt")
+    head = ("processor", "images", "class probability", "class uncertainty", "decisions", "classes", "masks")
+    print("Largest difference of the numbers, and number of images where the rest differs:\n")
+    print(f"| {' | '.join(head)} |")
+    print("|" + " --- |" * len(head))
+    for name in PROCESSORS:
+        found = differences(arm, name, bundle, images or [bundle / "example.png"])
+        numbers = f"{found.probability:.1e} | {found.uncertainty:.1e}"
+        print(
+            f"| {name} | {found.images} | {numbers} | {found.decisions} | {found.classes} | {found.masks} |"
+        )
+
+
 def main() -> None:
-    """Measures and prints the table."""
+    """Prints one of the two tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", type=int, default=256)
-    size = parser.parse_args().size
+    parser.add_argument("--emulated", type=Path, metavar="BUNDLE")
+    parser.add_argument("images", type=Path, nargs="*", metavar="IMAGE")
+    options = parser.parse_args()
+    if options.emulated:
+        print_emulated(options.emulated, options.images)
+    else:
+        print_measured(options.size)
+
+
+def print_measured(size: int) -> None:
+    """Measures every form on this machine, and prints the table."""
     rate = matrix_gigaflops()
     with tempfile.TemporaryDirectory() as name:
         found, flop = rows(size, Path(name))

@@ -30,9 +30,10 @@ import click
 def calibrate(model: str, data: Path, split: str, out: Path, risk_target: float, confidence: float) -> None:
     """Fit MODEL to another site's labelled images without training; MODEL itself stays as it is.
 
-    Of a network: the temperatures of its probabilities, the confidence, the limit of familiarity and the
-    threshold of acceptance. One that comes from the registry is registered as a new version. Of an exported
-    .tflite the threshold of acceptance alone: the rest is in its graph, and cannot change.
+    Of a network: the temperatures of its probabilities, the confidence, the limit of familiarity, the
+    threshold of acceptance, the mask quality and the intervals of what is measured. One that comes from the
+    registry is registered as a new version. Of an exported .tflite the last three: the rest is in its graph,
+    and cannot change.
     """
     from uml_tf.cli.quiet import import_tensorflow, quiet
     from uml_tf.data.dataset import PreparedDataset
@@ -52,7 +53,8 @@ def calibrate(model: str, data: Path, split: str, out: Path, risk_target: float,
         with quiet(2):
             card = _calibrated_file(Path(model), out, dataset, split, risk_target, confidence)
         click.echo(
-            "only the threshold is new: temperatures, confidence and familiarity are in the file's graph"
+            "threshold, mask quality and intervals are new; temperatures, confidence and familiarity are in "
+            "the file's graph"
         )
     else:
         from uml_tf.tracking.models import load_pair

@@ -1,4 +1,4 @@
-"""``uml-tf data``: a command for each registered converter, check, merge and preview."""
+"""``uml-tf data``: a command for each registered converter, check, merge, cache and preview."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _dry_run(
     _print_problems(result.problems)
     masks = [pixels for pixels in result.pixels if pixels]
     _print_counts(count(result.rows, masks, result.info))
-    for note in result.found.notes:
+    for note in result.notes:
         click.echo(f"note: {note}")
     path = sheet or out.resolve().parent / f"{out.resolve().name}-sheet.png"
     write_dry_run_sheet(result, path)
@@ -232,6 +232,42 @@ def merge(folders: tuple[Path, ...], out: Path, name: str | None) -> None:
         rows = [row for row in merged.rows if row.dataset == source]
         click.echo(f"{source}: {len(rows)} images, {sum(bool(row.mask) for row in rows)} with a mask")
     _print_rows(merged)
+
+
+@data.command()
+@click.option("--list", "listing", is_flag=True, help="Print what is kept, and what it takes on the disk.")
+@click.option("--clear", is_flag=True, help="Remove all of it; a later training decodes its images anew.")
+def cache(listing: bool, clear: bool) -> None:
+    """List or clear the decoded images that trainings keep on disk.
+
+    They are in the folder that the environment variable UML_TF_CACHE names ("off" keeps none), else in the
+    user's folder for caches.
+    """
+    from uml_tf.data.cache_folder import CACHE_VARIABLE, cache_folder
+    from uml_tf.data.pixel_store import clear_stores, list_stores
+
+    if listing == clear:
+        raise click.UsageError("expected one of --list and --clear")
+    root = cache_folder()
+    if root is None:
+        click.echo(f"no images are kept ({CACHE_VARIABLE} is off)")
+        return
+    if clear:
+        try:
+            freed = clear_stores(root)
+        except OSError as error:
+            raise UmlError(f"{root}: cannot be cleared ({error.strerror or error})") from error
+        click.echo(f"{root}: removed {freed / 1e6:.1f} MB")
+        return
+    stores = list_stores(root)
+    for store in stores:
+        height, width = store.about["size"]
+        click.echo(
+            f"{store.folder.name}  {store.about['dataset']}, {height} x {width}, {store.about['fit']}: "
+            f"{store.filled} of {store.count} images, {store.bytes / 1e6:.1f} MB, "
+            f"used {store.days:.0f} days ago"
+        )
+    click.echo(f"{root}: {len(stores)} data sets, {sum(store.bytes for store in stores) / 1e6:.1f} MB")
 
 
 @data.command()

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from uml_tf.cli.display import TerminalDisplay
     from uml_tf.data.dataset import PreparedDataset
     from uml_tf.evaluation.evaluate import Evaluation
+    from uml_tf.runtime.model_card import ModelCard
     from uml_tf.runtime.prediction import Model
 
 
@@ -45,6 +46,36 @@ def _as_asked(model: Model, passes: int | None, flips: bool, others: tuple[str, 
     if others:
         return ensemble([model, *(open_predictor(other, batch_size=16)[0] for other in others)])
     return with_flips(model) if flips else model
+
+
+def _mean_of(passes: int | None, flips: bool, others: tuple[str, ...]) -> str:
+    """How several predictions are averaged, for ``evaluation.json``."""
+    if passes is not None:
+        return f"{passes} passes with dropout"
+    if others:
+        return f"{1 + len(others)} models"
+    return "flips" if flips else ""
+
+
+def _save_origin(
+    folder: Path, model: str, card: ModelCard, dataset: PreparedDataset, found: Evaluation, mean_of: str
+) -> None:
+    """Writes what `uml-tf report` finds model, images and measures by."""
+    from uml_tf.evaluation.origin import Origin, save_origin
+
+    reference = str(Path(model).resolve()) if Path(model).is_file() else model
+    if model == "last":
+        reference = f"runs:/{card.run_id}/model"
+    origin = Origin(
+        reference,
+        card,
+        found.split,
+        dataset.info.name,
+        str(dataset.root.resolve()),
+        dataset.fingerprint,
+        mean_of,
+    )
+    save_origin(folder, origin, found.measures)
 
 
 def _out_of_distribution(
@@ -171,6 +202,9 @@ def evaluate(
         table = out / "metrics.md"
     else:
         table = write_evaluations(out, found, card)[0]
+    for dataset, (name, one) in zip(datasets, found.items(), strict=True):
+        folder = out if len(datasets) == 1 else out / name
+        _save_origin(folder, model, card, dataset, one, _mean_of(passes, flips, others))
     for file in (table, *tables):
         click.echo(file.read_text(encoding="utf-8"))
     click.echo(f"written to {out}")

@@ -134,6 +134,7 @@ def _check_data(options: dict[str, Any]) -> None:
     default=None,
     help="The bundle's page for the browser; npm fetches LiteRT.js for it.  [default: where possible]",
 )
+@click.option("--sbom", is_flag=True, help="The bundle's software bill of materials, in CycloneDX.")
 @click.option(
     "--allow-deferred-build",
     is_flag=True,
@@ -152,6 +153,10 @@ def export(model: str, tolerance: tuple[str, ...], **options: Any) -> None:
     from uml_tf.cli.quiet import import_tensorflow, quiet
 
     _check_data(options)
+    if options["sbom"]:
+        from uml_tf.export.sbom import check_sbom_possible
+
+        check_sbom_possible()
     import_tensorflow()
     from uml_tf.export.job import ExportJob
     from uml_tf.export.run import export as run_export
@@ -170,6 +175,7 @@ def export(model: str, tolerance: tuple[str, ...], **options: Any) -> None:
         force=options["force"],
         example=options["example"],
         web=options["web"],
+        sbom=options["sbom"],
     )
     network, locator = load_pair(model)
     # The display writes to a descriptor of its own; the converters write to these two.

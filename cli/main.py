@@ -16,6 +16,7 @@ COMMANDS = {
     "train": ("uml_tf.cli.train", "train", "Train a joint network."),
     "study": ("uml_tf.cli.study", "study", "Compare ways to train, over seeds and folds."),
     "evaluate": ("uml_tf.cli.evaluate", "evaluate", "Measure a model on a data set."),
+    "report": ("uml_tf.cli.report", "report", "Write one page about a model, for people."),
     "calibrate": ("uml_tf.cli.calibrate", "calibrate", "Fit a model to another site without training."),
     "export": ("uml_tf.cli.export", "export", "Write a model for the device: TFLite, ONNX, TensorRT."),
     "import-torch": (
@@ -24,6 +25,7 @@ COMMANDS = {
         "Import a PyTorch checkpoint of the authors.",
     ),
     "predict": ("uml_tf.cli.predict", "predict", "Find class and mask of images with a model."),
+    "monitor": ("uml_tf.cli.monitor", "monitor", "Compare what devices decide with the model's validation."),
     "registry": ("uml_tf.cli.registry", "registry", "Keep, compare and promote named versions."),
 }
 

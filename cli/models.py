@@ -9,12 +9,13 @@ if TYPE_CHECKING:
     from uml_tf.runtime.prediction import Model
 
 
-def open_predictor(reference: str, batch_size: int) -> tuple[Model, ModelCard]:
+def open_predictor(reference: str, batch_size: int, threads: int | None = None) -> tuple[Model, ModelCard]:
     """``open_model`` without the notices that TensorFlow and LiteRT print; the model and its card.
 
     Args:
         reference: a MODEL.
         batch_size: images at a time, for a network; a file has its own.
+        threads: of the interpreter of a file; by default up to 4.
 
     Raises:
         UmlError: the model does not exist or cannot be read.
@@ -24,7 +25,7 @@ def open_predictor(reference: str, batch_size: int) -> tuple[Model, ModelCard]:
 
     if is_exported(reference):
         with quiet(2):
-            model = open_model(reference)
+            model = open_model(reference, threads=threads)
     else:
         import_tensorflow()
         model = open_model(reference, batch_size)

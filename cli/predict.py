@@ -2,28 +2,80 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
 
+from uml_tf.formats.selection import AXES, Axis, Selection
+
+BATCH = 8
+"""Images at a time through a network, where there are many."""
+
 
 @click.command()
 @click.argument("model")
-@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE...")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the predictions.")
-def predict(model: str, images: tuple[Path, ...], out: Path) -> None:
-    """Predict each of IMAGES with MODEL: JSON, mask, overlay, maps of uncertainty and of doubt.
+@click.option("--no-pictures", is_flag=True, help="Write no mask, overlay and maps.")
+@click.option("--again", is_flag=True, help="Also predict images whose prediction is there already.")
+@click.option("--frame", type=click.IntRange(1), help="Frame of a DICOM with several, from 1.")
+@click.option(
+    "--axis", type=click.Choice(AXES), default="axial", show_default=True, help="Plane of a NIfTI's slices."
+)
+@click.option("--slice", "place", type=click.IntRange(1), help="Slice of a NIfTI volume, from 1.")
+@click.option(
+    "--keep-identifiers",
+    is_flag=True,
+    help="Call DICOM files by their names, which may be the patients', instead of aliases.",
+)
+def predict(
+    model: str,
+    images: tuple[Path, ...],
+    out: Path,
+    no_pictures: bool,
+    again: bool,
+    frame: int | None,
+    axis: Axis,
+    place: int | None,
+    keep_identifiers: bool,
+) -> None:
+    """Predict each IMAGE with MODEL: JSON, mask, overlay, maps of uncertainty and of doubt.
 
-    MODEL may also be an exported .tflite. For an image that cannot be read one line is printed; the others
-    are still predicted, and the exit code is 1. Where --out holds input images, no existing file is replaced.
+    IMAGE is a file (DICOM and NIfTI too, see docs/dicom.md), a folder of images, or a pattern in quotes
+    ("site/**/*.png"). MODEL may also be an exported .tflite. Of several images predictions.csv is written
+    too, and those that an earlier run with the same model has finished are passed over. For an image that
+    cannot be read one line is printed; the others are still predicted, and the exit code is 1. Where --out
+    holds input images, no existing file is replaced.
     """
-    from uml_tf.cli.models import open_predictor
-    from uml_tf.runtime.prediction_files import plan_predictions, predict_files
+    from uml_tf.runtime.threads import interpreter_threads, prefer_parallel_images
 
-    plan_predictions(images, out)  # before the wait for the model
-    opened, _ = open_predictor(model, batch_size=1)
+    prefer_parallel_images()
+    from uml_tf.cli.models import open_predictor
+    from uml_tf.formats.detection import is_picture
+    from uml_tf.formats.identifiers import aliases
+    from uml_tf.formats.reading import FileReading
+    from uml_tf.runtime.image_arguments import find_images
+    from uml_tf.runtime.intensity import Intensity
+    from uml_tf.runtime.picture import Picture
+    from uml_tf.runtime.predict_files import PredictOptions, predict_files
+    from uml_tf.runtime.prediction_files import check_folders, plan_predictions
+    from uml_tf.runtime.text_bar import TextBar
+
+    found = find_images(images, is_picture)
+    check_folders(found.folders, out)
+    selection = Selection(frame, axis, place)
+    names = aliases(found.paths, selection, keep_identifiers)
+    plan_predictions(found.paths, out, aliases=names)  # before the wait for the model
+    many = len(found.paths) > 1
+    opened, _ = open_predictor(model, BATCH if many else 1, interpreter_threads(len(found.paths)))
+
+    def read(path: Path, intensity: Intensity, name: str) -> Picture:
+        return FileReading(intensity, selection, keep_identifiers).read(path, name)
 
     def complain(line: str) -> None:
         click.echo(f"uml-tf: {line}", err=True)
 
-    predict_files(opened, images, out, click.echo, complain)
+    options = PredictOptions(not no_pictures, again, lines=not found.is_searched, read=read, aliases=names)
+    bar = TextBar(len(found.paths), sys.stderr, found.is_searched)
+    predict_files(opened, found.paths, out, bar.above(click.echo), bar.above(complain), options, bar.show)

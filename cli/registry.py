@@ -216,3 +216,37 @@ def compare(first: str, second: str, data: Path | None, split: str, out: Path | 
     click.echo(f"A {first}\nB {second}\n\n{table}")
     if out:
         write_text(out / "comparison.md", f"A: {first}\n\nB: {second}\n\n{table}")
+
+
+@registry.command()
+@click.argument("model")
+@click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="The folder.")
+@click.option(
+    "--by",
+    "columns",
+    multiple=True,
+    metavar="COLUMN",
+    help="Groups by a column of manifest.csv; may be repeated. Classes and sources are always shown.",
+)
+def card(model: str, out: Path, columns: tuple[str, ...]) -> None:
+    """Write the model card of MODEL, model-card.md and model-card.json, from its training run.
+
+    Intended use, data, metrics with intervals, subgroups, thresholds and their promise, limits, hashes.
+    """
+    from uml_tf.cli.quiet import import_tensorflow
+    from uml_tf.tracking.card import read_stated
+
+    stated = read_stated(model)
+    if not stated.card.run_id:
+        raise UmlError(
+            f"model '{model}': found no training run in its card, expected a model of `uml-tf train`"
+        )
+    import_tensorflow()  # some metrics do, and it prints notices
+    from uml_tf.reports.card import card_data, write_card
+    from uml_tf.reports.groups import LABEL, groupings_of
+    from uml_tf.reports.material import open_material
+
+    material = open_material(stated.card.run_id)
+    groupings = groupings_of(material, (LABEL, *columns))
+    for file in write_card(out, card_data(model, stated, material, groupings), material, groupings):
+        click.echo(f"written: {file}")

@@ -17,7 +17,11 @@ from uml_tf.training.sections import parse_roi
 if TYPE_CHECKING:
     from uml_tf.training.run import RunResult
 
-_FIELDS = {"class_weights": "loss.class_weights", "annealing_epochs": "loss.annealing_epochs"}
+_FIELDS = {
+    "teacher": "teachers",
+    "class_weights": "loss.class_weights",
+    "annealing_epochs": "loss.annealing_epochs",
+}
 """Options whose field is in a section of the config."""
 
 
@@ -146,6 +150,13 @@ _RATES = ", ".join(f"{spec.training.learning_rate:g} for {name}" for name, spec 
     "--roi",
     metavar="LOCATOR[:REGION]",
     help="Read only the part of every image around a region, e.g. disc, that another trained MODEL finds.",
+)
+@click.option(
+    "--teacher",
+    multiple=True,
+    metavar="MODEL",
+    help="A trained network to learn from, beside the truth: mean and spread of several become one network's "
+    "probabilities and evidence. May be repeated.",
 )
 @click.option("--learning-rate", type=float, help=f"[default: {_RATES}]")
 @click.option("--seed", type=int, help="[default: 0]")

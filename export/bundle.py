@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 import zipfile
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 
 import uml_tf.runtime
-from uml_tf.export.litert_js import litert_js
+from uml_tf.export.page import write_page
 from uml_tf.runtime.files import write_json
 from uml_tf.runtime.images import read_image, write_png
 from uml_tf.runtime.metadata import FileMetadata
 
 RUNTIME = "uml_tf_runtime.zip"
 EXAMPLE = "example.png"
-WEB = "web"
 MANIFEST = "manifest.json"
 """SHA-256 of every other file of the bundle, by its path in the bundle."""
 
-_REQUIRED = ("ai-edge-litert", "numpy", "opencv-python-headless")
+REQUIRED = ("ai-edge-litert", "numpy", "opencv-python-headless")
 # A zip entry must have a time; with a fixed one, the same runtime always gives the same file.
 _TIME = (1980, 1, 1, 0, 0, 0)
 
@@ -41,7 +39,10 @@ def _readme(metadata: FileMetadata, web: bool) -> str:
 
 Set up: `python -m venv env && env/bin/pip install -r requirements.txt`
 Run: `env/bin/python run.py example.png`, or any images. Every file here is first compared with manifest.json.
-For each image the folder predictions/ gets JSON, mask, overlay and uncertainty map.
+For each image the folder predictions/ gets JSON, mask, overlay and uncertainty map, for a folder also a table
+and index.html. `run.py --watch DIR --out OUT` predicts images as they land in DIR.
+Decisions and doubt are counted by day, without images or names, in predictions-tally/ for `uml-tf monitor`;
+--no-tally counts none.
 {page}
 The decision is accept, refer (to a specialist) or ungradable (take another image), each with its reason.
 How closely the file follows the trained network: fidelity.md. It reads {reads} as {width} x {height} RGB.
@@ -60,38 +61,26 @@ def _write_runtime(path: Path) -> None:
             archive.writestr(zipfile.ZipInfo(f"uml_tf/{name}", _TIME), content, zipfile.ZIP_DEFLATED)
 
 
-def page_possible(metadata: FileMetadata, batch: int) -> bool:
-    """Whether a browser can run the file: one image at a time, outputs of the contract."""
-    return metadata.outputs == "contract" and batch == 1
-
-
-def _write_page(folder: Path) -> None:
-    folder.mkdir()
-    for source in files("uml_tf.export").joinpath("web").iterdir():
-        (folder / source.name).write_bytes(source.read_bytes())
-    shutil.copytree(litert_js(), folder / "litert")
-
-
 def write_bundle(folder: Path, metadata: FileMetadata, example: Path, web: bool) -> None:
     """Adds the runtime, ``run.py``, requirements, README, example and page to an exported model.
 
     Args:
-        folder: where ``model.tflite`` lies.
+        folder: where the models lie, ``model.tflite`` among them.
         metadata: of the model.
         example: an image; written as PNG under another name, so that no metadata of it are passed on.
         web: with the page for the browser.
 
     Raises:
-        UmlError: the image cannot be read, or LiteRT.js cannot be fetched.
+        UmlError: the image cannot be read, or a library of the page cannot be fetched.
     """
     _write_runtime(folder / RUNTIME)
     (folder / "run.py").write_bytes(files("uml_tf.export").joinpath("device_run.py").read_bytes())
-    requirements = "".join(f"{name}=={version(name)}\n" for name in _REQUIRED)
+    requirements = "".join(f"{name}=={version(name)}\n" for name in REQUIRED)
     (folder / "requirements.txt").write_text(requirements, encoding="utf-8")
     (folder / "README.md").write_text(_readme(metadata, web), encoding="utf-8")
     write_png(folder / EXAMPLE, read_image(example))
     if web:
-        _write_page(folder / WEB)
+        write_page(folder, metadata)
 
 
 def write_manifest(folder: Path) -> None:

@@ -36,6 +36,9 @@ def check_bundle(manifest: Path) -> None:
 if __name__ == "__main__":
     check_bundle(HERE / "manifest.json")
     sys.path.insert(0, str(HERE / RUNTIME))
+    from uml_tf.runtime.threads import prefer_parallel_images
+
+    prefer_parallel_images()
     from uml_tf.runtime.main import main
 
     sys.exit(main(HERE / MODEL, sys.argv[1:]))

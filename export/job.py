@@ -26,6 +26,7 @@ class ExportJob:
         force: keep a file that breaks the tolerance, and mark it in its metadata.
         example: the image of the device bundle; None for the first that was compared on.
         web: with the page for the browser; None where it is possible.
+        sbom: with the software bill of materials of the bundle.
     """
 
     out: Path
@@ -40,6 +41,7 @@ class ExportJob:
     force: bool = False
     example: Path | None = None
     web: bool | None = None
+    sbom: bool = False
 
 
 @dataclass(frozen=True)

@@ -12,16 +12,18 @@ from mlflow.exceptions import MlflowException
 from uml_tf.data.dataset import PreparedDataset
 from uml_tf.evaluation.evaluate import check_classes
 from uml_tf.evaluation.opening import as_model
-from uml_tf.export.bundle import MANIFEST, page_possible, write_bundle, write_manifest
+from uml_tf.export.bundle import MANIFEST, REQUIRED, write_bundle, write_manifest
 from uml_tf.export.calibration import calibration_files, read_calibration
 from uml_tf.export.convert import convert
 from uml_tf.export.fidelity import Fidelity, compare
 from uml_tf.export.job import ExportJob, ExportResult
 from uml_tf.export.kind import Converted, ExportKind, Images, Stage
 from uml_tf.export.kinds import KINDS, check_packages, input_type_of
-from uml_tf.export.litert_js import litert_js
 from uml_tf.export.locator import LocatorFile, check_boxes, convert_locator
+from uml_tf.export.page import page_possible
+from uml_tf.export.page_libraries import page_libraries
 from uml_tf.export.report import REPORT, Numbers, write_report
+from uml_tf.export.sbom import write_sbom
 from uml_tf.networks import UML
 from uml_tf.runtime.errors import UmlError, first_line
 from uml_tf.runtime.files import new_folder, write_text
@@ -183,7 +185,7 @@ def _with_page(job: ExportJob, metadata: FileMetadata) -> tuple[bool, str | None
             raise UmlError(f"--web: {reason}")
         return False, reason
     try:
-        litert_js()
+        page_libraries()
     except UmlError as error:
         if job.web:
             raise
@@ -203,6 +205,8 @@ def _complete(job: ExportJob, kind: ExportKind, written: _Written, example: Path
         if reason:
             left_out.append(reason)
         write_bundle(written.folder, written.metadata, example, web)
+        if job.sbom:
+            write_sbom(written.folder, written.metadata, REQUIRED)
         write_manifest(written.folder)
     return left_out
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -17,6 +19,8 @@ import pytest
 from filelock import FileLock
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+if "PYTEST_XDIST_WORKER" not in os.environ:  # one folder for all test processes, and none of the user's
+    os.environ["UML_TF_CACHE"] = tempfile.mkdtemp(prefix="uml-tf-cache-")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -28,6 +32,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Starts with the slowest files, so that at the end no process still works on one of them alone."""
     rank = {name: place for place, name in enumerate(SLOWEST_FIRST)}
     items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
+
+
+def pytest_unconfigure() -> None:
+    """Removes the decoded images that the tests kept."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        shutil.rmtree(os.environ["UML_TF_CACHE"], ignore_errors=True)
 
 
 @pytest.hookimpl(trylast=True)
@@ -265,3 +275,19 @@ def trained(tmp_path_factory, phantoms, uml_tf_command):
             process = uml_tf_command("train", "--config", "tiny.yaml", "--data", phantoms.root, cwd=folder)
             done.write_text(json.dumps([process.args, process.returncode, process.stdout, process.stderr]))
         return folder, subprocess.CompletedProcess(*json.loads(done.read_text()))
+
+
+@pytest.fixture(scope="session")
+def exported(once):
+    """A random network as ``uml-tf export --tflite --quantize none`` writes it."""
+    from small_networks import random_network
+
+    from uml_tf.export.convert import convert
+    from uml_tf.export.kinds import KINDS
+
+    with once("exported") as (folder, done):
+        if not done.exists():
+            metadata, converted = convert(random_network(1), KINDS["tflite-none"])
+            (folder / "model.tflite").write_bytes(converted.files[0].pack(metadata))
+            done.touch()
+        return folder / "model.tflite"

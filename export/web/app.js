@@ -1,216 +1,117 @@
-// The page: choose, drop or photograph an image; the exported network runs here, in the browser.
+// The page: choose, drop or photograph images; the exported network runs here, in the browser.
 
-import { loadAndCompile, loadLiteRt, Tensor } from "@litertjs/core";
-import { classColour, css, drawOverlay, drawUncertainty } from "./drawing.js";
-import { decode, placeImage } from "./image.js";
-import { readMetadata } from "./metadata.js";
-import { place } from "./placement.js";
-import { interpret } from "./prediction.js";
-import { backgroundOf, regionBox, regionMask } from "./roi.js";
-
-const MODEL = "model.tflite";
-const LOCATOR = "locator.tflite";
-const EXAMPLE = "../example.png";
-const INPUT = "image";
-const DOWNLOAD_KEPT_MS = 60000;
-const TITLES = { accept: "Accept", refer: "Refer to a specialist", ungradable: "Ungradable: take another image" };
+import { Camera } from "./camera.js";
+import { decode } from "./image.js";
+import { Model, readExample } from "./model.js";
+import { keepOffline } from "./offline.js";
+import { listenToKept, listKept } from "./results.js";
+import { save } from "./saving.js";
+import { drawKept, drawPictures, showResult } from "./show.js";
+import { keep } from "./store.js";
+import { fillTexts, loadTexts, text } from "./texts.js";
 
 const $ = (id) => document.getElementById(id);
-let model, locator, prediction, stream;
+let model, shown, bundle = null, last = Promise.resolve();
 
-function showStatus(text, isError = false) {
-  $("status").textContent = text;
+// One after the other: two results on the same canvases would get each other's pictures.
+const inTurn = (job) => (last = last.catch(() => null).then(job));
+
+function say(words, isError = false) {
+  $("status").textContent = words;
   $("status").toggleAttribute("data-error", isError);
 }
 
+function describeModel() {
+  const { card, quantize, preset, image_size: [height, width], kept_by_force: forced, intended_use: use } = model.metadata;
+  const { accelerator } = model.network;
+  $("model").textContent = text("model", {
+    preset, width, height,
+    quantize: quantize === "none" ? "float32" : quantize,
+    around: card.roi ? text("model.around", { region: card.roi.region || text("model.region") }) : "",
+    dataset: card.dataset || text("model.unnamed"),
+    run: card.run_id ? text("model.run", { run: card.run_id.slice(0, 8) }) : "",
+    engine: text(`engine.${accelerator}`),
+    forced: forced ? text("model.forced") : "",
+  });
+  $("model").dataset.accelerator = accelerator;
+  $("use").textContent = use;
+}
+
 async function load() {
+  const wanted = new URLSearchParams(location.search).getAll("lang");
+  await loadTexts([...wanted, ...navigator.languages]);
+  fillTexts(document);
+  document.title = text("title");
   document.body.classList.add("loading");
-  await loadLiteRt(new URL("litert/", import.meta.url).href);
-  const opened = await open(MODEL);
-  const { metadata } = opened, { roi } = metadata.card;
-  if (roi) {
-    locator = await open(LOCATOR);
-    if (locator.metadata.weights_sha256 !== roi.locator_sha256) {
-      throw new Error(`${LOCATOR}: not the locator that the network was trained with`);
-    }
-  }
-  model = opened;
-  const { card, quantize, preset, image_size: [height, width] } = metadata;
-  $("model").textContent = `${preset} network, ${quantize === "none" ? "float32" : quantize}, reads ${width} x ${height}${roi ? ` around the ${roi.region || "region"}` : ""}; ` +
-    `trained on ${card.dataset || "unnamed data"}${card.run_id ? `, run ${card.run_id.slice(0, 8)}` : ""}` +
-    (metadata.kept_by_force ? ". KEPT BY FORCE although it failed its fidelity check" : "");
-  $("use").textContent = metadata.intended_use;
+  $("model").textContent = text("loading");
+  model = await Model.open();
+  describeModel();
   for (const id of ["file", "camera", "example"]) $(id).disabled = false;
   $("camera").hidden = !navigator.mediaDevices?.getUserMedia;
   document.body.classList.remove("loading");
+  await listKept(showKept, say).catch((error) => say(text("kept.failed", { message: error.message }), true));
 }
 
-async function open(name) {
-  const response = await fetch(`../${name}`);
-  if (!response.ok) throw new Error(`${name}: HTTP ${response.status}`);
-  const data = new Uint8Array(await response.arrayBuffer());
-  const metadata = await readMetadata(data, name);
-  return { metadata, network: await loadAndCompile(data, { accelerator: "wasm" }) };
-}
-
-async function run({ metadata, network }, seen) {
-  const [height, width] = metadata.image_size;
-  const values = metadata.input_type === "uint8" ? Uint8Array.from(seen, (v) => Math.round(v)) : seen;
-  const input = new Tensor(values, [1, height, width, 3]);
-  const tensors = await network.run({ [INPUT]: input });
-  const outputs = {};
-  for (const [name, tensor] of Object.entries(tensors)) {
-    outputs[name] = await tensor.data();
-    tensor.delete();
-  }
-  input.delete();
-  return outputs;
-}
-
-// Where an image lies in the network's input: all of it, or the part around the region that the locator finds.
-async function placementOf(image) {
-  const original = [image.height, image.width];
-  const { image_size: size, card: { fit = "stretch", roi } } = model.metadata;
-  if (!roi) return place(fit, original, size);
-  const { image_size: wholeSize, card } = locator.metadata;
-  const placement = place(card.fit, original, wholeSize);
-  const outputs = await run(locator, placeImage(image, placement));
-  const box = regionBox(regionMask(outputs.mask_probability, card, roi.region), placement, roi.margin);
-  const background = backgroundOf(outputs.mask_probability, card, roi.region);
-  const around = { placement, uncertainty: outputs.mask_uncertainty, background, region: roi.region || "region", box };
-  return { ...place(fit, original, size, box), around };
-}
-
-async function read(blob, name) {
+async function keepResult(result) {
   try {
-    showStatus("Reading the image…");
+    await keep(result);
+    await listKept(showKept, say);
+  } catch (error) {
+    say(text("not_kept", { name: result.name, message: error.message }), true);
+  }
+}
+
+// What a result needs of the card to be shown, also after another bundle has taken this one's place.
+function cardOf({ pixel_classes, trust }) {
+  return { pixel_classes, trust: { class_confidence: trust?.class_confidence ?? null } };
+}
+
+async function readNow(blob, name) {
+  try {
+    say(text("reading", { name }));
     const image = await decode(blob);
     const start = performance.now();
-    const placement = await placementOf(image);
-    const seen = placeImage(image, placement);
-    prediction = interpret(await run(model, seen), placement, model.metadata.card, name);
-    show(image, name);
-    showStatus(`${name}: ${image.width} x ${image.height} pixels, ${Math.round(performance.now() - start)} ms`);
+    const prediction = await model.predict(image, name), ms = Math.round(performance.now() - start);
+    const files = { image: blob, ...(await drawPictures(prediction, image)) };
+    const { json, reason } = prediction;
+    shown = { name, time: new Date().toISOString(), bundle, card: cardOf(model.card), json, reason, files };
+    showResult(shown);
+    say(text("read", { name, width: image.width, height: image.height, ms }));
+    await keepResult(shown);
   } catch (error) {
     $("result").hidden = true;
-    showStatus(`${name}: ${error.message}`, true);
+    say(text("failed", { name, message: error.message }), true);
   }
 }
 
-function swatch(colour) {
-  const square = document.createElement("span");
-  square.className = "swatch";
-  if (colour) square.style.background = colour;
-  else square.classList.add("uncertain");
-  return square;
-}
+const read = (blob, name) => inTurn(() => readNow(blob, name));
+const readAll = (files) => Promise.all(files.map((file) => read(file, file.name)));
 
-function showClass(json) {
-  $("class").textContent = `${json.class}, probability ${json.class_probability[json.class].toFixed(3)}, ` +
-    `confidence ${json.class_confidence.toFixed(3)}`;
-  const parts = Object.entries(json.class_belief).map(([name, b], i) => [`belief in ${name}`, b, css(classColour(i + 3))]);
-  parts.push(["uncertainty", json.class_uncertainty, null]);
-  $("mass").replaceChildren(...parts.map(([, value, colour]) => {
-    const bar = document.createElement("span");
-    bar.style.flex = `${value} 0 0`;
-    if (colour) bar.style.background = colour;
-    else bar.className = "uncertain";
-    return bar;
-  }));
-  const words = parts.map(([name, value]) => `${name} ${value.toFixed(3)}`);
-  $("mass").setAttribute("aria-label", words.join(", "));
-  $("mass-legend").replaceChildren(...parts.map(([, , colour], i) => {
-    const item = document.createElement("li");
-    item.append(swatch(colour), words[i]);
-    return item;
-  }));
-}
+const showKept = (result) => inTurn(() => showKeptNow(result));
 
-function showRegions(json) {
-  const { pixel_classes: names } = model.metadata.card;
-  $("regions").replaceChildren(...Object.entries(json.pixels).map(([name, { area }]) => {
-    const row = document.createElement("tr");
-    const head = document.createElement("th");
-    head.scope = "row";
-    head.textContent = name;
-    const cell = document.createElement("td");
-    cell.textContent = area.toLocaleString("en");
-    row.append(head, cell);
-    return row;
-  }));
-  $("legend").replaceChildren(...names.slice(1).flatMap((name, i) => [swatch(css(classColour(i + 1))), name]));
-  const ratio = json.vertical_cup_to_disc_ratio;
-  $("ratio").textContent = ratio === undefined ? "" : `Vertical cup-to-disc ratio ${ratio.toFixed(2)}`;
-}
-
-function show(image, name) {
-  const { json, mask, uncertainty, confidence } = prediction;
-  $("result").hidden = false;
-  $("decision").dataset.action = json.decision;
-  $("action").textContent = TITLES[json.decision];
-  $("reason").textContent = `${json.reason}.`;
-  drawOverlay($("overlay"), image, mask);
-  const found = Object.entries(json.pixels).map(([region, { area }]) => `${region} ${area} pixels`).join(", ");
-  $("overlay").setAttribute("aria-label", `${name} with its regions outlined: ${found}`);
-  drawUncertainty($("uncertainty"), image.width, image.height, uncertainty);
-  $("uncertainty").setAttribute("aria-label", `Uncertainty of every pixel, mean ${json.mask_uncertainty.toFixed(3)}`);
-  drawUncertainty($("doubt"), image.width, image.height, confidence.map((c) => 1 - c));
-  $("doubt").setAttribute("aria-label", `Doubt of every pixel, mean ${(1 - json.mask_confidence).toFixed(3)}`);
-  showClass(json);
-  showRegions(json);
+async function showKeptNow(result) {
+  shown = result;
+  showResult(result);
+  await drawKept(result.files);
+  $("decision").scrollIntoView();
+  $("action").focus();
 }
 
 function download() {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([JSON.stringify(prediction.json, null, 1)], { type: "application/json" }));
-  link.download = `${prediction.json.image.replace(/\.[^.]*$/, "")}.json`;
-  link.click();
-  // Not at once: a busy browser has not begun to read it by then, and the download would never come.
-  setTimeout(() => URL.revokeObjectURL(link.href), DOWNLOAD_KEPT_MS);
+  const file = new Blob([JSON.stringify(shown.json, null, 1)], { type: "application/json" });
+  save(file, `${shown.name.replace(/\.[^.]*$/, "")}.json`);
 }
 
-async function openCamera() {
-  try {
-    stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
-  } catch (error) {
-    showStatus(`Camera: ${error.message}`, true);
-    return;
-  }
-  $("video").srcObject = stream;
-  await $("video").play();
-  $("viewfinder").hidden = false;
-  $("shoot").focus();
-}
-
-function closeCamera() {
-  stream?.getTracks().forEach((track) => track.stop());
-  $("viewfinder").hidden = true;
-  $("camera").focus();
-}
-
-async function shoot() {
-  const { videoWidth, videoHeight } = $("video");
-  const canvas = new OffscreenCanvas(videoWidth, videoHeight);
-  canvas.getContext("2d").drawImage($("video"), 0, 0);
-  closeCamera();
-  await read(await canvas.convertToBlob({ type: "image/png" }), "camera.png");
-}
-
-async function readExample() {
-  const response = await fetch(EXAMPLE);
-  await read(await response.blob(), "example.png");
-}
+const cameraFailed = (error) => say(text("camera.failed", { message: error.message }), true);
 
 function listen() {
   $("file").addEventListener("change", (event) => {
-    const [file] = event.target.files;
+    const files = [...event.target.files];
     event.target.value = ""; // so that the same file can be chosen again
-    if (file) read(file, file.name);
+    readAll(files);
   });
-  $("example").addEventListener("click", readExample);
-  $("camera").addEventListener("click", openCamera);
-  $("shoot").addEventListener("click", shoot);
-  $("close").addEventListener("click", closeCamera);
+  $("example").addEventListener("click", () => readExample().then((blob) => read(blob, "example.png"))
+    .catch((error) => say(text("failed", { name: "example.png", message: error.message }), true)));
   $("download").addEventListener("click", download);
   document.addEventListener("dragover", (event) => {
     event.preventDefault();
@@ -220,13 +121,36 @@ function listen() {
   document.addEventListener("drop", (event) => {
     event.preventDefault();
     document.body.classList.remove("dragging");
-    const [file] = event.dataTransfer.files;
-    if (file && model) read(file, file.name);
+    if (model) readAll([...event.dataTransfer.files]);
   });
+  const camera = new Camera(model, read, cameraFailed);
+  $("camera").addEventListener("click", () => camera.open().catch(cameraFailed));
+  listenToKept(showKept, say);
 }
 
-listen();
-load().catch((error) => {
+const named = ({ version, hash }) => text("bundle", { version, hash: hash.slice(0, 12) });
+
+function showOffline() {
+  const failed = (message) => ($("offline").textContent = text("offline.failed", { message }));
+  keepOffline({
+    kept: (found) => {
+      bundle = found;
+      $("offline").textContent = text("offline.kept", { bundle: named(found) });
+      $("offline").dataset.hash = found.hash;
+    },
+    failed,
+    newer: (found, use) => {
+      $("newer-text").textContent = text("offline.newer", { bundle: named(found) });
+      $("newer").hidden = false;
+      $("replace").addEventListener("click", use);
+    },
+  }).catch((error) => failed(error.message));
+}
+
+load().then(() => {
+  listen();
+  showOffline();
+}).catch((error) => {
   $("model").textContent = "";
-  showStatus(`The model cannot be used: ${error.message}`, true);
+  say(text("model.failed", { message: error.message }), true);
 });

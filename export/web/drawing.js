@@ -46,3 +46,12 @@ export function drawUncertainty(canvas, width, height, uncertainty) {
   });
   paint(canvas, width, height, out);
 }
+
+/** Draws a picture that was kept as a file. */
+export async function paintBlob(canvas, blob) {
+  const bitmap = await createImageBitmap(blob);
+  canvas.width = bitmap.width;
+  canvas.height = bitmap.height;
+  canvas.getContext("2d").drawImage(bitmap, 0, 0);
+  bitmap.close();
+}

@@ -1,5 +1,7 @@
 // Images as the network reads them: RGB from 0 to 255, resized as in training.
 
+import { text } from "./texts.js";
+
 const SMALLEST_SIDE = 8;
 const PNG_SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 const PNG_BIT_DEPTH = 24; // place of this byte in every PNG
@@ -8,7 +10,7 @@ const PNG_BIT_DEPTH = 24; // place of this byte in every PNG
 async function checkDepth(blob) {
   const head = new Uint8Array(await blob.slice(0, PNG_BIT_DEPTH + 1).arrayBuffer());
   if (PNG_SIGNATURE.every((byte, i) => head[i] === byte) && head[PNG_BIT_DEPTH] > 8) {
-    throw new Error(`The image has ${head[PNG_BIT_DEPTH]}-bit pixels, 8-bit is needed; rescale the image first`);
+    throw new Error(text("image.depth", { bits: head[PNG_BIT_DEPTH] }));
   }
 }
 
@@ -19,11 +21,11 @@ export async function decode(blob) {
   try {
     bitmap = await createImageBitmap(blob, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
   } catch {
-    throw new Error("This is not an image that the browser can decode");
+    throw new Error(text("image.undecodable"));
   }
   const { width, height } = bitmap;
   if (Math.min(width, height) < SMALLEST_SIDE) {
-    throw new Error(`The image has ${width} x ${height} pixels, at least ${SMALLEST_SIDE} on each side are needed`);
+    throw new Error(text("image.small", { width, height, least: SMALLEST_SIDE }));
   }
   const canvas = new OffscreenCanvas(width, height);
   const context = canvas.getContext("2d", { willReadFrequently: true });
@@ -31,7 +33,7 @@ export async function decode(blob) {
   bitmap.close();
   const rgba = context.getImageData(0, 0, width, height).data;
   for (let i = 3; i < rgba.length; i += 4) {
-    if (rgba[i] < 255) throw new Error("The image has transparent parts, RGB or grey is needed");
+    if (rgba[i] < 255) throw new Error(text("image.transparent"));
   }
   return { width, height, rgba };
 }

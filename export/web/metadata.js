@@ -1,7 +1,9 @@
 // Metadata of the .tflite file, and the check that the file is unchanged since its export.
 
+import { text as words } from "./texts.js";
+
 const NAME = "uml_tf";
-const FORMAT = 3;
+const FORMAT = 4;
 const DIGEST_START = '{"sha256": "'.length;
 const DIGEST_LENGTH = 64;
 
@@ -59,16 +61,16 @@ function metadataBytes(data) {
 
 /** Returns the metadata of a file (Uint8Array) of a name after comparing all of it with its SHA-256; throws an Error. */
 export async function readMetadata(data, name) {
-  if (new TextDecoder().decode(data.subarray(4, 8)) !== "TFL3") throw new Error(`${name}: not a TFLite file`);
+  if (new TextDecoder().decode(data.subarray(4, 8)) !== "TFL3") throw new Error(words("file.not_tflite", { name }));
   let text;
   try {
     text = metadataBytes(data);
   } catch {
-    throw new Error(`${name}: damaged or cut off`);
+    throw new Error(words("file.damaged", { name }));
   }
-  if (!text) throw new Error(`${name}: it has no uml-tf metadata`);
+  if (!text) throw new Error(words("file.no_metadata", { name }));
   if (!globalThis.crypto?.subtle) {
-    throw new Error("This page must come from localhost or over HTTPS: the browser cannot check the model otherwise");
+    throw new Error(words("file.insecure"));
   }
   const written = new TextDecoder().decode(text.subarray(DIGEST_START, DIGEST_START + DIGEST_LENGTH));
   const zeroed = data.slice();
@@ -76,8 +78,8 @@ export async function readMetadata(data, name) {
   zeroed.fill("0".charCodeAt(0), start, start + DIGEST_LENGTH);
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", zeroed));
   const found = Array.from(digest, (b) => b.toString(16).padStart(2, "0")).join("");
-  if (found !== written) throw new Error(`${name}: damaged or changed after its export (SHA-256 differs)`);
+  if (found !== written) throw new Error(words("file.changed", { name }));
   const metadata = JSON.parse(new TextDecoder().decode(text));
-  if (metadata.format > FORMAT) throw new Error(`${name}: format ${metadata.format}, this page reads up to ${FORMAT}`);
+  if (metadata.format > FORMAT) throw new Error(words("file.format", { name, format: metadata.format, newest: FORMAT }));
   return metadata;
 }

@@ -1,7 +1,9 @@
 // The prediction for one image, with the names and numbers of the Python runtime.
 
 import { forEachRead } from "./image.js";
+import { areaInterval, maskQuality, ratioInterval } from "./quality.js";
 import { regionMembers } from "./regions.js";
+import { english } from "./texts.js";
 
 const FAMILIAR = 0.5; // least familiarity of a gradable image
 
@@ -21,27 +23,28 @@ function dissonance(belief) {
 }
 
 function doubt(belief, uncertainty, names) {
-  if (dissonance(belief) <= uncertainty) return "too little evidence";
+  if (dissonance(belief) <= uncertainty) return ["reason.little", {}];
   const order = Array.from(belief.keys()).sort((a, b) => belief[b] - belief[a]);
-  return `evidence for two classes: ${names[order[0]]} and ${names[order[1]]}`;
+  return ["reason.two", { first: names[order[0]], second: names[order[1]] }];
 }
 
+// [decision, the key of its reason in the texts, the values in it].
 function decide(outputs, placement, card) {
   if (placement.around && !placement.around.box) {
-    return ["refer", `no ${placement.around.region} was found, so the whole image was read`];
+    return ["refer", "reason.missing", { region: placement.around.region }];
   }
   const familiarity = outputs.familiarity[0];
   if (familiarity < FAMILIAR) {
-    return ["ungradable", `unlike the training images (familiarity ${familiarity.toFixed(2)})`];
+    return ["ungradable", "reason.unlike", { familiarity: familiarity.toFixed(2) }];
   }
   if (card.accept_above === null) {
-    return ["refer", `no answer may be accepted: ${card.accept_reason || "no threshold was fitted"}`];
+    return ["refer", "reason.never", { why: card.accept_reason || english("reason.unfitted") }];
   }
   const confidence = outputs.class_confidence[0];
-  const found = `confidence ${confidence.toFixed(3)}`, bound = card.accept_above.toFixed(3);
-  if (confidence >= card.accept_above) return ["accept", `${found} is at least ${bound}`];
-  const kind = doubt(Array.from(outputs.class_belief), outputs.class_uncertainty[0], card.image_classes);
-  return ["refer", `${kind}; ${found} is below ${bound}`];
+  const values = { confidence: confidence.toFixed(3), bound: card.accept_above.toFixed(3) };
+  if (confidence >= card.accept_above) return ["accept", "reason.accept", values];
+  const [key, classes] = doubt(Array.from(outputs.class_belief), outputs.class_uncertainty[0], card.image_classes);
+  return ["refer", key, { ...values, ...classes }];
 }
 
 function regionOf(mask, members, [height, width]) {
@@ -69,7 +72,8 @@ function cupToDisc(mask, names, size) {
 const argmax = (values) => values.reduce((best, value, i) => (value > values[best] ? i : best), 0);
 
 /**
- * Turns the outputs for one image into {json, mask, uncertainty, confidence}, the maps at original size.
+ * Turns the outputs for one image into {json, reason, mask, uncertainty, confidence}, the maps at original size. The
+ * reason, {key, values}, is that of the JSON for any language.
  * outputs: name -> Float32Array of the contract; placement: of the original in the network's input. Where the network
  * did not read, the mask is background, the uncertainty the locator's, or 1 without one, and the confidence the
  * locator's probability of the background, or that of chance.
@@ -89,7 +93,12 @@ export function interpret(outputs, placement, card, imageName) {
   forEachRead(outputs.mask_uncertainty, 1, placement, (i, v) => (uncertainty[i] = v[0]));
   forEachRead(outputs.mask_confidence, 1, placement, (i, v) => (confidence[i] = v[0]));
   const named = (values) => Object.fromEntries(card.image_classes.map((name, i) => [name, values[i]]));
-  const [decision, reason] = decide(outputs, placement, card);
+  const regions = regionMembers(card), quality = maskQuality(outputs.mask_probability, placement, regions, card);
+  const measured = ([name, members]) => {
+    const region = regionOf(mask, members, size), interval = areaInterval(name, region.area, quality, mask.length, card);
+    return [name, interval === undefined ? region : { ...region, area_interval: interval }];
+  };
+  const [decision, key, values] = decide(outputs, placement, card);
   const json = {
     image: imageName,
     class: card.image_classes[argmax(outputs.class_probability)],
@@ -99,16 +108,21 @@ export function interpret(outputs, placement, card, imageName) {
     class_confidence: outputs.class_confidence[0],
     familiarity: outputs.familiarity[0],
     decision,
-    reason,
+    reason: english(key, values),
     mask_uncertainty: uncertainty.reduce((a, b) => a + b, 0) / mask.length,
     mask_confidence: confidence.reduce((a, b) => a + b, 0) / mask.length,
-    pixels: Object.fromEntries(regionMembers(card).map(([name, m]) => [name, regionOf(mask, m, size)])),
+    pixels: Object.fromEntries(regions.map(measured)),
   };
+  if (Object.keys(quality).length) json.mask_quality = quality;
   const ratio = cupToDisc(mask, card.pixel_classes, size);
-  if (ratio !== null) json.vertical_cup_to_disc_ratio = ratio;
+  if (ratio !== null) {
+    json.vertical_cup_to_disc_ratio = ratio;
+    const interval = ratioInterval(ratio, quality, card);
+    if (interval !== undefined) json.vertical_cup_to_disc_ratio_interval = interval;
+  }
   if (around) {
     const { region, box } = around;
     json.roi = { region, box: box && [box.left, box.top, box.width, box.height] };
   }
-  return { json, mask, uncertainty, confidence };
+  return { json, reason: { key, values }, mask, uncertainty, confidence };
 }

@@ -156,6 +156,19 @@ def test_origa_is_labels_only_by_default(origa, tmp_path):
     assert not any(row.mask for row in dataset.rows)
     assert dataset.info.pixel_classes == ("background", "rim", "cup")
     assert by_stem(dataset)["001"].label == "glaucoma"
+    assert {row.ratio for row in dataset.rows} == {0.5}
+
+
+def test_origa_ratio_that_is_no_ratio_is_left_out(origa, tmp_path):
+    table = origa / "labels.csv"
+    table.write_text(table.read_text().replace("002.jpg,normal,0.5", "002.jpg,normal,1.5"))
+    dataset, (problem,) = convert_raw("origa", origa, tmp_path / "out")
+    assert "002.jpg: vertical_cup_to_disc_ratio: found '1.5', expected a number from 0 to 1" in problem
+    assert np.isnan(by_stem(dataset)["002"].ratio)
+    manifest = dataset.root / "manifest.csv"
+    manifest.write_text(manifest.read_text().replace(",0.5", ",half", 1))
+    with pytest.raises(UmlError, match=r"manifest.csv: line 2: vertical_cup_to_disc_ratio: found 'half'"):
+        type(dataset).open(dataset.root)
 
 
 def test_origa_disc_is_background_outside_and_not_known_inside(origa, tmp_path):

@@ -40,6 +40,7 @@ def _prepared(root, name, seed, pixel_classes=FULL, mask=None, agreement=False, 
                 ("train", "val", "test")[n // 3],
                 f"p{n // 3}{n % 2}" if n < 8 else "",
                 agreement=f"agreement/{stem}" if has_mask and agreement else "",
+                vertical_cup_to_disc_ratio="0.4" if agreement else "",
             )
         )
     settings = {"image_classes": ("normal", "glaucoma"), **info}
@@ -70,6 +71,8 @@ def test_splits_subjects_files_and_sources_are_kept_apart(tmp_path):
     assert merged.info.licence == "mine; yours"
     assert merged.info.image_classes == ("normal", "glaucoma")
     assert merged.info.unions == UNIONS
+    assert {row.ratio for row in merged.rows if row.dataset == "A"} == {0.4}
+    assert all(np.isnan(row.ratio) for row in merged.rows if row.dataset == "B")
     assert len(merged.rows) == 18 - 1  # the image of B without label and mask
     for source in (first, second):
         mine = [row for row in merged.rows if row.dataset == source.info.name]
@@ -87,7 +90,7 @@ def test_splits_subjects_files_and_sources_are_kept_apart(tmp_path):
     row = next(row for row in merged.rows if row.agreement)
     np.testing.assert_allclose(read_agreement(merged, row)[0, 5], (1, 0, 0))
     header = (merged.root / "manifest.csv").read_text().splitlines()[0]
-    assert header == "image,mask,label,split,subject,agreement,dataset"
+    assert header == "image,mask,label,split,subject,agreement,dataset,vertical_cup_to_disc_ratio"
 
 
 def test_a_row_of_which_nothing_is_known_is_left_out_with_a_note(tmp_path):

@@ -2,14 +2,16 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+import pytest
 
+from uml_tf.data import hash_pairs
+from uml_tf.data.hash_pairs import NearPairs, near_pairs
+from uml_tf.data.image_detail import detail_correlations, pair_correlations
 from uml_tf.data.near_duplicates import (
     PHOTOGRAPH_DISTANCE,
-    detail_correlations,
     difference_hash,
     linked_groups,
     near_duplicates,
-    near_pairs,
     signature,
 )
 from uml_tf.runtime.images import read_image
@@ -19,14 +21,62 @@ def _hashes(count):
     return list(np.random.default_rng(0).random((count, 256)) > 0.5)
 
 
-def test_pairs_are_those_of_a_plain_double_loop():
-    hashes = _hashes(1100)  # more than one block
-    for copy, original, flipped in ((3, 900, 5), (1050, 2, 24), (1099, 1098, 25)):
-        hashes[copy] = hashes[original].copy()
-        hashes[copy][:flipped] ^= True
-    pairs = near_pairs(hashes, 24)
-    found = set(zip(pairs.first.tolist(), pairs.second.tolist(), pairs.distance.tolist(), strict=True))
-    assert found == {(3, 900, 5), (2, 1050, 24)}
+def _all_pairs(hashes, distance):
+    """Each compared with each."""
+    bits = np.stack(hashes).astype(np.float32)
+    differing = (bits @ (1 - bits.T) + (1 - bits) @ bits.T).astype(int)
+    first, second = np.nonzero(np.triu(differing <= distance, 1))
+    return first.tolist(), second.tolist(), differing[first, second].tolist()
+
+
+def _with_copies(hashes):
+    """Hashes, of which the first 60 are repeated at the end with up to 59 bits flipped."""
+    rng = np.random.default_rng(1)
+    copies = [bits.copy() for bits in hashes[:60]]
+    for flipped, copy in enumerate(copies):
+        copy[rng.choice(256, flipped, replace=False)] ^= True
+    return [*hashes, *copies]
+
+
+def _found(pairs):
+    return pairs.first.tolist(), pairs.second.tolist(), pairs.distance.tolist()
+
+
+@pytest.mark.parametrize("distance", [0, 1, 23, 24, 48, 120])
+def test_both_searches_find_the_pairs_of_all_with_all(distance):
+    alike = np.random.default_rng(2).random((600, 256)) < 0.05  # as of photographs in one frame
+    assert _found(near_pairs(list(alike), distance)) == _all_pairs(list(alike), distance)
+    hashes = _with_copies(_hashes(700))
+    expected = _all_pairs(hashes, distance)
+    assert _found(near_pairs(hashes, distance)) == expected
+    packed = np.packbits(np.stack(hashes), axis=1).view(np.uint64)
+    if distance <= 48:  # more makes the bands so narrow that most hashes share one
+        by_bands = hash_pairs._by_bands(packed, hash_pairs._bands(256, distance), distance)
+        assert _found(by_bands) == expected
+    scanned = NearPairs.joined(list(hash_pairs._by_scanning(packed, distance)))
+    assert _found(scanned) == expected
+
+
+def test_the_search_by_bands_serves_spread_hashes_and_the_scan_crowded_ones():
+    def by_bands(bits, distance):
+        packed = np.packbits(bits, axis=1).view(np.uint64)
+        return hash_pairs._bands_pay(packed, hash_pairs._bands(256, distance))
+
+    spread = np.stack(_hashes(20_000))
+    crowded = np.random.default_rng(2).random((20_000, 256)) < 0.05
+    assert [by_bands(*case) for case in ((spread, 24), (spread, 48), (crowded, 24))] == [True, False, False]
+
+
+def test_details_of_single_pairs_are_those_of_the_matrix():
+    rng = np.random.default_rng(3)
+    details = list(rng.normal(0, 0.5, (120, 36, 36)).astype(np.float16))
+    details[5] = np.zeros((36, 36), np.float16)
+    matrix = detail_correlations(details, details)
+    first, second = np.triu_indices(120, 1)
+    dense = NearPairs(first, second, first)
+    np.testing.assert_allclose(pair_correlations(details, dense), matrix[first, second], atol=1e-6)
+    single = NearPairs(np.arange(119), np.arange(1, 120), first)
+    np.testing.assert_allclose(pair_correlations(details, single), np.diagonal(matrix, 1), atol=1e-6)
 
 
 def test_groups_are_transitive_and_follow_known_names():
@@ -77,7 +127,8 @@ def test_photographs_in_the_same_frame_are_no_near_duplicates_and_repeats_are():
 def test_images_without_detail_are_told_by_the_hash_alone():
     grey = [np.full((60, 60, 3), value, np.uint8) for value in (90, 90, 140)]
     signatures = [signature(image) for image in grey]
-    assert (detail_correlations(signatures, signatures) == 1).all()
+    details = [one.detail for one in signatures]
+    assert (detail_correlations(details, details) == 1).all()
     assert len(near_duplicates(signatures, 256).first) == 3
 
 

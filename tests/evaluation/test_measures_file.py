@@ -16,6 +16,8 @@ from uml_tf.evaluation.keras_predictor import KerasPredictor
 from uml_tf.evaluation.measures_file import load_measures, save_measures
 from uml_tf.evaluation.summary import summarise
 from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.intervals import RATIO, Interval, area_name
+from uml_tf.runtime.mask_quality import DiceFit
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +26,14 @@ def measured(phantoms):
     model = random_network(seed=1)
     names = ("image_classes", "pixel_classes", "unions")
     model.card = model.card.__class__(
-        **{name: getattr(phantoms.info, name) for name in names}, accept_above=0.5
+        **{name: getattr(phantoms.info, name) for name in names},
+        accept_above=0.5,
+        mask_quality={name: DiceFit(1.0, 0.0, 9) for name in ("rim", "cup", "disc")},
+        intervals={
+            RATIO: Interval(1.0, 9),
+            area_name("disc"): Interval(2.0, 9),
+            area_name("cup"): Interval(None, 8),
+        },
     )
     measures = measure_split(KerasPredictor(model), phantoms, "val")
     return measures, model.card
@@ -39,7 +48,7 @@ def test_measures_from_a_file_are_those_that_were_written(measured, tmp_path):
     for one, other in zip(measures, found, strict=True):
         for field in fields(one):
             expected, value = getattr(one, field.name), getattr(other, field.name)
-            if field.name == "shares":
+            if field.name in ("shares", "quality"):
                 expected = {name: expected.get(name, np.nan) for name in value}
             np.testing.assert_equal(value, expected)
     assert summarise(found) == summarise(measures)
@@ -68,3 +77,18 @@ def test_the_table_has_a_row_for_each_image_with_its_prediction_and_its_overlap(
             assert row[f"dice_{region}"] == ("" if np.isnan(expected) else f"{expected:.6g}")
             assert 0 <= float(row[f"share_{region}"]) <= 1
         assert float(row["foreground"]) == pytest.approx(float(row["share_disc"]))
+
+
+def test_estimated_dice_and_intervals_are_measured_against_the_true_ones(measured):
+    measures, _ = measured
+    metrics = summarise(measures)
+    known = [m for m in measures if not np.isnan(m.quality["disc"])]
+    errors = [abs(m.quality["disc"] - m.values["dice_disc"]) for m in known]
+    assert metrics["quality_error_disc"].value == pytest.approx(np.mean(errors))
+    assert metrics["quality_error_disc"].images == len(known)
+    for m in known:
+        low, high = (m.intervals[f"{area_name('disc')}/{end}"] for end in ("low", "high"))
+        assert low <= 1 <= high  # as shares of the predicted area
+    assert metrics[f"interval_coverage_{RATIO}"].images == len(known)
+    assert metrics["interval_width_area_disc"].value > 0
+    assert "interval_coverage_area_cup" not in metrics  # 8 images are too few for one

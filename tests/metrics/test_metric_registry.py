@@ -42,6 +42,7 @@ def test_the_direction_of_every_metric():
         *("brier", "nll", "ece", "adaptive_ece", "class_aurc", "class_excess_aurc", "class_augrc"),
         *("accepted_risk", "accepted_wrong", "referred", "ungradable", "ood_fpr95"),
         *("mask_dice_aurc", "mask_dice_augrc"),
+        *("quality_error", "interval_width"),
         *("assd", "hd95", "false_positive_area", "mask_ece", "cup_to_disc_error", "disc_missed"),
     }
 

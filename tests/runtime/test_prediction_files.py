@@ -9,7 +9,8 @@ import pytest
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.model_card import ModelCard
 from uml_tf.runtime.placement import place
-from uml_tf.runtime.prediction_files import plan_predictions, predict_files
+from uml_tf.runtime.predict_files import PredictOptions, predict_files
+from uml_tf.runtime.prediction_files import plan_predictions
 
 
 class _Constant:
@@ -18,6 +19,7 @@ class _Constant:
     image_size = (32, 32)
     batch_size = 1
     card = ModelCard(("a", "b"), ("background", "lesion"))
+    identity = "constant"
 
     def place(self, image):
         return place(self.card.fit, image.shape[:2], self.image_size)
@@ -38,10 +40,10 @@ class _Constant:
         }
 
 
-def _predict(images, out):
+def _predict(images, out, **options):
     said, complaints = [], []
     try:
-        predict_files(_Constant(), images, out, said.append, complaints.append)
+        predict_files(_Constant(), images, out, said.append, complaints.append, PredictOptions(**options))
     except UmlError as error:
         return said, complaints, str(error)
     return said, complaints, None
@@ -63,10 +65,11 @@ def _names(folder):
 def test_each_image_gets_five_files_and_a_second_run_replaces_them(photos, tmp_path):
     out = tmp_path / "predictions"
     for _ in range(2):
-        said, complaints, error = _predict(photos, out)
+        said, complaints, error = _predict(photos, out, again=True)
         assert (len(said), complaints, error) == (3, [], None)
     endings = (".json", "_doubt.png", "_mask.png", "_overlay.png", "_uncertainty.png")
-    assert _names(out) == sorted(stem + ending for stem in "xy" for ending in endings)
+    files = [stem + ending for stem in "xy" for ending in endings]
+    assert _names(out) == sorted([*files, "index.html", "predictions.csv"])
     assert json.loads((out / "x.json").read_text())["pixels"]["lesion"]["box"] == [0, 0, 30, 40]
 
 
@@ -86,16 +89,17 @@ def test_a_failed_write_stops_with_its_own_line(photos, tmp_path):
     said, complaints, error = _predict(photos, out)
     assert (said, complaints) == ([], [])
     assert error == f"{out / 'x_overlay.png'}: cannot be written (Is a directory)"
-    assert _names(out) == ["x_mask.png", "x_overlay.png"]
+    assert not (out / "x.json").exists()
+    assert not (out / "predictions.csv").exists()
 
 
 def test_predictions_beside_the_images_are_written(photos, tmp_path):
     _, _, error = _predict(photos, tmp_path)
     assert error is None
-    assert len(_names(tmp_path)) == 12
+    assert len(_names(tmp_path)) == 14
 
 
-@pytest.mark.parametrize("name", ["x_mask.png", "y_overlay.png", "x.json"])
+@pytest.mark.parametrize("name", ["x_mask.png", "y_overlay.png", "x.json", "predictions.csv"])
 @pytest.mark.parametrize("is_input", [True, False])
 def test_no_file_is_replaced_in_a_folder_of_input_images(photos, tmp_path, monkeypatch, name, is_input):
     kept = photos[0].read_bytes()
@@ -104,7 +108,7 @@ def test_no_file_is_replaced_in_a_folder_of_input_images(photos, tmp_path, monke
     images = [path.relative_to(tmp_path) for path in photos]
     images += [tmp_path / name] if is_input and name.endswith(".png") else []
     with pytest.raises(UmlError, match=rf"^{name}: exists already, and no file is replaced"):
-        plan_predictions(images, tmp_path.relative_to(tmp_path))
+        plan_predictions(images, tmp_path.relative_to(tmp_path), ["predictions.csv"])
     said, complaints, error = _predict(images, tmp_path / "../" / tmp_path.name)
     assert (said, complaints) == ([], [])
     assert "exists already" in error

@@ -57,7 +57,7 @@ def test_a_file_gets_a_new_threshold_alone(network, phantoms, uml_tf_command, tm
     done = uml_tf_command(
         "calibrate", "old.tflite", "--data", phantoms.root, "--out", "new.tflite", cwd=tmp_path
     )
-    assert "only the threshold is new" in done.stdout
+    assert "temperatures, confidence and familiarity are in the file's graph" in done.stdout
     old, new = (DeviceModel(tmp_path / name) for name in ("old.tflite", "new.tflite"))
     assert new.card.trust == old.card.trust
     assert new.card.accept_above is None

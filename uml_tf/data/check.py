@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from uml_tf.data.counts import DatasetCounts, count, count_pixels
 from uml_tf.data.dataset import MANIFEST_NAME, SPLITS, PreparedDataset, Row
@@ -15,6 +16,7 @@ from uml_tf.data.near_duplicates import (
     near_duplicates,
     signature,
 )
+from uml_tf.data.parallel import in_order
 from uml_tf.data.reading import read_agreement, read_row
 from uml_tf.runtime.errors import UmlError
 
@@ -47,20 +49,35 @@ class CheckReport(DatasetCounts):
     near_duplicates: list[NearDuplicate]
 
 
-def _check_row(dataset: PreparedDataset, row: Row, masks: list[Counter[int]]) -> Signature:
-    """The signature of the row's image; adds the pixels of its mask to ``masks``.
+@dataclass(frozen=True)
+class _Checked:
+    """What was found in the files of a row.
 
-    Raises:
-        UmlError: the row's first problem.
+    Attributes:
+        signature: of the image; None where there is a problem.
+        pixels: pixel value of the mask -> number of pixels; None without a sound mask.
+        problem: the row's first problem, or "".
     """
-    dataset.label_index(row)
-    image, mask = read_row(dataset, row)
-    if mask is not None:
-        masks.append(count_pixels(mask))
-        read_agreement(dataset, row)
-    elif not row.label:
-        raise UmlError(f"{dataset.root / row.image}: found neither label nor mask, expected at least one")
-    return signature(image)
+
+    signature: Signature | None
+    pixels: Counter[int] | None
+    problem: str
+
+
+def _check_row(dataset: PreparedDataset, row: Row) -> _Checked:
+    pixels = None
+    try:
+        dataset.label_index(row)
+        image, mask = read_row(dataset, row)
+        if mask is not None:
+            pixels = count_pixels(mask)
+            read_agreement(dataset, row)
+    except UmlError as error:
+        return _Checked(None, pixels, str(error))
+    if mask is None and not row.label:
+        problem = f"{dataset.root / row.image}: found neither label nor mask, expected at least one"
+        return _Checked(None, None, problem)
+    return _Checked(signature(image), pixels, "")
 
 
 def _divided_subjects(dataset: PreparedDataset) -> list[str]:
@@ -117,16 +134,21 @@ def check_dataset(
     masks: list[Counter[int]] = []
     signatures, signed_rows = [], []
     seen: set[str] = set()
-    for index, row in enumerate(dataset.rows, start=1):
+    check_row = partial(_check_row, replace(dataset, rows=()))  # which goes to other processes
+    for done, (row, found) in enumerate(
+        zip(dataset.rows, in_order(check_row, dataset.rows), strict=True), start=1
+    ):
         if row.image in seen:
             problems.append(f"{dataset.root / MANIFEST_NAME}: image: '{row.image}' is listed twice")
         seen.add(row.image)
-        try:
-            signatures.append(_check_row(dataset, row, masks))
+        if found.pixels is not None:
+            masks.append(found.pixels)
+        if found.signature is None:
+            problems.append(found.problem)
+        else:
+            signatures.append(found.signature)
             signed_rows.append(row)
-        except UmlError as error:
-            problems.append(str(error))
-        progress(index)
+        progress(done)
     return CheckReport(
         **vars(count(dataset.rows, masks, dataset.info)),
         problems=problems + _divided_subjects(dataset),

@@ -5,25 +5,21 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from uml_tf.data.agreement import encode_agreement
-from uml_tf.data.case_reading import LoadedCase, load_case
+from uml_tf.data.case_files import CaseReader, ReadCase, named, remove_unnamed
 from uml_tf.data.converter import Converter, ConvertOptions, RawDataset, RawOptions
-from uml_tf.data.counts import count_pixels
 from uml_tf.data.dataset import DatasetInfo, PreparedDataset, Row, write_dataset
 from uml_tf.data.manifest_rows import KnownCase, manifest_rows
-from uml_tf.data.near_duplicates import signature
+from uml_tf.data.parallel import in_order
+from uml_tf.formats.identifiers import Scrubber
+from uml_tf.formats.reading import FileReading
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import new_folder
-from uml_tf.runtime.image_header import read_header
-from uml_tf.runtime.images import write_png
 
 Stage = Callable[[str, int], Callable[[int], None]]
 """Begins a stage of so many steps; returns a callable that takes the number of steps done."""
-
-_SUFFIX = {"PNG": ".png", "JPEG": ".jpg", "TIFF": ".tif", "BMP": ".bmp", "WebP": ".webp"}
 
 
 def safe_name(name: str, taken: set[str]) -> str:
@@ -37,34 +33,6 @@ def safe_name(name: str, taken: set[str]) -> str:
     return free
 
 
-def _known(loaded: LoadedCase, taken: set[str]) -> KnownCase:
-    case = loaded.case
-    name = safe_name(case.name, taken)
-    header = read_header(loaded.content)
-    assert header is not None, "it was decoded before"
-    has_mask = loaded.mask is not None
-    return KnownCase(
-        image=f"images/{name}{_SUFFIX[header.format]}",
-        mask=f"masks/{name}.png" if has_mask else "",
-        agreement=f"agreement/{name}.png" if has_mask and case.agreement is not None else "",
-        label=case.label,
-        subject=case.subject,
-        group=case.group,
-        split=case.split,
-        signature=signature(loaded.image),
-    )
-
-
-def _write(folder: Path, loaded: LoadedCase, known: KnownCase) -> None:
-    image = folder / known.image
-    image.parent.mkdir(exist_ok=True)
-    image.write_bytes(loaded.content)
-    if loaded.mask is not None:
-        write_png(folder / known.mask, loaded.mask)
-    if known.agreement and loaded.case.agreement is not None:
-        write_png(folder / known.agreement, encode_agreement(loaded.case.agreement))
-
-
 def _distance(options: ConvertOptions) -> int | None:
     return options.near_duplicate_distance if isinstance(options, RawOptions) else None
 
@@ -76,6 +44,7 @@ class _Reading:
         cases: those that were read, as far as they are known.
         items: the converter's item of each of them.
         problems: a line for everything that was left out.
+        reading: how files are read.
     """
 
     def __init__(self, converter: Converter, raw: Path | None, options: ConvertOptions) -> None:
@@ -83,40 +52,77 @@ class _Reading:
         # damaged file.
         self._strict = options.strict if isinstance(options, RawOptions) else True
         self._converter, self._raw = converter, raw
-        self.found: RawDataset = converter.find(raw, options)
+        self._signed = _distance(options) is not None
+        self.reading = options.reading() if isinstance(options, RawOptions) else FileReading()
+        self._scrub = Scrubber(None if self.reading.keep_identifiers else raw)
+        self._patients: dict[str, str] = {}
+        self._spacings: set[tuple[float, float] | None] = set()
+        self._mapped = False
+        try:
+            self.found: RawDataset = converter.find(raw, options)
+        except UmlError as error:
+            raise UmlError(self._scrub(str(error))) from error
         self.cases: list[KnownCase] = []
         self.items: list[object] = []
         self.problems: list[str] = []
 
+    @property
+    def info(self) -> DatasetInfo:
+        """Of the prepared data set: with what the files themselves tell, once all are read."""
+        info = self.found.info
+        if info.spacing is None and len(self._spacings) == 1:
+            info = info.model_copy(update={"spacing": next(iter(self._spacings))})
+        if self._mapped:
+            info = info.model_copy(update={"intensity": self.reading.intensity})
+        return info
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Of the converter, without names of patients."""
+        return tuple(self._scrub(note) for note in self.found.notes)
+
+    def _subject(self, read: ReadCase) -> str:
+        """The patient of a case; of a DICOM file a number, unless identifiers are kept."""
+        assert read.known is not None, "it was read"
+        if not read.known.subject or not read.identified:
+            return read.known.subject
+        return self._patients.setdefault(read.known.subject, f"patient_{len(self._patients) + 1:04d}")
+
     def _leave_out(self, line: str) -> None:
+        line = self._scrub(line)
         if self._strict:
             raise UmlError(line)
         self.problems.append(f"{line}; left out")
 
-    def each(self, stage: Stage) -> Iterator[tuple[LoadedCase, KnownCase]]:
-        """Yields every case that fits.
+    def each(self, stage: Stage, folder: Path | None = None) -> Iterator[ReadCase]:
+        """Yields every case that fits, in the order of the items.
+
+        Args:
+            stage: begins the progress display.
+            folder: in which the files are written; None to write none.
 
         Raises:
             UmlError: none fits, or (``strict``) one does not.
         """
-        done = stage(self._converter.stage, len(self.found.items))
+        items = self.found.items
+        done = stage(self._converter.stage, len(items))
         taken: set[str] = set()
-        for number, item in enumerate(self.found.items, start=1):
-            try:
-                loaded = load_case(self.found, item)
-            except UmlError as error:
-                self._leave_out(str(error))
-            else:
-                for problem in loaded.problems:
-                    self._leave_out(problem)
-                known = _known(loaded, taken)
-                yield loaded, known
-                self.cases.append(known)
-                self.items.append(item)
-            done(number)
+        # Without its items, which would go to the other processes again and again.
+        raw = replace(self.found, items=())
+        reader = CaseReader(raw, self.reading, folder, self._signed)
+        for number, read in enumerate(in_order(reader, list(enumerate(items)))):
+            for problem in read.problems:
+                self._leave_out(problem)
+            if read.known is not None:
+                known = replace(read.known, subject=self._subject(read))
+                self._spacings.add(read.spacing)
+                self._mapped |= read.mapped
+                yield read
+                self.cases.append(named(known, safe_name(read.name, taken), folder))
+                self.items.append(items[number])
+            done(number + 1)
         if not self.cases:
-            count = len(self.found.items)
-            raise UmlError(f"{self._raw}: none of {count} images fits; the first: {self.problems[0]}")
+            raise UmlError(f"{self._raw}: none of {len(items)} images fits; the first: {self.problems[0]}")
 
 
 def _no_stage(name: str, total: int) -> Callable[[int], None]:
@@ -148,9 +154,10 @@ def convert(
     """
     reading = _Reading(converter, raw, options)
     with new_folder(out) as folder:
-        for loaded, known in reading.each(stage):
-            _write(folder, loaded, known)
-        write_dataset(folder, reading.found.info, manifest_rows(reading.cases, options, _distance(options)))
+        for _ in reading.each(stage, folder):
+            pass
+        remove_unnamed(folder)
+        write_dataset(folder, reading.info, manifest_rows(reading.cases, options, _distance(options)))
     return PreparedDataset.open(out), reading.problems
 
 
@@ -164,6 +171,9 @@ class DryRun:
         items: the converter's item of each row.
         pixels: of each row, pixel value of the mask -> number of pixels; empty without a mask.
         problems: a line for each file that would be left out.
+        info: the content of the ``dataset.yaml``.
+        reading: how files are read.
+        notes: a line for each thing that is no fault.
     """
 
     found: RawDataset
@@ -171,11 +181,9 @@ class DryRun:
     items: tuple[object, ...]
     pixels: tuple[Counter[int], ...]
     problems: list[str]
-
-    @property
-    def info(self) -> DatasetInfo:
-        """The content of the ``dataset.yaml``."""
-        return self.found.info
+    info: DatasetInfo
+    reading: FileReading
+    notes: tuple[str, ...]
 
 
 def dry_run(
@@ -188,7 +196,16 @@ def dry_run(
     """
     reading = _Reading(converter, raw, options)
     pixels = []
-    for loaded, _ in reading.each(stage):
-        pixels.append(Counter[int]() if loaded.mask is None else count_pixels(loaded.mask))
+    for read in reading.each(stage):
+        pixels.append(read.pixels or Counter[int]())
     rows = manifest_rows(reading.cases, options, _distance(options))
-    return DryRun(reading.found, tuple(rows), tuple(reading.items), tuple(pixels), reading.problems)
+    return DryRun(
+        reading.found,
+        tuple(rows),
+        tuple(reading.items),
+        tuple(pixels),
+        reading.problems,
+        reading.info,
+        reading.reading,
+        reading.notes,
+    )

@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from uml_tf.data.dataset import DatasetInfo
 from uml_tf.data.near_duplicates import DEFAULT_DISTANCE, HASH_BITS
+from uml_tf.formats.reading import FileReading
+from uml_tf.formats.selection import Axis, Selection
 from uml_tf.runtime.images import Array
+from uml_tf.runtime.intensity import Intensity
 from uml_tf.runtime.registry import Registry
 
 
@@ -64,12 +67,50 @@ class RawOptions(ConvertOptions):
         near_duplicate_distance: largest number of differing bits, of 256, between the hashes of two images
             that one split must hold together, if their detail agrees too; see
             ``uml_tf.data.near_duplicates``.
+        window, percentiles: see ``uml_tf.runtime.intensity``; at most one of them.
+        frame, axis, slice: see ``uml_tf.formats.selection``.
+        keep_identifiers: keep the names of DICOM files and patients, instead of aliases.
     """
 
     strict: bool = Field(
         default=False, description="Stop at a file that does not fit, instead of leaving it out."
     )
     near_duplicate_distance: int = near_duplicate_field(DEFAULT_DISTANCE)
+    window: tuple[float, float] | None = Field(
+        default=None,
+        description="Centre and width of the grey values, for files of more than 8 bits and DICOM.",
+    )
+    percentiles: tuple[float, float] | None = Field(
+        default=None,
+        description="The percentiles of such a picture that become black and white  [default: the file's "
+        "window, else 0.5 99.5]",
+    )
+    frame: int | None = Field(default=None, ge=1, description="Frame of DICOM files with several, from 1.")
+    axis: Axis = Field(default="axial", description="Plane of the slices of NIfTI volumes.")
+    slice: int | None = Field(default=None, ge=1, description="Slice of NIfTI volumes, from 1.")
+    keep_identifiers: bool = Field(
+        default=False, description="Keep the names of DICOM files and patients, instead of aliases."
+    )
+
+    @model_validator(mode="after")
+    def _one_mapping(self) -> RawOptions:
+        if self.window is not None and self.percentiles is not None:
+            raise ValueError("window: found it beside percentiles, expected one of the two")
+        self._intensity()
+        return self
+
+    def _intensity(self) -> Intensity:
+        if self.window is not None:
+            return Intensity("window", self.window)
+        if self.percentiles is not None:
+            return Intensity("percentile", percentiles=self.percentiles)
+        return Intensity()
+
+    def reading(self) -> FileReading:
+        """How the files are read."""
+        return FileReading(
+            self._intensity(), Selection(self.frame, self.axis, self.slice), self.keep_identifiers
+        )
 
 
 class PublishedSplitOptions(RawOptions):
@@ -91,7 +132,8 @@ class Case:
     Attributes:
         name: what the files are called in the prepared form; other characters than letters and digits are
             replaced, and repeated names get a number.
-        image: the file, the content of an image file, or RGB ``(H, W, 3)`` uint8. A file is copied as it is.
+        image: the file, the content of an image file, or RGB ``(H, W, 3)`` uint8. A file is copied as it is;
+            one that is DICOM, NIfTI or of more than 8 bits becomes an 8-bit PNG.
         label: name of the image class, or "" when it is not known.
         mask: a file whose pixels, or palette indices, are class indices; or these as an array ``(H, W)``; or
             None without a mask.
@@ -102,6 +144,8 @@ class Case:
             cases have a published split, or none.
         agreement: ``(H, W, C)`` share of several experts that chose each pixel class, in [0, 1]; needs a
             mask. See ``uml_tf.data.agreement``.
+        vertical_cup_to_disc_ratio: as a doctor measured it, a number in [0, 1] as text; "" where it is not
+            known.
         source: the raw file, for messages; by default the image's path or the name.
         problems: a line for each thing that is left out of this case, as "FILE: what, found, expected".
     """
@@ -114,6 +158,7 @@ class Case:
     group: str = ""
     split: str = ""
     agreement: Array | None = None
+    vertical_cup_to_disc_ratio: str = ""
     source: str = ""
     problems: tuple[str, ...] = ()
 

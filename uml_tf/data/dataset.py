@@ -7,6 +7,7 @@ import hashlib
 import io
 from collections import Counter
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,11 +18,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from uml_tf.data.validation_error import describe_validation_error
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import read_bytes, read_text, write_text
+from uml_tf.runtime.intensity import Intensity
 from uml_tf.runtime.regions import UNKNOWN_PIXEL
 
 SPLITS = ("train", "val", "test")
 COLUMNS = ("image", "mask", "label", "split", "subject")
-OPTIONAL_COLUMNS = ("agreement", "dataset")
+RATIO = "vertical_cup_to_disc_ratio"
+OPTIONAL_COLUMNS = ("agreement", "dataset", RATIO)
 _PATHS = ("image", "mask", "agreement")
 YAML_NAME, MANIFEST_NAME = "dataset.yaml", "manifest.csv"
 
@@ -37,6 +40,8 @@ class DatasetInfo(BaseModel):
         spacing: (row, column) pixel size in millimetres, if known and common to all images.
         source, licence: where the images come from and under which terms.
         unions: reported region -> the pixel classes it unites, e.g. disc: [rim, cup].
+        intensity: how the grey values of raw files of more than 8 bits, and of DICOM, became 0 to 255; None
+            where there were none.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -48,6 +53,7 @@ class DatasetInfo(BaseModel):
     source: str = ""
     licence: str = ""
     unions: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    intensity: Intensity | None = None
 
     @model_validator(mode="after")
     def _unions_are_of_pixel_classes(self) -> DatasetInfo:
@@ -70,6 +76,7 @@ class Row:
         split: "train", "val" or "test".
         subject: patient, or group of near-duplicate images; splits never divide one.
         agreement: path of the shares of several experts (see ``uml_tf.data.agreement``), or "".
+        vertical_cup_to_disc_ratio: as a doctor measured it, a number in [0, 1] as text, or "".
         dataset: name of the data set that the image comes from, in a set that was merged from several; or "".
     """
 
@@ -80,6 +87,12 @@ class Row:
     subject: str
     agreement: str = ""
     dataset: str = ""
+    vertical_cup_to_disc_ratio: str = ""
+
+    @property
+    def ratio(self) -> float:
+        """``vertical_cup_to_disc_ratio`` as a number; nan where it is not known."""
+        return float(self.vertical_cup_to_disc_ratio or "nan")
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -136,6 +149,16 @@ class PreparedDataset:
             ) from None
 
     @cached_property
+    def file_digests(self) -> dict[str, bytes]:
+        """SHA-256 of every file of a row, by its path in the manifest."""
+        paths = list(dict.fromkeys(relative for row in self.rows for relative in row.files))
+        with ThreadPoolExecutor() as pool:
+            return dict(zip(paths, pool.map(self._file_digest, paths, chunksize=64), strict=True))
+
+    def _file_digest(self, relative: str) -> bytes:
+        return hashlib.sha256(read_bytes(self.root / relative)).digest()
+
+    @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of everything that decides a result: the two text files, and every file of a row."""
         digest = hashlib.sha256()
@@ -143,7 +166,7 @@ class PreparedDataset:
             digest.update((self.root / name).read_bytes())
         for row in self.rows:
             for relative in row.files:
-                digest.update(hashlib.sha256(read_bytes(self.root / relative)).digest())
+                digest.update(self.file_digests[relative])
         return digest.hexdigest()
 
     def class_counts(self, split: str) -> Counter[str]:
@@ -170,6 +193,14 @@ def _read_info(path: Path) -> DatasetInfo:
         raise UmlError(f"{path}: {describe_validation_error(error)}") from error
 
 
+def is_ratio(text: str) -> bool:
+    """Whether a text is a number from 0 to 1, or empty."""
+    try:
+        return not text or 0 <= float(text) <= 1
+    except ValueError:
+        return False
+
+
 def _read_rows(path: Path) -> tuple[Row, ...]:
     reader = csv.DictReader(io.StringIO(_text(path)))
     found = tuple(reader.fieldnames or ())
@@ -194,6 +225,10 @@ def _read_rows(path: Path) -> tuple[Row, ...]:
                     f"{path}: line {number}: {column}: found '{relative}', "
                     "expected a path inside the data set's folder"
                 )
+        if not is_ratio(values.get(RATIO, "")):
+            raise UmlError(
+                f"{path}: line {number}: {RATIO}: found '{values[RATIO]}', expected a number from 0 to 1"
+            )
         rows.append(Row(**values))
     if not rows:
         raise UmlError(f"{path}: found no rows, expected at least one image")

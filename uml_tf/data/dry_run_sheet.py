@@ -29,7 +29,10 @@ def write_dry_run_sheet(result: DryRun, out: Path) -> None:
     has_mask = np.array([bool(row.mask) for row in result.rows])
     images, masks, captions = [], [], []
     for index in choose(labels, has_mask, IMAGES, seed=0):
-        loaded, row = load_case(result.found, result.items[index]), result.rows[index]
+        loaded, row = (
+            load_case(result.found, result.items[index], result.reading),
+            result.rows[index],
+        )
         images.append(loaded.image)
         masks.append(np.zeros(loaded.image.shape[:2], np.uint8) if loaded.mask is None else loaded.mask)
         note = "" if row.mask else ", no mask"

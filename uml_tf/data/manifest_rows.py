@@ -21,18 +21,19 @@ class KnownCase:
 
     Attributes:
         image, mask, agreement: paths in the prepared folder, "" for none.
-        label, subject, group, split: as in ``Case``.
-        signature: of the image.
+        label, subject, group, split, vertical_cup_to_disc_ratio: as in ``Case``.
+        signature: of the image; None where near-duplicates are not looked for.
     """
 
     image: str
     mask: str
     agreement: str
+    vertical_cup_to_disc_ratio: str
     label: str
     subject: str
     group: str
     split: str
-    signature: Signature
+    signature: Signature | None
 
 
 def _subjects(cases: Sequence[KnownCase], distance: int | None) -> list[str]:
@@ -47,7 +48,8 @@ def _subjects(cases: Sequence[KnownCase], distance: int | None) -> list[str]:
     splits = np.array([case.split for case in cases])
     pairs = None
     if distance is not None:
-        pairs = near_duplicates([case.signature for case in cases], distance)
+        signatures = [case.signature for case in cases if case.signature is not None]
+        pairs = near_duplicates(signatures, distance)
         same = splits[pairs.first] == splits[pairs.second]
         pairs = NearPairs(pairs.first[same], pairs.second[same], pairs.distance[same])
     copies = [case.group and f"{case.split}/{case.group}" for case in cases]
@@ -118,6 +120,14 @@ def manifest_rows(cases: Sequence[KnownCase], options: ConvertOptions, distance:
     else:
         splits = published
     return [
-        Row(case.image, case.mask, case.label, split, subject, agreement=case.agreement)
+        Row(
+            case.image,
+            case.mask,
+            case.label,
+            split,
+            subject,
+            agreement=case.agreement,
+            vertical_cup_to_disc_ratio=case.vertical_cup_to_disc_ratio,
+        )
         for case, split, subject in zip(cases, splits, subjects, strict=True)
     ]

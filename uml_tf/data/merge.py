@@ -75,6 +75,7 @@ class _Merging:
                 f"{source}/{row.subject}" if row.subject and source != row.dataset else row.subject,
                 agreement=self._write_agreement(dataset, row, stem) if keeps_agreement else "",
                 dataset=source,
+                vertical_cup_to_disc_ratio=row.vertical_cup_to_disc_ratio,
             )
             if not merged.mask and not merged.label:
                 self.notes.append(f"{dataset.root / row.image}: nothing of it is known here; left out")

@@ -45,7 +45,8 @@ def merged_info(datasets: Sequence[PreparedDataset], name: str | None) -> Datase
         name: of the merged set, or None for the names of the sources.
 
     Raises:
-        UmlError: image classes differ, no source has the pixel classes of all, or unions differ.
+        UmlError: image classes differ, no source has the pixel classes of all, unions differ, or
+            intensities were mapped differently.
     """
     infos = [dataset.info for dataset in datasets]
     first = infos[0]
@@ -65,6 +66,12 @@ def merged_info(datasets: Sequence[PreparedDataset], name: str | None) -> Datase
                     f"{dataset.root / YAML_NAME}: pixel_classes: found '{region}', expected a class or union "
                     f"of the merged set: {known}"
                 )
+    mappings = {str(info.intensity): info.intensity for info in infos if info.intensity is not None}
+    if len(mappings) > 1:
+        raise UmlError(
+            f"intensity: found {' and '.join(mappings)}, expected the same in all sources: "
+            "convert them again with the same --window or --percentiles"
+        )
     spacings = {info.spacing for info in infos}
     return DatasetInfo(
         name=name or " + ".join(dict.fromkeys(info.name for info in infos)),
@@ -74,6 +81,7 @@ def merged_info(datasets: Sequence[PreparedDataset], name: str | None) -> Datase
         source="; ".join(dict.fromkeys(info.source for info in infos if info.source)),
         licence="; ".join(dict.fromkeys(info.licence for info in infos if info.licence)),
         unions=unions,
+        intensity=next(iter(mappings.values()), None),
     )
 
 

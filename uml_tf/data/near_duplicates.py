@@ -2,7 +2,7 @@
 
 The first test compares the coarse brightness (``difference_hash``). Photographs that are all framed alike
 pass it though they show different patients. So a pair must also agree in its fine detail, such as vessels and
-speckle, in the middle of the picture, where no frame reaches (``detail_correlations``). Measured:
+speckle, in the middle of the picture, where no frame reaches (``uml_tf.data.image_detail``). Measured:
 
 =========================  ======  =================  ==================================================
 images                     bits    pairs by the hash  pairs by both tests
@@ -29,6 +29,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from uml_tf.data.hash_pairs import NearPairs, near_pair_parts
+from uml_tf.data.image_detail import detail_map, pair_correlations
 from uml_tf.runtime.images import resize_antialiased
 
 HASH_SIDE = 16
@@ -40,13 +42,6 @@ PHOTOGRAPH_DISTANCE = 48
 """For photographs of the eye and the skin: those of one eye in ORIGA differ in up to 42 bits."""
 MIN_DETAIL = 0.70
 """Least correlation of the detail of near-duplicates, in [-1, 1]."""
-_BLOCK = 1024
-
-_DETAIL_SIDE = 48
-_DETAIL_SIGMA = 1.5
-_MIDDLE = slice(10, 38)
-_SHIFTS = range(-4, 5)
-_LEAST_DEVIATION = 0.05
 
 
 @dataclass(frozen=True)
@@ -55,17 +50,17 @@ class Signature:
 
     Attributes:
         hash: ``(256,)`` bool, of ``difference_hash``.
-        detail: ``(48, 48)`` float32, of ``_detail_map``.
+        detail: ``(36, 36)`` float16, of ``detail_map``.
     """
 
     hash: NDArray[np.bool_]
-    detail: NDArray[np.float32]
+    detail: NDArray[np.float16]
 
 
 def signature(image: NDArray[Any]) -> Signature:
     """The signature of an RGB ``(H, W, 3)`` uint8 image."""
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    return Signature(_difference_hash(grey), _detail_map(grey))
+    return Signature(_difference_hash(grey), detail_map(grey))
 
 
 def difference_hash(image: NDArray[Any]) -> NDArray[np.bool_]:
@@ -81,84 +76,6 @@ def _difference_hash(grey: NDArray[Any]) -> NDArray[np.bool_]:
     return (np.diff(small, axis=1) > 0).ravel()
 
 
-def _detail_map(grey: NDArray[Any]) -> NDArray[np.float32]:
-    """``(48, 48)`` brightness less that of the surroundings, over its local deviation.
-
-    So neither illumination nor contrast decides, and a bright frame counts no more than a vessel.
-    """
-    small = resize_antialiased(grey, (_DETAIL_SIDE, _DETAIL_SIDE))
-    detail = small - cv2.GaussianBlur(small, (0, 0), _DETAIL_SIGMA)
-    deviation = np.sqrt(cv2.GaussianBlur(detail * detail, (0, 0), 2 * _DETAIL_SIGMA))
-    return (detail / (deviation + 1.0)).astype(np.float32)
-
-
-@dataclass(frozen=True)
-class NearPairs:
-    """Pairs of images whose hashes are close; N pairs.
-
-    Attributes:
-        first, second: ``(N,)`` indices of the images, first < second.
-        distance: ``(N,)`` differing bits, 0 to 256.
-    """
-
-    first: NDArray[np.intp]
-    second: NDArray[np.intp]
-    distance: NDArray[np.intp]
-
-
-def near_pairs(hashes: Sequence[NDArray[np.bool_]], max_distance: int) -> NearPairs:
-    """All pairs of images whose hashes differ in at most ``max_distance`` bits.
-
-    Args:
-        hashes: ``difference_hash`` of each image.
-        max_distance: in bits, 0 to 256.
-    """
-    bits = np.stack(hashes).astype(
-        np.float32
-    )  # a float matrix product is the fast one, and exact up to 2**24
-    ones = bits.sum(axis=1)
-    found: list[tuple[NDArray[Any], ...]] = []
-    for start in range(0, len(bits), _BLOCK):
-        block = slice(start, start + _BLOCK)
-        distance = ones[block, None] + ones[None] - 2 * (bits[block] @ bits.T)
-        rows, columns = np.nonzero(distance <= max_distance)
-        upper = columns > rows + start
-        rows, columns = rows[upper], columns[upper]
-        found.append((rows + start, columns, distance[rows, columns].astype(np.intp)))
-    return NearPairs(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
-
-
-def _windows(details: NDArray[Any], row: int, column: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The middles of ``(N, 48, 48)`` maps, moved by some pixels.
-
-    Returns:
-        ``(N, D)`` of length 1, and ``(N,)`` bool: whether they show any detail.
-    """
-    rows, columns = (slice(_MIDDLE.start + s, _MIDDLE.stop + s) for s in (row, column))
-    flat = details[:, rows, columns].reshape(len(details), -1)
-    flat = flat - flat.mean(axis=1, keepdims=True)
-    norm = np.linalg.norm(flat, axis=1, keepdims=True)
-    has_detail = norm[:, 0] > _LEAST_DEVIATION * np.sqrt(flat.shape[1])
-    return flat / np.maximum(norm, 1e-6), has_detail
-
-
-def detail_correlations(first: Sequence[Signature], second: Sequence[Signature]) -> NDArray[np.float32]:
-    """``(N, M)`` correlations of the detail of N with that of M images, in [-1, 1]; 1 where one has none.
-
-    The largest over shifts by up to 4 pixels of 48, since repeated photographs are never aligned.
-    """
-    moved = np.stack([one.detail for one in first])
-    fixed, fixed_has_detail = _windows(np.stack([one.detail for one in second]), 0, 0)
-    best = np.full((len(first), len(second)), -1, np.float32)
-    for row in _SHIFTS:
-        for column in _SHIFTS:
-            windows, has_detail = _windows(moved, row, column)
-            np.maximum(best, windows @ fixed.T, out=best)
-            best[~has_detail] = 1
-    best[:, ~fixed_has_detail] = 1
-    return best
-
-
 def near_duplicates(
     signatures: Sequence[Signature], max_distance: int, min_detail: float = MIN_DETAIL
 ) -> NearPairs:
@@ -169,16 +86,9 @@ def near_duplicates(
         max_distance: most differing bits of the hashes, 0 to 256.
         min_detail: least correlation of the detail, in [-1, 1].
     """
-    pairs = near_pairs([one.hash for one in signatures], max_distance)
-    passed = np.zeros(len(pairs.first), bool)
-    for start in range(0, len(signatures), _BLOCK):
-        here = np.flatnonzero((pairs.first >= start) & (pairs.first < start + _BLOCK))
-        if len(here):
-            rows, row = np.unique(pairs.first[here], return_inverse=True)
-            columns, column = np.unique(pairs.second[here], return_inverse=True)
-            detail = detail_correlations([signatures[i] for i in rows], [signatures[j] for j in columns])
-            passed[here] = detail[row, column] >= min_detail
-    return NearPairs(pairs.first[passed], pairs.second[passed], pairs.distance[passed])
+    details = [one.detail for one in signatures]
+    parts = near_pair_parts([one.hash for one in signatures], max_distance)
+    return NearPairs.joined([part.chosen(pair_correlations(details, part) >= min_detail) for part in parts])
 
 
 def linked_groups(count: int, pairs: NearPairs | None, *known: Sequence[str]) -> NDArray[np.intp]:

@@ -1,11 +1,11 @@
-"""From a prepared data set to batches: decode and resize once, keep in memory, order, augment."""
+"""From a prepared data set to batches: decode and resize once, order, augment."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -18,12 +18,25 @@ from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.images import Array
 from uml_tf.runtime.placement import PADDING, Box, Fit, Placement, place
 
-BATCH_KEYS = ("image", "label", "mask", "has_mask")
+BATCH_KEYS = ("image", "label", "mask", "has_mask", "ratio")
+
+
+class PixelArray(Protocol):
+    """An array of N items that need not be in memory."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """``(N, ...)``."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: Any, /) -> Array:
+        """The items of an integer, a slice, or an array of indices or booleans."""
 
 
 @dataclass(frozen=True)
 class Examples:
-    """One split in memory, decoded and resized; N images.
+    """One split, decoded and resized; N images.
 
     Attributes:
         images: ``(N, H, W, 3)`` uint8 RGB.
@@ -33,14 +46,16 @@ class Examples:
         has_mask: ``(N,)`` float32, 1 or 0.
         rows: the manifest's lines.
         placements: where each picture lies in its input; empty where every input shows its picture alone.
+        failures: what went wrong as batches were read; TensorFlow's own error is of many lines.
     """
 
-    images: Array
+    images: PixelArray
     labels: Array
-    masks: Array
+    masks: PixelArray
     has_mask: Array
     rows: tuple[Row, ...]
-    placements: tuple[Placement, ...] = ()
+    placements: Sequence[Placement] = ()
+    failures: list[UmlError] = field(default_factory=list, compare=False)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -51,10 +66,10 @@ class Examples:
 
     def shown_images(self) -> Iterator[Array]:
         """Yields every image without its padding."""
-        return (self.shown(index, image) for index, image in enumerate(self.images))
+        return (self.shown(index, self.images[index]) for index in range(len(self)))
 
 
-def _decode(
+def decode_row(
     dataset: PreparedDataset, row: Row, fit: Fit, size: tuple[int, int], box: Box | None
 ) -> tuple[Array, Array, Placement]:
     """The part of the image that the network reads, in its own size; the mask in the input's; and where."""
@@ -65,7 +80,7 @@ def _decode(
     return np.ascontiguousarray(image[placement.crop.slices]), placement.mask(mask), placement
 
 
-def _resized(image: tf.Tensor, target: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
+def resized(image: tf.Tensor, target: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
     """``(H, W, 3)`` uint8 of an image that is resized into a box of the input, and padded around it."""
     top, left, height, width = tf.unstack(target)
     shown = tf.image.resize(tf.ensure_shape(image, (None, None, 3)), (height, width), antialias=True)
@@ -103,7 +118,7 @@ def load_examples(
     def decode(index: Array) -> tuple[Array, Array, Array]:
         try:
             row = rows[int(index)]
-            image, mask, placement = _decode(dataset, row, fit, size, (boxes or {}).get(row.image))
+            image, mask, placement = decode_row(dataset, row, fit, size, (boxes or {}).get(row.image))
         except UmlError as error:
             failures.append(error)
             raise
@@ -112,7 +127,7 @@ def load_examples(
 
     def read(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         image, mask, target = tf.numpy_function(decode, [index], [tf.uint8, tf.uint8, tf.int32])
-        return _resized(image, tf.ensure_shape(target, (4,)), size), tf.ensure_shape(mask, size)
+        return resized(image, tf.ensure_shape(target, (4,)), size), tf.ensure_shape(mask, size)
 
     stream = tf.data.Dataset.range(len(rows)).map(read, num_parallel_calls=os.cpu_count() or 1)
     images = np.empty((len(rows), *size, 3), np.uint8)
@@ -168,19 +183,21 @@ def batches(examples: Examples, order: Sequence[int] | Array, batch_size: int) -
     """Whole batches of the examples in the given order, with the keys of ``BATCH_KEYS``; images uint8."""
 
     def gather(index: Array) -> tuple[Array, ...]:
-        return (
-            examples.images[index],
-            examples.labels[index],
-            examples.masks[index],
-            examples.has_mask[index],
-        )
+        try:
+            images, masks = examples.images[index], examples.masks[index]
+        except UmlError as error:
+            examples.failures.append(error)
+            raise
+        return images, examples.labels[index], masks, examples.has_mask[index], ratios[index]
 
-    types = (tf.uint8, tf.int32, tf.uint8, tf.float32)
+    known = [row.ratio for row in examples.rows] or [np.nan] * len(examples.labels)
+    ratios = np.array(known, np.float32)
+    types = (tf.uint8, tf.int32, tf.uint8, tf.float32, tf.float32)
     side = examples.images.shape[1:]
 
     def batch(index: tf.Tensor) -> dict[str, tf.Tensor]:
         values = tf.numpy_function(gather, [index], types, stateful=False)
-        shapes = ((batch_size, *side), (batch_size,), (batch_size, *side[:2]), (batch_size,))
+        shapes = ((batch_size, *side), (batch_size,), (batch_size, *side[:2]), (batch_size,), (batch_size,))
         shaped = [tf.ensure_shape(value, shape) for value, shape in zip(values, shapes, strict=True)]
         return dict(zip(BATCH_KEYS, shaped, strict=True))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -39,8 +40,12 @@ def preview(
     Returns:
         ``out``.
     """
-    examples = load_examples(dataset, "train", (size, size), fit=fit)
-    chosen = choose(examples.labels, examples.has_mask, count, seed)
+    rows = dataset.split("train")
+    labels = np.array([dataset.label_index(row) for row in rows])
+    picked = choose(labels, np.array([bool(row.mask) for row in rows], np.float32), count, seed)
+    shown = replace(dataset, rows=tuple(rows[index] for index in picked))
+    examples = load_examples(shown, "train", (size, size), fit=fit)
+    chosen = np.arange(len(examples))
     order = np.repeat(chosen, 2)
     stream = training_batches(examples, order, len(order), Augmentation(spec, seed))
     varied = {key: value.numpy() for key, value in next(iter(stream)).items()}

@@ -9,7 +9,7 @@ from itertools import islice
 import numpy as np
 
 from uml_tf.data.dataset import PreparedDataset, Row
-from uml_tf.data.reading import read_row
+from uml_tf.data.reading import read_agreement, read_row
 from uml_tf.evaluation.mean_model import MeanModel
 from uml_tf.evaluation.measure import ImageMeasure, measure_image
 from uml_tf.evaluation.sources import measures_by_source
@@ -81,11 +81,13 @@ class Chunk:
         rows: the manifest's lines.
         images: ``(H, W, 3)`` uint8 each, at original size.
         masks: ``(H, W)`` each, at original size, or None.
+        agreements: ``(H, W, C)`` share of several experts that chose each pixel class, or None; or empty.
     """
 
     rows: Sequence[Row]
     images: list[Array]
     masks: list[Array | None]
+    agreements: Sequence[Array | None] = ()
 
     def inputs(self, model: Model) -> Inputs:
         """The images as a model reads them."""
@@ -99,6 +101,7 @@ class Chunk:
         dataset: PreparedDataset,
         placements: Sequence[Placement],
         decisions: Sequence[str] = (),
+        card: ModelCard | None = None,
     ) -> list[ImageMeasure]:
         """Measures the outputs of a model for these images.
 
@@ -107,6 +110,7 @@ class Chunk:
             dataset: the data set.
             placements: how each picture lay in its input.
             decisions: what is decided on each, or none.
+            card: of the model, whose mask quality, intervals and calibration are measured; None for none.
         """
         return [
             measure_image(
@@ -117,6 +121,8 @@ class Chunk:
                 dataset.info,
                 placements[i],
                 decisions[i] if decisions else "",
+                card,
+                self.agreements[i] if self.agreements else None,
             )
             for i, (row, mask) in enumerate(zip(self.rows, self.masks, strict=True))
         ]
@@ -127,7 +133,8 @@ def read_chunks(dataset: PreparedDataset, split: str) -> Iterator[Chunk]:
     rows = iter(dataset.split(split))
     while chunk := list(islice(rows, CHUNK)):
         pairs = [read_row(dataset, row) for row in chunk]
-        yield Chunk(chunk, [image for image, _ in pairs], [mask for _, mask in pairs])
+        agreements = [read_agreement(dataset, row) for row in chunk]
+        yield Chunk(chunk, [image for image, _ in pairs], [mask for _, mask in pairs], agreements)
 
 
 def decisions_of(model: Model, outputs: Outputs, inputs: Inputs) -> list[str]:
@@ -155,11 +162,12 @@ def measure_split(
         progress: called with the number of images done.
     """
     measures: list[ImageMeasure] = []
+    card = None if isinstance(model, MeanModel) else model.card
     for chunk in read_chunks(dataset, split):
         inputs = chunk.inputs(model)
         outputs = predict_all(model, inputs.images)
         decisions = decisions_of(model, outputs, inputs)
-        measures += chunk.measure(outputs, dataset, inputs.placements, decisions)
+        measures += chunk.measure(outputs, dataset, inputs.placements, decisions, card)
         progress(len(measures))
     return measures
 

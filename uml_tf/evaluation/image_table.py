@@ -38,6 +38,8 @@ def _record(measure: ImageMeasure, card: ModelCard) -> dict[str, str]:
         **{f"share_{region}": _number(share) for region, share in measure.shares.items()},
         **{name: _number(value) for name, value in measure.values.items()},
         **{f"mask_doubt_{score}": _number(value) for score, value in measure.mask_doubts.items()},
+        **{f"quality_{region}": _number(value) for region, value in measure.quality.items()},
+        **{name.replace("/", "_"): _number(value) for name, value in measure.intervals.items()},
     }
 
 
@@ -48,8 +50,9 @@ def image_table(measures: Sequence[ImageMeasure], card: ModelCard) -> str:
     most probable class), ``probability_CLASS``, ``class_uncertainty``, ``class_confidence``, ``decision``,
     ``mask_uncertainty`` and ``mask_confidence`` (means over the pixels), ``familiarity`` (empty where the
     model does not tell it), ``foreground`` and ``share_REGION`` (predicted share, in [0, 1]), every
-    metric of the mask, e.g. ``dice_REGION``, empty where it is undefined, and every score of doubt about the
-    mask, ``mask_doubt_SCORE``.
+    metric of the mask, e.g. ``dice_REGION``, empty where it is undefined, every score of doubt about the
+    mask, ``mask_doubt_SCORE``, the estimated Dice ``quality_REGION``, and of every measurement with an
+    interval ``MEASUREMENT_low``, ``_high`` and ``_true`` (areas as shares of the predicted area).
 
     Args:
         measures: of the images, at least one.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 
 from uml_tf.data.pipeline import Examples
 from uml_tf.networks import UML
+from uml_tf.networks.files import weights_sha256
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.model_card import ModelCard
 from uml_tf.runtime.placement import Placement
@@ -64,6 +67,12 @@ class KerasPredictor:
         if self.model.card is None:
             raise UmlError(f"network '{self.model.name}': found no model card, expected a trained network")
         return self.model.card
+
+    @property
+    def identity(self) -> str:
+        """Of the weights and the card; see ``uml_tf.runtime.prediction.Model``."""
+        card = json.dumps(self.card.to_dict(), sort_keys=True, default=str)
+        return sha256(f"{weights_sha256(self.model)} {card}".encode()).hexdigest()
 
     def place(self, image: NDArray[Any]) -> Placement:
         """Where an image ``(H, W, 3)`` lies in the input.

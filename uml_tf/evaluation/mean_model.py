@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,11 @@ class MeanModel:
     def card(self) -> ModelCard:
         """The first's names of the classes."""
         return self._first.card
+
+    @property
+    def identity(self) -> str:
+        """Of the first, with the number of predictions; see ``uml_tf.runtime.prediction.Model``."""
+        return sha256(f"mean of {len(self._members)} {self._first.identity}".encode()).hexdigest()
 
     def __call__(self, images: Array) -> Outputs:
         """The outputs for ``(N, h, w, 3)`` images in [0, 255], N at most ``batch_size``."""

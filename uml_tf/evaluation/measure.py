@@ -18,10 +18,16 @@ from uml_tf.evaluation.doubt import (
     mask_doubts,
     restored_confidence,
 )
+from uml_tf.evaluation.expert_pixels import experts_seen
+from uml_tf.evaluation.stage_counts import stage_counts
 from uml_tf.metrics.error_histogram import error_histogram
 from uml_tf.metrics.masks import MaskPair, PixelMaps, RegionPair
 from uml_tf.metrics.metric import MaskMetric, PixelMetric, RegionMetric, metrics_of_kind
 from uml_tf.metrics.scores import pixel_scores
+from uml_tf.runtime.cup_to_disc import vertical_cup_to_disc_ratio
+from uml_tf.runtime.intervals import RATIO, Interval, area_name, intervals_around
+from uml_tf.runtime.mask_quality import mask_quality
+from uml_tf.runtime.model_card import ModelCard
 from uml_tf.runtime.placement import Placement, place
 from uml_tf.runtime.regions import UNKNOWN_PIXEL, region_members
 
@@ -41,8 +47,8 @@ class ImageMeasure:
         class_uncertainty: in (0, 1].
         values: metric of a region or of the mask, e.g. "dice_disc" -> number, nan where it is undefined;
             empty without a mask, and where no pixel of the mask is known.
-        counts: metric of the pixels -> counts, and ``ERRORS_BY`` a score of doubt -> its error histogram;
-            they add up over images. Empty where ``values`` is.
+        counts: metric of the pixels -> counts, ``ERRORS_BY`` a score of doubt -> its error histogram, and
+            what ``stage_counts`` returns; they add up over images. Empty where ``values`` is.
         source: the data set that the image came from; "" where the manifest does not say.
         decision: "accept", "refer" or "ungradable"; "" where no thresholds were given.
         mask_uncertainty: mean over the pixels, in (0, 1].
@@ -52,6 +58,11 @@ class ImageMeasure:
         mask_confidence: the same of the pixels, their mean.
         familiarity: in [0, 1]; nan where the model does not tell it.
         mask_doubts: score of ``uml_tf.metrics.scores.MASK_SCORES`` -> number; empty where ``values`` is.
+        quality: region -> the Dice that the model estimates of it, nan where it predicts none; empty where it
+            estimates none.
+        intervals: MEASUREMENT/low, MEASUREMENT/high and MEASUREMENT/true -> number, areas as shares of the
+            predicted area; nan without an interval or a true value. Empty where ``values`` is.
+        experts: what ``uml_tf.evaluation.expert_pixels`` keeps of an image that several experts marked.
     """
 
     image: str
@@ -71,6 +82,9 @@ class ImageMeasure:
     mask_confidence: float = nan
     familiarity: float = nan
     mask_doubts: dict[str, float] = field(default_factory=dict)
+    quality: dict[str, float] = field(default_factory=dict)
+    intervals: dict[str, float] = field(default_factory=dict)
+    experts: dict[str, float] = field(default_factory=dict)
 
     @property
     def masked(self) -> bool:
@@ -105,6 +119,25 @@ def _values(masks: MaskPair) -> dict[str, float]:
     return values
 
 
+def _intervals(
+    masks: MaskPair, quality: Mapping[str, float | None], fits: Mapping[str, Interval]
+) -> dict[str, float]:
+    """The intervals of what is measured on a predicted mask, beside the true values."""
+    ratio, true_ratio = (
+        vertical_cup_to_disc_ratio(mask, masks.pixel_classes) for mask in (masks.predicted, masks.truth)
+    )
+    areas = {name: pair.predicted_area for name, pair in masks.regions.items()}
+    truths: dict[str, tuple[float | None, float]] = {RATIO: (true_ratio, 1.0)}
+    truths |= {area_name(n): (p.true_area, max(p.predicted_area, 1)) for n, p in masks.regions.items()}
+    found: dict[str, float] = {}
+    for name, bounds in intervals_around(fits, quality, areas, ratio, masks.truth.size).items():
+        true, unit = truths[name]
+        known = (nan, nan, nan) if bounds is None or true is None else (*bounds, true)
+        pairs = zip(("low", "high", "true"), known, strict=True)
+        found |= {f"{name}/{end}": value / unit for end, value in pairs}
+    return found
+
+
 def _predicted_shares(
     outputs: Mapping[str, NDArray[Any]], info: DatasetInfo, placement: Placement | None
 ) -> dict[str, Any]:
@@ -127,6 +160,8 @@ def measure_image(
     info: DatasetInfo,
     placement: Placement | None = None,
     decision: str = "",
+    card: ModelCard | None = None,
+    agreement: NDArray[Any] | None = None,
 ) -> ImageMeasure:
     """Measures one image.
 
@@ -140,7 +175,14 @@ def measure_image(
         placement: where the picture lay in the network's input; None where it was stretched to it. Pixels
             that the network did not read count as background without evidence.
         decision: what is decided on the prediction, "" where no thresholds were given.
+        card: of the model, whose mask quality, intervals and calibration are measured; None for none.
+        agreement: ``(H, W, C)`` share of several experts that chose each class, or None.
     """
+    size = outputs["mask_probability"].shape[:2]
+    placement = placement or place("stretch", size if mask is None else mask.shape, size)
+    members = region_members(info.pixel_classes, info.unions)
+    shown = placement.shown(outputs["mask_probability"])
+    quality = mask_quality(shown, members, card.mask_quality if card else {})
     measure: dict[str, Any] = {
         "image": row.image,
         "subject": row.subject,
@@ -155,11 +197,11 @@ def measure_image(
         "mask_confidence": float(mask_confidence(outputs).mean()),
         "familiarity": familiarity(outputs),
         **_predicted_shares(outputs, info, placement),
+        "quality": {name: nan if value is None else value for name, value in quality.items()},
     }
     known = None if mask is None else mask != UNKNOWN_PIXEL
     if mask is None or known is None or not known.any():
         return ImageMeasure(**measure)
-    placement = placement or place("stretch", mask.shape, outputs["mask_probability"].shape[:2])
     probability = placement.restored(outputs, "mask_probability")
     uncertainty = placement.restored(outputs, "mask_uncertainty")[..., 0]
     confidence = restored_confidence(outputs, placement, probability)
@@ -169,11 +211,17 @@ def measure_image(
     belief = placement.restored(outputs, "mask_belief")[known]
     scores = pixel_scores(probability[known], belief, uncertainty[known], pixels.confidence)
     counts = {name: metric.count(pixels) for name, metric in metrics_of_kind(PixelMetric).items()}
+    if card is not None:
+        temperature = card.trust.mask_temperature
+        counts |= stage_counts(probability[known], pixels.confidence, correct, temperature)
     counts |= {f"{ERRORS_BY}{name}": error_histogram(score, ~correct) for name, score in scores.items()}
-    truth, predicted = np.where(known, mask, 0), np.where(known, predicted, 0)
+    experts = {} if agreement is None else experts_seen(agreement[known], predicted[known], scores)
+    pair = mask_pair(np.where(known, mask, 0), np.where(known, predicted, 0), info)
     return ImageMeasure(
         **measure,
-        values=_values(mask_pair(truth, predicted, info)),
+        values=_values(pair),
         counts=counts,
         mask_doubts=mask_doubts(outputs),
+        experts=experts,
+        intervals=_intervals(pair, quality, card.intervals if card else {}),
     )

@@ -23,7 +23,8 @@ _NUMBERS = ("label", "class_uncertainty", "mask_uncertainty", "foreground")
 _LATER_NUMBERS = ("class_confidence", "mask_confidence", "familiarity")
 """Missing in files of earlier versions."""
 _VECTORS = ("probability", "belief")
-_NAMED = ("shares", "values", "mask_doubts")
+_OF_ALL, _OF_MASKED = ("shares", "quality"), ("values", "mask_doubts", "intervals", "experts")
+_NAMED = (*_OF_ALL, *_OF_MASKED)
 
 Array = NDArray[Any]
 
@@ -79,10 +80,9 @@ def _measures(arrays: dict[str, Array]) -> list[ImageMeasure]:
         fields |= {name: arrays[name][i].item() for name in _NUMBERS}
         fields |= {name: arrays[name][i].item() for name in _LATER_NUMBERS if name in arrays}
         fields |= {name: arrays[name][i] for name in _VECTORS}
-        fields["shares"] = {name: float(array[i]) for name, array in parts["shares"].items()}
+        for part in _OF_ALL + (_OF_MASKED if masked[i] else ()):
+            fields[part] = {name: float(array[i]) for name, array in parts[part].items()}
         if masked[i]:
-            for part in ("values", "mask_doubts"):
-                fields[part] = {name: float(array[i]) for name, array in parts[part].items()}
             fields["counts"] = {name: array[row[i]] for name, array in parts["counts"].items()}
         measures.append(ImageMeasure(**fields))
     return measures

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from uml_tf.data.dataset import DatasetInfo, PreparedDataset
@@ -21,7 +22,8 @@ from uml_tf.figures.save import save_figure
 from uml_tf.figures.severities import severity_figure
 from uml_tf.metrics.ranking import rank_correlation
 from uml_tf.metrics.region_overlap import mean_dice
-from uml_tf.runtime.files import write_text
+from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.files import read_text, write_text
 from uml_tf.runtime.prediction import Model
 from uml_tf.runtime.predictor import Outputs, predict_all
 from uml_tf.runtime.regions import UNKNOWN_PIXEL
@@ -40,6 +42,7 @@ MEASURES = (
     "ungradable",
     "accepted_wrong",
 )
+ROBUSTNESS_FILE = "robustness.csv"
 _RANKED = ("class_uncertainty", "class_confidence", "mask_confidence")
 PLAIN = (next(iter(CORRUPTIONS)), 0)
 """The plain pictures, which are severity 0 of every corruption."""
@@ -178,6 +181,23 @@ def robustness_csv(found: Robustness) -> str:
     return buffer.getvalue()
 
 
+def read_robustness(path: Path) -> Robustness:
+    """The inverse of ``robustness_csv``, to six digits.
+
+    Raises:
+        UmlError: the file is missing or of another form.
+    """
+    try:
+        rows = list(csv.DictReader(io.StringIO(read_text(path))))
+        means = {
+            (row["corruption"], int(row["severity"])): {name: float(row[name] or "nan") for name in MEASURES}
+            for row in rows
+        }
+        return Robustness(means, int(rows[0]["images"]))
+    except (KeyError, ValueError, IndexError) as error:
+        raise UmlError(f"{path}: cannot be read as measured corruptions ({error!r})") from error
+
+
 def robustness_markdown(found: Robustness) -> str:
     """Two tables: the rank correlation of the severity with doubt and confidence, and every mean."""
     severities = np.array((0.0, *SEVERITIES))
@@ -202,16 +222,22 @@ def robustness_markdown(found: Robustness) -> str:
     return "\n".join(lines) + "\n"
 
 
+def robustness_figure(found: Robustness) -> Figure:
+    """A panel for each corruption: the chief measures against the severity."""
+    drawn = ("accuracy", "mean_dice", "class_confidence", "class_uncertainty", "accepted", "accepted_wrong")
+    return severity_figure(
+        {name: {measure: found.curve(name, measure) for measure in drawn} for name in CORRUPTIONS}
+    )
+
+
 def write_robustness(folder: Path, found: Robustness) -> list[Path]:
     """Writes ``robustness.md``, ``robustness.csv`` and ``figures/robustness.png`` into a folder.
 
     Returns:
         The written files.
     """
-    drawn = ("accuracy", "mean_dice", "class_confidence", "class_uncertainty", "accepted", "accepted_wrong")
-    panels = {name: {measure: found.curve(name, measure) for measure in drawn} for name in CORRUPTIONS}
-    files = [folder / "robustness.md", folder / "robustness.csv", folder / "figures" / "robustness.png"]
+    files = [folder / "robustness.md", folder / ROBUSTNESS_FILE, folder / "figures" / "robustness.png"]
     write_text(files[0], robustness_markdown(found))
     write_text(files[1], robustness_csv(found))
-    save_figure(severity_figure(panels), files[2])
+    save_figure(robustness_figure(found), files[2])
     return files

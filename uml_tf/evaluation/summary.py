@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 
 import numpy as np
 
@@ -51,6 +51,17 @@ def _decision_estimates(found: Sequence[Statistic], measures: Sequence[ImageMeas
                 low, high = exact_interval(count, total)
                 estimated[name] = Estimate(count / total, low, high, total, subjects, 0)
     return estimated
+
+
+def estimates_of(measures: Sequence[ImageMeasure], names: Collection[str]) -> Metrics:
+    """Some metrics of some images, each with its interval as in ``summarise``.
+
+    Args:
+        measures: of the images.
+        names: the reported metrics that are wanted; those that do not apply to the images are left out.
+    """
+    found = statistics(measures, names)
+    return estimates(found, measures) | _decision_estimates(found, measures)
 
 
 def summarise(measures: Sequence[ImageMeasure]) -> Metrics:

@@ -8,8 +8,10 @@ from typing import Any, Literal
 import keras
 from keras import ops
 
+from uml_tf.losses.cup_to_disc import cup_to_disc_loss
 from uml_tf.losses.dice import image_dice_loss, soft_dice_loss
 from uml_tf.losses.dirichlet import evidential_loss, softmax_loss
+from uml_tf.losses.distillation import distillation_loss
 from uml_tf.losses.replicas import ratio_over_replicas
 from uml_tf.runtime.evidence import opinion_from_concentration
 from uml_tf.runtime.regions import UNKNOWN_PIXEL
@@ -30,6 +32,9 @@ class LossSpec:
         class_weights: weight per image class, or None for equal weights.
         skip_absent: leave a class that no mask of the batch shows out of the Dice; see
             ``soft_dice_loss``.
+        ratio: weight of the error of the cup-to-disc ratio within L_seg, see ``cup_to_disc_loss``.
+        cup_and_rim: indices of the two pixel classes; None without them.
+        taught: weight of what trained networks teach in L_cls and in L_seg; the truth has the rest.
         dice_over: Dice over the whole "batch" (paper), or of each "image", see ``image_dice_loss``.
     """
 
@@ -42,6 +47,9 @@ class LossSpec:
     class_weights: tuple[float, ...] | None = None
     skip_absent: bool = False
     dice_over: Literal["batch", "image"] = "batch"
+    ratio: float = 0.0
+    cup_and_rim: tuple[int, int] | None = None
+    taught: float = 0.5
 
 
 def annealing(epoch: Any, spec: LossSpec) -> Any:
@@ -119,14 +127,43 @@ def segmentation_loss(outputs: dict[str, Any], target: Any, weight: Any, lam: An
     return dice + _pixel_mean(pixels, weight)
 
 
+def _ratio_loss(outputs: dict[str, Any], batch: dict[str, Any], spec: LossSpec) -> Any:
+    """The error of the cup-to-disc ratio over the images of which it is known."""
+    head = outputs.get("mask_head")
+    if head is None:
+        probability = ops.softmax(ops.cast(outputs["segmentation_logits_1"], "float32"), axis=-1)
+    else:
+        probability = opinion_from_concentration(head, ops).probability
+    ratio = ops.cast(batch["ratio"], "float32")
+    known = ops.cast(ops.logical_not(ops.isnan(ratio)), "float32")
+    error = cup_to_disc_loss(ops.where(known > 0, ratio, 0.0), probability, *(spec.cup_and_rim or (0, 0)))
+    return _masked_mean(error, known)
+
+
+def _with_taught(
+    terms: dict[str, Any], outputs: dict[str, Any], batch: dict[str, Any], known: Any, spec: LossSpec
+) -> dict[str, Any]:
+    """L_cls and L_seg of which a part is the divergence from what trained networks teach."""
+    of_class = distillation_loss(batch["taught_class"], outputs["class_head"])
+    of_pixels = distillation_loss(batch["taught_mask"], outputs["mask_head"])
+    taught = {
+        "cls": _masked_mean(of_class, ops.ones_like(of_class)),
+        "seg": _pixel_mean(of_pixels, known),
+    }
+    return {name: (1 - spec.taught) * terms[name] + spec.taught * loss for name, loss in taught.items()}
+
+
 def joint_loss(outputs: dict[str, Any], batch: dict[str, Any], epoch: Any, spec: LossSpec) -> dict[str, Any]:
     """The three terms and their weighted total.
 
     Args:
         outputs: what ``UML.training_model`` returns.
         batch: ``label`` (B,) int, -1 without one; ``mask`` (B, H, W) int; ``has_mask`` (B,) 0 or 1. An
-            image without a mask adds only to L_cls, one without a label only to L_seg and L_mut. A pixel of
-            the mask that is ``UNKNOWN_PIXEL`` adds nothing, as if the image did not have it.
+            image without a mask adds only to L_cls, one without a label only to L_seg and L_mut. Where
+            ``spec.ratio`` is set, ``ratio`` (B,) in [0, 1], nan where it is not known. A pixel of
+            the mask that is ``UNKNOWN_PIXEL`` adds nothing, as if the image did not have it. Where trained
+            networks teach, also ``taught_class`` (B, K) and ``taught_mask`` (B, H, W, C), concentrations: of
+            images without label or mask too.
         epoch: epoch number from 0, for the annealing.
         spec: weights and variant.
 
@@ -144,5 +181,9 @@ def joint_loss(outputs: dict[str, Any], batch: dict[str, Any], epoch: Any, spec:
         "seg": segmentation_loss(outputs, target, weight, lam, spec),
         "mut": mutual_loss(outputs, target, weight, lam, spec),
     }
+    if spec.ratio and spec.cup_and_rim is not None:
+        terms["seg"] = terms["seg"] + spec.ratio * _ratio_loss(outputs, batch, spec)
+    if "taught_class" in batch:
+        terms |= _with_taught(terms, outputs, batch, ops.cast(known, "float32"), spec)
     total = spec.cls * terms["cls"] + spec.seg * terms["seg"] + spec.mut * terms["mut"]
     return {**terms, "total": total}

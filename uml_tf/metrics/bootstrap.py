@@ -7,9 +7,11 @@ a time; here all metrics of the same images share each resample.
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,8 @@ from numpy.typing import NDArray
 
 RESAMPLES = 1000
 LEVEL = 0.95
+_MANY = 20_000
+"""Images from which on other processes are worth their start."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,30 @@ def resamples(
         yield images[np.arange(ends[-1]) + np.repeat(starts[drawn] - (ends - size), size)]
 
 
+def _draws(statistic: Any, subjects: Sequence[Hashable], seed: int) -> NDArray[Any]:
+    """``(RESAMPLES, M)`` of M metrics; of many images each process takes its share of the resamples."""
+    processes = os.cpu_count() or 1
+    if len(subjects) < _MANY or processes == 1:
+        return _part(statistic, subjects, seed, 0, 1)
+    from joblib import Parallel, delayed  # here, because to import it takes long
+
+    parts = Parallel(processes)(
+        delayed(_part)(statistic, subjects, seed, part, processes) for part in range(processes)
+    )
+    draws = np.empty((RESAMPLES, parts[0].shape[1]))
+    for part, found in enumerate(parts):
+        draws[part::processes] = found
+    return draws
+
+
+def _part(statistic: Any, subjects: Sequence[Hashable], seed: int, first: int, every: int) -> NDArray[Any]:
+    """The metrics of every so-many-th resample, from the first on."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        drawn = islice(resamples(subjects, RESAMPLES, seed), first, None, every)
+        return np.array([statistic(index) for index in drawn])
+
+
 def bootstrap(
     statistic: Callable[[NDArray[np.intp]], Sequence[float] | NDArray[Any]],
     subjects: Sequence[Hashable],
@@ -86,7 +114,7 @@ def bootstrap(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         values = statistic(np.arange(len(subjects)))
-        draws = np.array([statistic(index) for index in resamples(subjects, seed=seed)])
+        draws = _draws(statistic, subjects, seed)
         bounds = np.nanpercentile(draws, [tail, 100 - tail], axis=0)
     defined = np.count_nonzero(~np.isnan(draws), axis=0)
     sizes = (len(subjects), len(set(subjects)))

@@ -169,6 +169,35 @@ class MaskScoreMetric(ScoredMetric):
     value: Callable[[Array, Array], float]
 
 
+@dataclass(frozen=True, kw_only=True)
+class QualityMetric(Metric):
+    """A metric of the Dice that the model estimates of a region of its own mask, reported as NAME_REGION.
+
+    Attributes:
+        value: from the estimated and the true Dice, ``(N,)`` each in [0, 1], to the metric; nan where it is
+            undefined. N is at least 1.
+    """
+
+    kind = "mask quality"
+    inputs = "images with a mask in which the region is predicted, per region"
+    value: Callable[[Array, Array], float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class IntervalMetric(Metric):
+    """A metric of the intervals of a measurement, reported as NAME_MEASUREMENT.
+
+    Measurements: ``area_REGION``, and ``vertical_cup_to_disc_ratio``.
+
+    Attributes:
+        value: from low end, high end and true value, ``(N,)`` each, to the metric. N is at least 1.
+    """
+
+    kind = "interval"
+    inputs = "images with a mask for which the model gives the interval, per measurement"
+    value: Callable[[Array, Array, Array], float]
+
+
 def _all_counts(counts: Array) -> Array:
     return counts
 
@@ -233,10 +262,15 @@ KINDS: tuple[type[Metric], ...] = (
     RegionMetric,
     MaskMetric,
     MaskScoreMetric,
+    QualityMetric,
+    IntervalMetric,
     PixelMetric,
     PixelScoreMetric,
     ForeignMetric,
 )
+
+NAMED = (RegionMetric, ScoredMetric, QualityMetric, IntervalMetric)
+"""Kinds that are reported with the name of a region, of a measurement or of a score behind their own."""
 
 METRICS = Registry[Metric]("metric", "uml_tf.metrics")
 """Every metric by name; each file of the folder registers its own."""
@@ -260,7 +294,7 @@ def metric_of(reported: str) -> Metric | None:
     fitting = [
         name
         for name, metric in METRICS.items()
-        if isinstance(metric, RegionMetric | ScoredMetric) and reported.startswith(f"{name}_")
+        if isinstance(metric, NAMED) and reported.startswith(f"{name}_")
     ]
     return METRICS[max(fitting, key=len)] if fitting else None
 

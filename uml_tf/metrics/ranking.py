@@ -22,7 +22,8 @@ def area_under_roc(positive: NDArray[Any], score: NDArray[Any]) -> float:
     Returns:
         In [0, 1]; nan without a positive or without a negative.
     """
-    above, below = score[positive], np.sort(score[~positive])
+    # Searching for sorted values reads the memory in order, which saves more than sorting them takes.
+    above, below = np.sort(score[positive]), np.sort(score[~positive])
     if not above.size or not below.size:
         return float("nan")
     smaller, not_larger = (below.searchsorted(above, side=side).sum() for side in ("left", "right"))

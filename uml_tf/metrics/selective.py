@@ -41,7 +41,7 @@ def risk_curve(score: Array, loss: Array) -> tuple[Array, Array]:
     Returns:
         coverage ``(N,)`` in (0, 1] and risk ``(N,)``, the mean loss of the accepted.
     """
-    order = np.argsort(score)
+    order = np.argsort(score, kind="stable")  # at once where it is sorted already, as in a bootstrap
     ordered, lost = score[order], loss[order]
     start = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
     count = np.diff(np.append(start, len(ordered)))

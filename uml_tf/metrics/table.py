@@ -4,8 +4,22 @@ from __future__ import annotations
 
 from math import inf
 
-from uml_tf.metrics.metric import KINDS, Metric, RegionMetric, ScoredMetric, metrics_of_kind
+from uml_tf.metrics.metric import (
+    KINDS,
+    IntervalMetric,
+    Metric,
+    QualityMetric,
+    RegionMetric,
+    ScoredMetric,
+    metrics_of_kind,
+)
 from uml_tf.metrics.scores import reported_name
+
+_BEHIND: dict[type[Metric], str] = {
+    RegionMetric: "_REGION",
+    QualityMetric: "_REGION",
+    IntervalMetric: "_MEASUREMENT",
+}
 
 
 def _bounds(metric: Metric) -> str:
@@ -16,7 +30,7 @@ def _bounds(metric: Metric) -> str:
 def _rows(kind: type[Metric]) -> list[str]:
     rows = ["| name | better | range | meaning |", "| --- | --- | --- | --- |"]
     for name, metric in metrics_of_kind(kind).items():
-        shown = f"{name}_REGION" if kind is RegionMetric else name
+        shown = f"{name}{_BEHIND.get(kind, '')}"
         decisive = "" if metric.margin is None else f"; decisive, margin {metric.margin:g}"
         rows.append(f"| `{shown}` | {metric.better} | {_bounds(metric)} | {metric.description}{decisive} |")
     return rows

@@ -81,3 +81,15 @@ class SpatialDropout2D(keras.layers.SpatialDropout2D):
         if not training or not self.rate or replica_count() == 1:
             return super().call(inputs, training=training)
         return _drop(self, inputs, (1, 1, inputs.shape[-1]))
+
+
+@keras.saving.register_keras_serializable(package="uml_tf")
+class PathDropout(keras.layers.Dropout):
+    """Drops all of an image's vector ``(B, D)`` or none of it, in training alone.
+
+    What joins the vector afterwards then has to answer without it for a share of the images. The passes of
+    ``ActiveDropout`` leave it as it is: they ask how sure the whole network is.
+    """
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        return _drop(self, inputs, (1,)) if training and self.rate else inputs

@@ -8,25 +8,41 @@ import keras
 from keras import ops
 
 from uml_tf.networks.convolution import DoubleConv, SeparableConv, batch_norm
-from uml_tf.networks.dropout import Dropout, SpatialDropout2D
+from uml_tf.networks.dropout import Dropout, PathDropout, SpatialDropout2D
 from uml_tf.networks.spec import ConvStyle, InstructorSpec
 
 
-def _read_mask(feature: Any, regions: Any) -> list[Any]:
-    """What the mask says about the class: vectors, to be joined with the pooled feature.
-
-    The largest value of a region's map tells whether the network found the region at all, which on breast
-    ultrasound separates normal images from others better than the class feature does.
-    """
-    inside = [
+def _inside(feature: Any, regions: Any) -> list[Any]:
+    """The largest values of the feature within each region: ``(B, D)`` by region."""
+    return [
         keras.layers.GlobalMaxPooling2D(name=f"instructor_inside_{index}")(
             feature * regions[..., index : index + 1]
         )
         for index in range(regions.shape[-1])
     ]
+
+
+def _measures(regions: Any) -> list[Any]:
+    """How much of each region there is where it is most, and over the picture: two vectors ``(B, C - 1)``.
+
+    The largest value of a region's map tells whether the network found the region at all, which on breast
+    ultrasound separates normal images from others better than the class feature does. The areas of cup and
+    rim hold the cup-to-disc ratio.
+    """
     most = keras.layers.GlobalMaxPooling2D(name="instructor_most")(regions)
     share = keras.layers.GlobalAveragePooling2D(name="instructor_share")(regions)
-    return [most, share, *inside]
+    return [most, share]
+
+
+def _with_mask(pooled: Any, feature: Any, regions: Any, mask_alone: float) -> Any:
+    """The pooled feature, joined by what the mask says about the class."""
+    measures, inside = _measures(regions), _inside(feature, regions)
+    if not mask_alone:
+        return ops.concatenate([pooled, *measures, *inside], axis=-1)
+    # The areas vary by hundredths: as they are, their weights would not grow in a training's few steps.
+    normalised = batch_norm("instructor_measures", of_mask=False)(ops.concatenate(measures, axis=-1))
+    seen = ops.concatenate([pooled, *inside], axis=-1)
+    return ops.concatenate([PathDropout(mask_alone, name="instructor_path")(seen), normalised], axis=-1)
 
 
 def instructor(
@@ -55,7 +71,7 @@ def instructor(
         feature = feature + feature * reliable(eta)
     pooled = keras.layers.GlobalAveragePooling2D(name="instructor_pool")(feature)
     if regions is not None:
-        pooled = ops.concatenate([pooled, *_read_mask(feature, regions)], axis=-1)
+        pooled = _with_mask(pooled, feature, regions, spec.mask_alone)
     if spec.dropout_dense:
         pooled = Dropout(spec.dropout_dense, name="instructor_dropout")(pooled)
     return keras.layers.Dense(classes, use_bias=False, name="instructor_logits")(pooled)

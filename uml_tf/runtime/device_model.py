@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +70,7 @@ class DeviceModel:
             raise UmlError(f"{path}: LiteRT cannot run it ({reason[:160]})") from error
         ((self._input_name, self._input),) = self._run.get_input_details().items()
         self._outputs = self._run.get_output_details()
+        self._running = threading.Lock()  # an interpreter runs for one thread at a time
         self._check(path)
         self.batch_size = int(self._input["shape"][0])
 
@@ -96,7 +99,9 @@ class DeviceModel:
         count = len(images)
         filled = np.zeros((self.batch_size, *self.image_size, 3), np.float32)
         filled[:count] = images
-        outputs = self._run(**{self._input_name: self._input_values(filled)})
+        values = self._input_values(filled)
+        with self._running:
+            outputs = self._run(**{self._input_name: values})
         if self.metadata.outputs == "logits":
             logits = {name: dequantize(value, self._outputs[name]) for name, value in outputs.items()}
             evidential, evidential_mask = self.metadata.evidential, self.metadata.evidential_mask
@@ -104,6 +109,11 @@ class DeviceModel:
         elif self.metadata.format < CONFIDENT_FORMAT:
             outputs = completed(outputs)
         return {name: outputs[name][:count] for name in CONTRACT}
+
+    @property
+    def identity(self) -> str:
+        """SHA-256 of the file; see ``uml_tf.runtime.prediction.Model``."""
+        return sha256(self._data).hexdigest()
 
     def place(self, image: Array) -> Placement:
         """Where an image ``(H, W, 3)`` lies in the input.

@@ -17,9 +17,22 @@ from typing import Any
 from uml_tf.runtime.errors import UmlError
 
 
+def _sync(path: Path) -> None:
+    """Waits until a file or folder is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, durable: bool = False) -> Iterator[Path]:
     """Yields a temporary path beside ``path`` (same suffix); renames it over ``path`` on success.
+
+    Args:
+        path: the file.
+        durable: whether to wait until it is on the disk, so that a power cut does not take it back.
 
     Raises:
         UmlError: the folder cannot be written to, or the disk is full.
@@ -32,7 +45,11 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary = Path(name)
         yield temporary
         temporary.chmod(0o644)
+        if durable:
+            _sync(temporary)
         temporary.replace(path)
+        if durable and os.name == "posix":  # elsewhere a folder cannot be opened
+            _sync(path.parent)
     except OSError as error:
         raise UmlError(f"{path}: cannot be written ({error.strerror or error})") from error
     finally:
@@ -91,12 +108,12 @@ def read_text(path: Path) -> str:
         raise UmlError(f"{path}: cannot be read ({error})") from error
 
 
-def write_text(path: Path, text: str) -> None:
-    """Writes UTF-8 text atomically."""
-    with replacing(path) as temporary:
+def write_text(path: Path, text: str, durable: bool = False) -> None:
+    """Writes UTF-8 text atomically; see ``replacing``."""
+    with replacing(path, durable) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Writes indented JSON atomically. NaN raises ValueError, because JSON has no NaN."""
-    write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+def write_json(path: Path, value: Any, durable: bool = False) -> None:
+    """Writes indented JSON atomically; see ``replacing``. NaN raises ValueError, because JSON has no NaN."""
+    write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n", durable)

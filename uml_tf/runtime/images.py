@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import read_bytes, replacing
 from uml_tf.runtime.image_header import ImageHeader, read_header
+from uml_tf.runtime.intensity import Intensity
+from uml_tf.runtime.picture import Picture
 
 Array = NDArray[Any]
 
@@ -24,7 +26,10 @@ LARGEST_PIXELS = 100_000_000
 """Decoded, an RGB image of this size takes 300 MB."""
 
 _SILENT = 0
+_ROWS = 8
+"""Rows that are resized at a time: few, so that few weights are 0, and enough for a fast matrix product."""
 _TO_RGB = {1: cv2.COLOR_GRAY2RGB, 3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGB}
+_DICOM = slice(128, 132)
 _NOT_AN_IMAGE = "not an image that can be decoded, expected PNG, JPEG, TIFF, BMP or WebP"
 
 # Turns the stored pixels upright, by EXIF orientation.
@@ -55,6 +60,11 @@ def _checked_header(data: bytes, name: str) -> ImageHeader:
     """The header of a file that is safe to decode."""
     if not data:
         raise UmlError(f"{name}: found an empty file, expected an image")
+    if data[_DICOM] == b"DICM":
+        raise UmlError(
+            f"{name}: found DICOM, which is not read here, expected PNG, JPEG, TIFF, BMP or WebP: "
+            "`uml-tf predict` reads DICOM"
+        )
     header = read_header(data)
     if header is None:
         raise UmlError(f"{name}: {_NOT_AN_IMAGE}")
@@ -101,42 +111,77 @@ def decode_pixels(data: bytes, name: str) -> Array:
     return np.ascontiguousarray(image)
 
 
-def decode_image(data: bytes, name: str) -> Array:
-    """An encoded image as RGB ``(H, W, 3)`` uint8, EXIF orientation applied.
+def decode_picture(data: bytes, name: str, intensity: Intensity | None) -> Picture:
+    """An encoded image as a picture, EXIF orientation applied.
 
-    Grey becomes three equal channels. A transparent image and one of more than 8 bits are refused: to drop
-    either would change what the network sees.
+    Grey becomes three equal channels. A transparent image is refused: to drop the transparency would change
+    what the network sees.
 
     Args:
         data: the file's content.
         name: for messages.
+        intensity: how values of more than 8 bits are mapped; None to refuse them.
 
     Raises:
-        UmlError: as ``decode_pixels``; or it is smaller than ``SMALLEST_SIDE``, 16-bit or transparent.
+        UmlError: as ``decode_pixels``; or it is smaller than ``SMALLEST_SIDE`` or transparent; or it has more
+            than 8 bits, where ``intensity`` is None.
     """
     image = decode_pixels(data, name)
-    if image.dtype != np.uint8:
-        raise UmlError(f"{name}: found {image.dtype} pixels, expected 8-bit; rescale the image first")
     if min(image.shape[:2]) < SMALLEST_SIDE:
         height, width = image.shape[:2]
         raise UmlError(
             f"{name}: found {width} x {height} pixels, expected at least {SMALLEST_SIDE} on each side"
         )
+    image, mapped = (image, "") if image.dtype == np.uint8 else _mapped(image, name, intensity)
     channels = 1 if image.ndim == 2 else image.shape[2]
     if channels not in _TO_RGB:
         raise UmlError(f"{name}: found {channels} channels, expected RGB or grey")
     if channels == 4 and int(image[..., 3].min()) < 255:
         raise UmlError(f"{name}: found a transparent alpha channel, expected RGB or grey")
-    return cv2.cvtColor(image, _TO_RGB[channels])
+    return Picture(cv2.cvtColor(image, _TO_RGB[channels]), mapped=mapped)
 
 
-def read_image(path: Path) -> Array:
-    """Reads an image file; see ``decode_image``.
+def _mapped(image: Array, name: str, intensity: Intensity | None) -> tuple[Array, str]:
+    """8-bit values of deeper ones, and how."""
+    if intensity is None:
+        raise UmlError(f"{name}: found {image.dtype} pixels, expected 8-bit; rescale the image first")
+    if image.ndim == 2:
+        return intensity.to_8_bits(image), intensity.applied()
+    if image.dtype != np.uint16:
+        raise UmlError(f"{name}: found {image.dtype} pixels in colour, expected 8 or 16 bits")
+    return ((image.astype(np.uint32) + 128) // 257).astype(np.uint8), "16-bit colour divided by 257"
+
+
+def decode_image(data: bytes, name: str, intensity: Intensity | None = None) -> Array:
+    """The pixels of ``decode_picture``, RGB ``(H, W, 3)`` uint8.
 
     Raises:
-        UmlError: the file is missing, or as ``decode_image``.
+        UmlError: as ``decode_picture``.
     """
-    return decode_image(read_bytes(path), str(path))
+    return decode_picture(data, name, intensity).pixels
+
+
+def read_picture(path: Path, intensity: Intensity | None = None, name: str | None = None) -> Picture:
+    """Reads an image file; see ``decode_picture``.
+
+    Args:
+        path: the file.
+        intensity: how values of more than 8 bits are mapped; None to refuse them.
+        name: what messages call the file; by default its path.
+
+    Raises:
+        UmlError: the file is missing, or as ``decode_picture``.
+    """
+    return decode_picture(read_bytes(path), name or str(path), intensity)
+
+
+def read_image(path: Path, intensity: Intensity | None = None) -> Array:
+    """Reads an image file; see ``decode_picture``.
+
+    Raises:
+        UmlError: the file is missing, or as ``decode_picture``.
+    """
+    return decode_image(read_bytes(path), str(path), intensity)
 
 
 def _as_opencv(image: Array) -> Array:
@@ -164,9 +209,9 @@ def encode_jpeg(image: Array, quality: int) -> bytes:
     return encoded.tobytes()
 
 
-def write_png(path: Path, image: Array) -> None:
-    """Writes ``(H, W)`` or RGB ``(H, W, 3)`` uint8 as PNG, atomically."""
-    with replacing(path) as temporary:
+def write_png(path: Path, image: Array, durable: bool = False) -> None:
+    """Writes ``(H, W)`` or RGB ``(H, W, 3)`` uint8 as PNG, atomically; see ``replacing``."""
+    with replacing(path, durable) as temporary:
         temporary.write_bytes(encode_png(image))
 
 
@@ -189,11 +234,25 @@ def resize_antialiased(image: Array, size: tuple[int, int]) -> Array:
     """
     if image.shape[:2] == tuple(size):
         return image.astype(np.float32)
-    rows, columns = _triangle_weights(image.shape[0], size[0]), _triangle_weights(image.shape[1], size[1])
-    flat = image.astype(np.float32).reshape(image.shape[0], -1)
-    narrow = (rows @ flat).reshape(size[0], image.shape[1], -1)
-    resized = np.einsum("ws,hsd->hwd", columns, narrow, optimize=True)
-    return resized.reshape(*size, *image.shape[2:])
+    narrow = _resize_rows(image.reshape(*image.shape[:2], -1), size[0])
+    resized = _resize_rows(narrow.swapaxes(0, 1), size[1]).swapaxes(0, 1)
+    return np.ascontiguousarray(resized).reshape(*size, *image.shape[2:])
+
+
+def _resize_rows(image: Array, target: int) -> Array:
+    """``(H, W, D)`` to ``(target, W, D)`` float32 by the triangle filter.
+
+    A few target rows at a time, by the source rows that count for them: nearly all weights are 0.
+    """
+    weights = _triangle_weights(image.shape[0], target)
+    resized = np.empty((target, image.shape[1] * image.shape[2]), np.float32)
+    for start in range(0, target, _ROWS):
+        some = weights[start : start + _ROWS]
+        seen = np.flatnonzero(some.any(axis=0))
+        first, last = int(seen[0]), int(seen[-1]) + 1
+        source = image[first:last].astype(np.float32).reshape(last - first, -1)
+        np.matmul(some[:, first:last], source, out=resized[start : start + _ROWS])
+    return resized.reshape(target, *image.shape[1:])
 
 
 def resize_nearest(mask: Array, size: tuple[int, int]) -> Array:

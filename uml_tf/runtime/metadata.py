@@ -8,19 +8,18 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from ai_edge_litert import schema_py_generated as schema
-
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.model_card import ModelCard
+from uml_tf.runtime.tflite_buffer import buffer_named
 
 METADATA_NAME = "uml_tf"
 """Name of the metadata buffer in the file."""
 
-FORMAT = 3
+FORMAT = 4
 """Number of the metadata format; it is increased when an older runtime would misread a file.
 
 Format 2 has the card's ``fit``, which a runtime of format 1 would take for "stretch". Format 3 has confidence
-and familiarity."""
+and familiarity, format 4 what the card says of mask quality and intervals."""
 
 CONFIDENT_FORMAT = 3
 """Files of an older format return neither confidence nor familiarity."""
@@ -84,7 +83,8 @@ class FileMetadata:
 
     def unsealed(self) -> bytes:
         """The buffer's content, with zeros in place of the SHA-256."""
-        text = json.dumps({"sha256": "0" * 64, **asdict(self)}, sort_keys=False)
+        data = {"sha256": "0" * 64, **asdict(self), "card": self.card.to_dict()}
+        text = json.dumps(data, sort_keys=False)
         return text.encode()
 
 
@@ -107,10 +107,7 @@ def _metadata_text(data: bytes, path: Path) -> bytes:
     if data[4:8] != b"TFL3":
         raise UmlError(f"{path}: found no TFLite file, expected one that `uml-tf export --tflite` wrote")
     try:
-        model = schema.Model.GetRootAs(data, 0)
-        entries = [model.Metadata(i) for i in range(model.MetadataLength())]
-        buffers = [e.Buffer() for e in entries if e.Name() == METADATA_NAME.encode()]
-        text = bytes(model.Buffers(buffers[0]).DataAsNumpy()) if buffers else None
+        text = buffer_named(data, METADATA_NAME)
     except Exception as error:  # in a damaged file, flatbuffers raises whatever struct or NumPy raises
         raise UmlError(f"{path}: damaged or cut off, cannot be read as a TFLite file") from error
     if text is None:

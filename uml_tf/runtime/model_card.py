@@ -8,6 +8,9 @@ from typing import Any
 from numpy.typing import NDArray
 
 from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.intensity import Intensity
+from uml_tf.runtime.intervals import Interval
+from uml_tf.runtime.mask_quality import DiceFit
 from uml_tf.runtime.placement import FITS, Fit, Placement, place
 from uml_tf.runtime.roi import Roi
 from uml_tf.runtime.trust import NO_TRUST, Trust
@@ -30,9 +33,13 @@ class ModelCard:
         risk_confidence: the confidence with which the validation images show that.
         accept_reason: why no answer may be accepted, where that is so.
         trust: what was fitted on training and validation images.
+        mask_quality: region -> how its estimated Dice follows from the probabilities of the pixels.
+        intervals: name of a measurement (``uml_tf.runtime.intervals``) -> its interval.
         run_id: MLflow run of the training.
         dataset, source, licence: name, origin and terms of the data set.
         fingerprint: SHA-256 of the data set.
+        intensity: how grey values of more than 8 bits, and those of DICOM, became 0 to 255; None for a data
+            set without any, where such a picture is mapped by ``Intensity()``.
     """
 
     image_classes: tuple[str, ...]
@@ -45,15 +52,29 @@ class ModelCard:
     risk_confidence: float | None = None
     accept_reason: str = ""
     trust: Trust = NO_TRUST
+    mask_quality: dict[str, DiceFit] = field(default_factory=dict)
+    intervals: dict[str, Interval] = field(default_factory=dict)
     run_id: str = ""
     dataset: str = ""
     source: str = ""
     licence: str = ""
     fingerprint: str = ""
+    intensity: Intensity | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The card as plain data, for the config of a model."""
-        return asdict(self)
+        """The card as plain data, for the config of a model.
+
+        Without a mapping of intensities there is no field for it: an older runtime reads such a card too.
+        """
+        data = asdict(self)
+        if self.intensity is None:
+            del data["intensity"]
+        return data
+
+    @property
+    def mapping(self) -> Intensity:
+        """How grey values of more than 8 bits are mapped for this model."""
+        return self.intensity or Intensity()
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> ModelCard:
@@ -72,8 +93,12 @@ class ModelCard:
             values["accept_reason"] = "its thresholds are those of an older uml-tf"
         if "trust" in values:
             values["trust"] = Trust.from_dict(values["trust"])
+        for key, kind in (("mask_quality", DiceFit), ("intervals", Interval)):
+            values[key] = {name: kind(**fields) for name, fields in values.get(key, {}).items()}
         if values.get("roi") is not None:
             values["roi"] = Roi(**values["roi"])
+        if values.get("intensity") is not None:
+            values["intensity"] = Intensity.from_dict(values["intensity"])
         return cls(**values)
 
     def place(self, image: NDArray[Any], size: tuple[int, int]) -> Placement:

@@ -1,8 +1,8 @@
-"""From image files to prediction files: what `uml-tf predict` and a device bundle's run.py both do."""
+"""The files of a prediction: their names, and writing them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import write_json
-from uml_tf.runtime.images import read_image, write_png
+from uml_tf.runtime.images import write_png
 from uml_tf.runtime.overlay import draw_outlines, uncertainty_map
-from uml_tf.runtime.prediction import Model, Prediction, predict_image
+from uml_tf.runtime.prediction import Prediction
 
 Array = NDArray[Any]
 
@@ -21,21 +21,39 @@ ENDINGS = ("_mask.png", "_overlay.png", "_uncertainty.png", "_doubt.png", ".json
 less the confidence of every pixel."""
 
 
-def _stems(images: Sequence[Path]) -> list[str]:
-    """The name of each image's files: its stem, or its whole name where two stems are equal.
+def _stems(images: Sequence[Path], aliases: Mapping[Path, str]) -> list[str]:
+    """The name of each image's files: its alias, its stem, or its whole name where two stems are equal.
 
     Raises:
         UmlError: two files have the same name.
     """
     plain = [path.stem for path in images]
-    names = [path.stem if plain.count(path.stem) == 1 else path.name for path in images]
+    names = [
+        aliases.get(path) or (path.stem if plain.count(path.stem) == 1 else path.name) for path in images
+    ]
     doubled = sorted({name for name in names if names.count(name) > 1})
     if doubled:
         raise UmlError(f"IMAGE: found '{doubled[0]}' twice, expected different file names")
     return names
 
 
-def plan_predictions(images: Sequence[Path], out: Path) -> list[str]:
+def check_folders(folders: Sequence[Path], out: Path) -> None:
+    """Refuses a folder of images as the folder of their predictions, which would be its images the next time.
+
+    Raises:
+        UmlError: ``out`` is one of the folders.
+    """
+    for folder in folders:
+        if folder.resolve() == out.resolve():
+            raise UmlError(f"--out {out}: found the folder of the images, expected another one")
+
+
+def plan_predictions(
+    images: Sequence[Path],
+    out: Path,
+    others: Sequence[str] = (),
+    aliases: Mapping[Path, str] | None = None,
+) -> list[str]:
     """The stem of each image's files in ``out``, after checking that no file of the user would be replaced.
 
     Earlier predictions in a folder of their own are replaced. But where ``out`` holds input images,
@@ -45,18 +63,21 @@ def plan_predictions(images: Sequence[Path], out: Path) -> list[str]:
     Args:
         images: the input files.
         out: folder for the predictions.
+        others: names of further files that will be written there.
+        aliases: image -> what stands for its name, where that may be a patient's.
 
     Raises:
         UmlError: two images have the same name, ``out`` is a file, or a file would be replaced.
     """
-    names = _stems(images)
+    names = _stems(images, aliases or {})
     if out.exists() and not out.is_dir():
         raise UmlError(f"--out {out}: found a file, expected a folder")
     input_folders = {
         folder for image in images for folder in (image.parent.resolve(), image.resolve().parent)
     }
     if out.resolve() in input_folders:
-        for path in (out / f"{name}{ending}" for name in names for ending in ENDINGS):
+        written = [f"{name}{ending}" for name in names for ending in ENDINGS]
+        for path in (out / name for name in (*written, *others)):
             if path.exists():
                 raise UmlError(
                     f"{path}: exists already, and no file is replaced in a folder of input images; "
@@ -66,69 +87,51 @@ def plan_predictions(images: Sequence[Path], out: Path) -> list[str]:
 
 
 def write_prediction(
-    folder: Path, stem: str, image_name: str, image: Array, prediction: Prediction
-) -> list[Path]:
+    folder: Path,
+    stem: str,
+    data: dict[str, Any],
+    image: Array,
+    prediction: Prediction,
+    pictures: bool = True,
+    durable: bool = False,
+) -> Array | None:
     """Writes the files of a prediction, named ``stem`` and each of ``ENDINGS``.
 
     Args:
         folder: where.
         stem: what the names begin with.
-        image_name: what the JSON calls the image.
+        data: the content of the JSON.
         image: RGB ``(H, W, 3)`` uint8, original size.
         prediction: of this image.
+        pictures: whether to write the four pictures; the JSON is always written.
+        durable: whether to wait until the files are on the disk, the JSON last.
 
     Returns:
-        The files.
+        The overlay, RGB ``(H, W, 3)`` uint8, where pictures are written.
 
     Raises:
         UmlError: a file cannot be written.
     """
-    files = [folder / f"{stem}{ending}" for ending in ENDINGS]
-    pictures = (
-        prediction.mask,
-        draw_outlines(image, prediction.mask, fill=0.25),
-        uncertainty_map(prediction.mask_uncertainty),
-        uncertainty_map(1 - prediction.mask_confidence),
-    )
-    for path, picture in zip(files, pictures, strict=False):
-        write_png(path, picture)
-    write_json(files[-1], prediction.to_dict(image_name))
-    return files
+    files = files_of(folder, stem, pictures)
+    overlay = draw_outlines(image, prediction.mask, fill=0.25) if pictures else None
+    if overlay is not None:
+        drawn = (
+            prediction.mask,
+            overlay,
+            uncertainty_map(prediction.mask_uncertainty),
+            uncertainty_map(1 - prediction.mask_confidence),
+        )
+        for path, picture in zip(files, drawn, strict=False):
+            write_png(path, picture, durable)
+    write_json(files[-1], data, durable)
+    return overlay
 
 
-def predict_files(
-    model: Model,
-    images: Sequence[Path],
-    out: Path,
-    say: Callable[[str], None],
-    complain: Callable[[str], None],
-) -> None:
-    """Writes the prediction of each image; one that cannot be read does not stop the others.
+def overlay_of(folder: Path, stem: str) -> Path:
+    """The overlay among the files of one prediction."""
+    return folder / f"{stem}{ENDINGS[1]}"
 
-    Args:
-        model: in any form.
-        images: the files.
-        out: folder for the predictions.
-        say: called with one line for each prediction.
-        complain: called with one line for each image that could not be read.
 
-    Raises:
-        UmlError: as ``plan_predictions``; a prediction cannot be written; or, at the end, some images could
-            not be read.
-    """
-    failed = 0
-    for path, stem in zip(images, plan_predictions(images, out), strict=True):
-        try:
-            image = read_image(path)
-        except UmlError as error:
-            complain(str(error))
-            failed += 1
-            continue
-        prediction = predict_image(model, image)
-        write_prediction(out, stem, str(path), image, prediction)
-        action, reason = prediction.decision
-        probability = prediction.class_probability[prediction.class_name]
-        say(f"{path}: {prediction.class_name} {probability:.3f}, {action}: {reason}")
-    say(f"{len(images) - failed} of {len(images)} images written to {out}")
-    if failed:
-        raise UmlError(f"{failed} of {len(images)} images could not be read")
+def files_of(folder: Path, stem: str, pictures: bool) -> list[Path]:
+    """The files of one prediction, the JSON last; without pictures it is the only one."""
+    return [folder / f"{stem}{ending}" for ending in (ENDINGS if pictures else ENDINGS[-1:])]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,11 @@ class TwoPass:
     def card(self) -> ModelCard:
         """Names of the network's classes, and its thresholds."""
         return self.network.card
+
+    @property
+    def identity(self) -> str:
+        """Of the network and its locator; see ``Model``."""
+        return sha256(f"{self.network.identity} {self.locator.identity}".encode()).hexdigest()
 
     def __call__(self, images: Array) -> Outputs:
         """The network's outputs for ``(N, H, W, 3)`` inputs in [0, 255], N at most ``batch_size``."""

@@ -37,7 +37,7 @@ def log_model(keras_file: Path, image: NDArray[Any], outputs: dict[str, NDArray[
     """Logs a model to the active run in the form that MLflow serves, with its signature.
 
     An example of a request, ``artifacts/request.json``, lies beside it. It is not MLflow's input example, for
-    which MLflow would load the model again and run it: half of the time that logging takes.
+    which MLflow would load the model again and run it.
 
     The model pins the versions of ``SERVED_PACKAGES``. It also needs uml-tf where it is served. No package
     registry has uml-tf, so it cannot be pinned; its version is in the metadata of the model.

@@ -20,13 +20,14 @@ def _file(reference: str) -> Path:
     return fetch(reference)
 
 
-def open_model(reference: str, batch_size: int = 1) -> Model:
+def open_model(reference: str, batch_size: int = 1, threads: int | None = None) -> Model:
     """Opens a MODEL; TensorFlow is imported only for a network.
 
     Args:
         reference: a ``.keras`` or ``.tflite`` file, ``runs:/ID/model``, ``models:/NAME/VERSION``,
             ``models:/NAME@ALIAS`` or ``last``.
         batch_size: images at a time, for a network; an exported file has its own.
+        threads: of the interpreter of an exported file; by default up to 4.
 
     Raises:
         UmlError: the model does not exist, cannot be read, or was not trained.
@@ -35,7 +36,7 @@ def open_model(reference: str, batch_size: int = 1) -> Model:
         from uml_tf.runtime.opening import LOCATOR_FILE, open_device_model
 
         beside = reference[: reference.rfind("/") + 1] + LOCATOR_FILE
-        return open_device_model(_file(reference), find_locator=lambda: _file(beside))
+        return open_device_model(_file(reference), threads, find_locator=lambda: _file(beside))
     from uml_tf.evaluation.opening import as_model
     from uml_tf.tracking.models import load_pair
 

@@ -124,6 +124,11 @@ def use_store() -> str:
     return uri
 
 
+def store_exists() -> bool:
+    """Whether there is a store that ``use_store`` would not have to create first."""
+    return _given_uri() is not None or (local_store() / DATABASE).exists()
+
+
 def last_run_id() -> str:
     """The newest finished training run.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -19,11 +19,13 @@ from uml_tf.networks import UML, NetworkSpec, preset, without
 from uml_tf.networks.encoder_weights import load_encoder_weights
 from uml_tf.networks.encoders import resolve
 from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.roi import Roi
 from uml_tf.training.averaging import WeightAverage
 from uml_tf.training.cluster import Cluster
 from uml_tf.training.config import TrainingConfig
 from uml_tf.training.dataset import open_dataset
 from uml_tf.training.display import Display
+from uml_tf.training.distillation import open_teachers
 from uml_tf.training.loop import Loop
 from uml_tf.training.schedule import HoldThenPolynomial, ScheduleSpec
 from uml_tf.training.step import StepSpec, TrainStep
@@ -62,10 +64,29 @@ def network_spec(config: TrainingConfig) -> NetworkSpec:
         spec = replace(spec, class_encoder=resolve(config.class_encoder))
     if config.segmentation_encoder:
         spec = replace(spec, segmentation_encoder=resolve(config.segmentation_encoder))
-    return without(spec, *config.without)
+    spec = without(spec, *config.without)
+    if config.mask_alone is not None:
+        spec = replace(spec, instructor=replace(spec.instructor, mask_alone=config.mask_alone))
+    if config.tasks == "class":
+        spec = replace(without(spec, "instructor"), instructor=replace(spec.instructor, read_mask=False))
+    return spec
 
 
-def loss_spec(config: TrainingConfig, spec: NetworkSpec, labels: np.ndarray, classes: int) -> LossSpec:
+def _weights(config: TrainingConfig) -> tuple[float, float, float]:
+    """Of the three terms of the loss; 0 for those of a task that is not trained."""
+    loss = config.loss
+    if config.tasks == "both":
+        return loss.cls, loss.seg, loss.mut
+    return (loss.cls, 0.0, 0.0) if config.tasks == "class" else (0.0, loss.seg, loss.mut)
+
+
+def loss_spec(
+    config: TrainingConfig,
+    spec: NetworkSpec,
+    labels: np.ndarray,
+    classes: int,
+    pixel_classes: Sequence[str] = (),
+) -> LossSpec:
     """The joint loss of a resolved config.
 
     Args:
@@ -73,21 +94,32 @@ def loss_spec(config: TrainingConfig, spec: NetworkSpec, labels: np.ndarray, cla
         spec: the network.
         labels: ``(N,)`` class indices of the training images, -1 without a label, for the class weights.
         classes: number of image classes.
+        pixel_classes: names, among which cup and rim are looked for.
+
+    Raises:
+        UmlError: the cup-to-disc ratio is to be learned and there is no cup or rim.
     """
+    has_cup = {"cup", "rim"} <= set(pixel_classes)
+    cup_and_rim = (pixel_classes.index("cup"), pixel_classes.index("rim")) if has_cup else None
+    if config.loss.ratio and cup_and_rim is None:
+        raise UmlError(
+            f"loss.ratio: found pixel classes {', '.join(pixel_classes)}, expected 'cup' and 'rim'"
+        )
     weights = None
     if config.loss.class_weights == "balanced":
         counts = np.bincount(labels[labels >= 0], minlength=classes)
         weights = tuple((counts.sum() / (classes * np.maximum(counts, 1))).tolist())
     return LossSpec(
-        config.loss.cls,
-        config.loss.seg,
-        config.loss.mut,
+        *_weights(config),
         config.loss.annealing_epochs,
         config.loss.segmentation or "dice+ce",
         spec.ablation.evidential,
         weights,
         config.loss.skip_absent,
         config.loss.dice_over,
+        config.loss.ratio,
+        cup_and_rim,
+        config.loss.taught,
     )
 
 
@@ -192,6 +224,7 @@ def build_loop(
     splits: dict[str, Examples],
     display: Display,
     cluster: Cluster,
+    roi: Roi | None = None,
 ) -> Loop:
     """Builds the network, the step and the loop of a resolved config.
 
@@ -201,6 +234,7 @@ def build_loop(
         splits: "train" and "val".
         display: told the number of epochs and steps.
         cluster: the devices to train on.
+        roi: the part of every image that is read.
 
     Raises:
         UmlError: the config does not fit the data or the cluster.
@@ -214,7 +248,7 @@ def build_loop(
         )
     keras.utils.set_random_seed(config.seed)
     spec = network_spec(config)
-    train = splits["train"]
+    train, info = splits["train"], dataset.info
     if not (train.labels >= 0).any() and not train.has_mask.any():
         raise UmlError(f"{dataset.root}: split 'train' has neither labels nor masks")
     steps = len(epoch_order(train, config.batch_size, config.seed, 0, config.masked_share))
@@ -225,12 +259,13 @@ def build_loop(
         step = TrainStep(
             model,
             _optimizer(config, steps),
-            loss_spec(config, spec, train.labels, len(dataset.info.image_classes)),
+            loss_spec(config, spec, train.labels, len(info.image_classes), info.pixel_classes),
             _step_spec(config, train),
             average,
             cluster.strategy,
             _rates(config, model),
             _teacher(config, model, average, train, steps),
+            open_teachers(config.teachers, spec, info, model.image_size, config.fit, roi),
         )
     display.begin_training(config.epochs, steps)
     share = Share(cluster.index, cluster.workers)

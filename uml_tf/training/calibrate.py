@@ -26,7 +26,8 @@ from uml_tf.tracking.models import MODEL_NAME, log_model
 from uml_tf.tracking.store import saving, use_store
 from uml_tf.training.accept_threshold import fit_accept_above
 from uml_tf.training.finish import with_threshold
-from uml_tf.training.trust_fit import fit_trust, look
+from uml_tf.training.mask_fit import with_mask_fits
+from uml_tf.training.trust_fit import compiled_heads, fit_trust, look, masks_seen
 
 CALIBRATED_FROM = "calibrated.from"
 """Parameter of a calibration's run: the MODEL that it started from."""
@@ -87,8 +88,10 @@ def calibrate_network(
         UmlError: as ``site_examples``.
     """
     assert network.card is not None
-    seen = look(network, site_examples(as_model(network, locator), dataset, split))
+    examples, run = site_examples(as_model(network, locator), dataset, split), compiled_heads(network)
+    seen = look(network, examples, run)
     card = replace(network.card, trust=fit_trust(network, seen))
+    card = with_mask_fits(card, masks_seen(network, examples, card.trust, run))
     network.card = with_threshold(card, network, seen, risk_target, confidence)
     return network.card
 
@@ -96,19 +99,26 @@ def calibrate_network(
 def calibrate_file(
     model: DeviceModel, dataset: PreparedDataset, split: str, risk_target: float, confidence: float
 ) -> ModelCard:
-    """The card of an exported file with the threshold of a site; what its graph holds cannot change.
+    """The card of an exported file with threshold, mask quality and intervals of a site.
+
+    What its graph holds cannot change.
 
     Raises:
         UmlError: as ``site_examples``.
     """
     examples = site_examples(model, dataset, split)
-    outputs = predict_all(model, examples.images)
+    outputs = predict_all(model, examples.images[:])
     shows = (examples.labels >= 0) & (outputs["familiarity"][:, 0] >= FAMILIAR)
     right = outputs["class_probability"].argmax(axis=1) == examples.labels
     found = outputs["class_confidence"][shows, 0]
     threshold = fit_accept_above(found, right[shows], risk_target, confidence)
+    masked = [
+        (examples.shown(i, outputs["mask_probability"][i]), examples.shown(i, examples.masks[i]))
+        for i in range(len(examples))
+        if examples.has_mask[i]
+    ]
     return replace(
-        model.card,
+        with_mask_fits(model.card, masked),
         accept_above=threshold.above,
         accept_reason=threshold.reason,
         risk_target=risk_target,

@@ -22,6 +22,7 @@ from uml_tf.training.sections import (
     PhantomConfig,
     RoiConfig,
     Section,
+    Tasks,
     TeachingConfig,
 )
 
@@ -48,6 +49,13 @@ class TrainingConfig(Section):
         phantoms: the phantoms that are drawn then.
         preset: a name of ``uml_tf.networks.presets.PRESETS``.
         without: parts of the method that are switched off (ablation).
+        tasks: "both"; or "class" or "mask" to learn and choose the epoch by that one alone, as the rival of
+            learning both. A class alone is learned without the instructor and reads no mask. What is returned
+            for the other task means nothing then.
+        mask_alone: share of the training images whose class is learned from the measures of the mask alone,
+            see ``uml_tf.networks.spec.InstructorSpec``; None for the preset's default.
+        teachers: trained MODELs of which this network learns mean and spread as one Dirichlet, see
+            ``uml_tf.training.distillation``; of images without label or mask too.
         class_encoder, segmentation_encoder: names of other encoders than the preset's; see
             ``uml_tf.networks.encoders``.
         encoder_weights: "imagenet" for the published weights of an encoder that has some, a local file (see
@@ -95,6 +103,9 @@ class TrainingConfig(Section):
     phantoms: PhantomConfig = PhantomConfig()
     preset: Annotated[str, AfterValidator(_one_of(PRESETS))] = "edge"
     without: tuple[Annotated[str, AfterValidator(_one_of(ABLATION_PARTS))], ...] = ()
+    tasks: Tasks = "both"
+    mask_alone: float | None = Field(default=None, ge=0, lt=1)
+    teachers: tuple[str, ...] = ()
     class_encoder: str | None = None
     segmentation_encoder: str | None = None
     encoder_weights: str | None = None
@@ -134,6 +145,9 @@ class TrainingConfig(Section):
             update["data"] = self.data.resolve()  # so that the config is valid in any working folder
         if self.roi.model is not None and Path(self.roi.model).is_file():
             update["roi"] = self.roi.model_copy(update={"model": str(Path(self.roi.model).resolve())})
+        if self.teachers:
+            found = (str(Path(m).resolve()) if Path(m).is_file() else m for m in self.teachers)
+            update["teachers"] = tuple(found)
         for name in ("learning_rate", "encoder_weights", "encoder_rate", "warmup_epochs"):
             if getattr(self, name) is None:
                 update[name] = getattr(defaults, name)

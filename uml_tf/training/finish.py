@@ -25,8 +25,9 @@ from uml_tf.runtime.placement import Fit
 from uml_tf.runtime.referral import FAMILIAR
 from uml_tf.runtime.roi import Roi
 from uml_tf.training.accept_threshold import CONFIDENCE, RISK_TARGET, fit_accept_above
+from uml_tf.training.mask_fit import with_mask_fits
 from uml_tf.training.report import EpochReport
-from uml_tf.training.trust_fit import Seen, class_confidence, fit_trust, look
+from uml_tf.training.trust_fit import Seen, class_confidence, compiled_heads, fit_trust, look, masks_seen
 
 MODEL_FILE = "model.keras"
 
@@ -66,7 +67,8 @@ def fit_card(
         confidence: with which the validation images are to show it.
     """
     info = dataset.info
-    seen, training = look(predictor.model, val), look(predictor.model, train)
+    run = compiled_heads(predictor.model)
+    seen, training = look(predictor.model, val, run), look(predictor.model, train, run)
     card = ModelCard(
         image_classes=info.image_classes,
         pixel_classes=info.pixel_classes,
@@ -79,7 +81,9 @@ def fit_card(
         source=info.source,
         licence=info.licence,
         fingerprint=dataset.fingerprint,
+        intensity=info.intensity,
     )
+    card = with_mask_fits(card, masks_seen(predictor.model, val, card.trust, run))
     return with_threshold(card, predictor.model, seen, risk_target, confidence)
 
 

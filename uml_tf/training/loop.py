@@ -6,12 +6,13 @@ import json
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from uml_tf.data.augmentation import Augmentation
 from uml_tf.data.pipeline import Examples, epoch_order, training_batches
@@ -141,9 +142,22 @@ class Loop:
         # Skipped batches are augmented too, so that the random state advances as it did before the stop.
         return self.cluster.spread(stream.skip(self.progress.step))
 
+    def _read(self, batches: Iterable[Any]) -> Iterator[Any]:
+        """The batches.
+
+        Raises:
+            UmlError: a file of one cannot be read.
+        """
+        try:
+            yield from batches
+        except tf.errors.OpError:
+            if self.train.failures:
+                raise self.train.failures[0] from None
+            raise
+
     def _train_epoch(self, epoch: int) -> dict[str, float]:
         progress = self.progress
-        for batch in self._batches(epoch):
+        for batch in self._read(self._batches(epoch)):
             with self.cluster.one_line_errors():
                 terms = {name: float(value) for name, value in self.step(batch, epoch).items()}
             if not math.isfinite(terms["total"]):
@@ -173,7 +187,8 @@ class Loop:
         )
         validation = Validation.from_dict(json.loads(content))
         progress = self.progress
-        score = smoothed_score([*(report.validation for report in progress.reports), validation])
+        validations = [*(report.validation for report in progress.reports), validation]
+        score = smoothed_score(validations, self.config.tasks)
         if math.isnan(score) and epoch == 0:
             self.listener.warn(
                 "split 'val' has neither labels nor regions: no epoch can be preferred, the last one is kept"

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import mlflow
 
-from uml_tf.data.dataset import PreparedDataset
-from uml_tf.data.pipeline import load_examples
+from uml_tf.data.cached_examples import open_splits
+from uml_tf.data.dataset import SPLITS, PreparedDataset
 from uml_tf.evaluation.evaluate import Evaluation, evaluate
 from uml_tf.evaluation.opening import LOCATOR_FILE
 from uml_tf.evaluation.sources import compared_groups, foreground_warnings
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import read_text, write_text
+from uml_tf.runtime.placement import Box
 from uml_tf.runtime.two_pass import TwoPass
 from uml_tf.tracking.environment import environment
 from uml_tf.tracking.exports import ROOT_PARAM
@@ -98,7 +99,7 @@ def train(
     dataset = open_same_dataset(config, display, cluster)
     if cluster.is_chief:
         use_store()
-    config = _with_named_locator(config, cluster)
+    config = _with_named_models(config, cluster)
     unfinished = cluster.from_chief(lambda: (_unfinished(config) if restartable else "").encode()).decode()
     if unfinished:
         return _resume(unfinished, display, cluster, dataset)
@@ -126,18 +127,21 @@ def _unfinished(config: TrainingConfig) -> str:
     return ""
 
 
-def _with_named_locator(config: TrainingConfig, cluster: Cluster) -> TrainingConfig:
-    """The config with the run of a locator "last", which another time is another run.
+def _with_named_models(config: TrainingConfig, cluster: Cluster) -> TrainingConfig:
+    """The config with the run of a locator or teacher "last", which another time is another run.
 
     Raises:
         UmlError: there are several workers, which would each need the locator.
     """
     if config.roi.model is not None and cluster.workers > 1:
         raise UmlError(f"roi.model: found {cluster.workers} workers, expected one to train with a locator")
-    if config.roi.model != "last":
+    if "last" not in (config.roi.model, *config.teachers):
         return config
-    named = config.roi.model_copy(update={"model": f"runs:/{last_run_id()}/{MODEL_NAME}"})
-    return config.model_copy(update={"roi": named})
+    last = f"runs:/{last_run_id()}/{MODEL_NAME}"
+    located = last if config.roi.model == "last" else config.roi.model
+    teachers = tuple(last if model == "last" else model for model in config.teachers)
+    roi = config.roi.model_copy(update={"model": located})
+    return config.model_copy(update={"roi": roi, "teachers": teachers})
 
 
 def resume(reference: str, display: Display = SILENT) -> RunResult | None:
@@ -212,14 +216,14 @@ def _build(
     locator: Locator | None,
 ) -> Loop:
     size = (config.image_size, config.image_size)
-    splits = {}
-    for name in ("train", "val"):
-        count, boxes = len(dataset.split(name)), None
-        if locator is not None:
-            boxes = locator.boxes(dataset, name, display.stage(f"locating {name}", count), display.warn)
-        progress = display.stage(f"reading {name}", count)
-        splits[name] = load_examples(dataset, name, size, progress, config.fit, boxes)
-    loop = build_loop(config, dataset, splits, display, cluster)
+    boxes: dict[str, Box] = {}
+    if locator is not None:
+        for name in SPLITS[:2]:
+            located = display.stage(f"locating {name}", len(dataset.split(name)))
+            boxes |= locator.boxes(dataset, name, located, display.warn)
+    splits = open_splits(dataset, SPLITS[:2], size, display.stage, config.fit, boxes, display.warn)
+    roi = None if locator is None else locator.roi
+    loop = build_loop(config, dataset, splits, display, cluster, roi)
     loop.listener = _listener(display, dataset.info.pixel_classes, cluster.is_chief)
     return loop
 

@@ -10,6 +10,10 @@ LARGEST_SEED = 2**32 - 1
 """NumPy's legacy generator, which Keras seeds too, accepts no larger one."""
 
 
+Tasks = Literal["both", "class", "mask"]
+"""What a network is trained for."""
+
+
 class Section(BaseModel):
     """Fields that cannot be changed, and no others."""
 
@@ -25,6 +29,9 @@ class LossConfig(Section):
         segmentation: "dice+ce", "dice", or None for the preset's default.
         class_weights: "none", or "balanced" for weights inverse to the class counts of the training split.
         skip_absent: see ``uml_tf.losses.dice.soft_dice_loss``; for data with many empty masks.
+        ratio: weight of the error of the cup-to-disc ratio within L_seg, for images whose manifest tells it
+            (column ``vertical_cup_to_disc_ratio``), also without a mask; see ``uml_tf.losses.cup_to_disc``.
+        taught: weight of what ``teachers`` teach, against the truth.
         dice_over: "batch", or "image" where regions differ much in size or are often missed; see
             ``uml_tf.losses.dice.image_dice_loss``.
     """
@@ -37,6 +44,8 @@ class LossConfig(Section):
     class_weights: Literal["none", "balanced"] = "none"
     skip_absent: bool = False
     dice_over: Literal["batch", "image"] = "batch"
+    ratio: float = Field(default=0.0, ge=0)
+    taught: float = Field(default=0.5, gt=0, le=1)
 
 
 class TeachingConfig(Section):

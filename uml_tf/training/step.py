@@ -15,10 +15,11 @@ from uml_tf.networks import UML
 from uml_tf.networks.counted_images import statistics_of
 from uml_tf.networks.moving_statistics import gathered_moves
 from uml_tf.training.averaging import WeightAverage
+from uml_tf.training.distillation import TeacherNetworks
 from uml_tf.training.flat import FlatVariables, carry_out_together, joined
 from uml_tf.training.teaching import Teacher
 
-_LOSS_KEYS = ("label", "mask", "has_mask")
+_LOSS_KEYS = ("label", "mask", "has_mask", "ratio", "taught_class", "taught_mask")
 
 
 def _fused(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -68,6 +69,7 @@ class TrainStep:
             device. Model, optimizer and average must be made in its scope.
         rates: for each trained variable its share of the learning rate; None for the whole rate.
         teacher: gives masks to images without one, or None.
+        teachers: trained networks that this one learns from, or None.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class TrainStep:
         strategy: tf.distribute.Strategy | None = None,
         rates: Sequence[float] | None = None,
         teacher: Teacher | None = None,
+        teachers: TeacherNetworks | None = None,
     ) -> None:
         self.model = model
         self.optimizer = optimizer
@@ -88,6 +91,7 @@ class TrainStep:
         self.average = average
         self.teacher = teacher
         self._of_device = spec.batch_norm == "device"
+        self.teachers = teachers
         self._has_loss_scale = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
         self.strategy = strategy or tf.distribute.get_strategy()
         self.variables = model.training_model.trainable_variables
@@ -123,7 +127,9 @@ class TrainStep:
         """
         with tf.GradientTape() as tape:
             outputs = self._outputs(batch["image"])
-            terms = self._loss_terms(outputs, {name: batch[name] for name in _LOSS_KEYS}, epoch)
+            terms = self._loss_terms(
+                outputs, {name: batch[name] for name in _LOSS_KEYS if name in batch}, epoch
+            )
             # Every replica computes the loss of all images; divided, the gradients sum to those of one loss.
             total = self._scaled(terms["total"] / replica_count())
         return tape.gradient(total, self.variables), terms
@@ -175,6 +181,8 @@ class TrainStep:
         counted = tf.cast(batch["has_mask"] > 0, tf.float32) if self.spec.masked_statistics else None
         if self.teacher is not None:
             batch = self.teacher(batch)
+        if self.teachers is not None:
+            batch = self.teachers(batch)
         with statistics_of(counted, self._of_device):
             gradients, terms = self.gradients(batch, epoch)
         weights = self._trained.read()

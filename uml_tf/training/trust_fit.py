@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,10 +10,10 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from uml_tf.data.pipeline import Examples
+from uml_tf.data.pipeline import Examples, PixelArray
 from uml_tf.networks import UML
 from uml_tf.runtime.confidence import SCORES, Confidence, score
-from uml_tf.runtime.contract import confidence, faded, scaled_opinion, softmax, tempered
+from uml_tf.runtime.contract import Heads, confidence, contract, faded, scaled_opinion, softmax, tempered
 from uml_tf.runtime.density import Density
 from uml_tf.runtime.evidence import Opinion
 from uml_tf.runtime.regions import UNKNOWN_PIXEL
@@ -60,15 +60,24 @@ class Seen:
         return self.features, self.sharpness
 
 
-def _batches(model: UML, images: Array) -> Iterator[tuple[int, dict[str, Array]]]:
-    """Yields (place of the first image, the heads' outputs)."""
-    run = tf.function(
+Run = Callable[[Array], dict[str, Any]]
+"""The heads of ``(_BATCH, H, W, 3)`` images."""
+
+
+def compiled_heads(model: UML) -> Run:
+    """A network's heads, traced once for ``look`` and ``masks_seen``."""
+    run: Run = tf.function(
         lambda batch: model.heads_model()(batch, training=False),
         input_signature=[tf.TensorSpec((_BATCH, *model.image_size, 3), tf.float32)],
         autograph=False,
     )
-    for start in range(0, len(images), _BATCH):
-        chunk = images[start : start + _BATCH].astype(np.float32)
+    return run
+
+
+def _batches(run: Run, images: PixelArray, places: Array) -> Iterator[tuple[int, dict[str, Array]]]:
+    """Yields (number of the first image among the places, the heads' outputs)."""
+    for start in range(0, len(places), _BATCH):
+        chunk = images[places[start : start + _BATCH]].astype(np.float32)
         padded = np.concatenate([chunk, np.zeros((_BATCH - len(chunk), *chunk.shape[1:]), np.float32)])
         yield start, {name: value.numpy()[: len(chunk)] for name, value in run(padded).items()}
 
@@ -81,13 +90,19 @@ def _pixels(examples: Examples, index: int, count: int, rng: np.random.Generator
     return known if len(known) <= count else np.sort(rng.choice(known, count, replace=False))
 
 
-def look(model: UML, examples: Examples) -> Seen:
-    """Runs a network over some images, and keeps as many pixels of each that has a mask."""
+def look(model: UML, examples: Examples, run: Run | None = None) -> Seen:
+    """Runs a network over some images, and keeps as many pixels of each that has a mask.
+
+    Args:
+        model: the network.
+        examples: the images.
+        run: its ``compiled_heads``, where they are traced already.
+    """
     rng = np.random.default_rng(0)
     each = max(_MOST_PIXELS // max(int((examples.has_mask > 0).sum()), 1), 1)
     of_images: dict[str, list[Array]] = {"features": [], "sharpness": [], "class_head": []}
     of_pixels: dict[str, list[Array]] = {"mask_head": [], "mutual_head": [], "targets": [], "owners": []}
-    for start, heads in _batches(model, examples.images):
+    for start, heads in _batches(run or compiled_heads(model), examples.images, np.arange(len(examples))):
         for name, found in of_images.items():
             found.append(heads[name])
         for place in range(len(heads["class_head"])):
@@ -99,6 +114,24 @@ def look(model: UML, examples: Examples) -> Seen:
             of_pixels["owners"].append(np.full(len(pixels), index))
     joined = {name: np.concatenate(parts) for name, parts in (of_images | of_pixels).items()}
     return Seen(labels=examples.labels, **joined)
+
+
+def masks_seen(model: UML, examples: Examples, trust: Trust, run: Run) -> Iterator[tuple[Array, Array]]:
+    """Yields the mask probability ``(H, W, C)`` and the true mask of every image that has one, unpadded.
+
+    Args:
+        model: the network.
+        examples: the images.
+        trust: what is fitted of the network, which the probability is calibrated by.
+        run: its ``compiled_heads``.
+    """
+    evidential, by_evidence = model.spec.ablation.evidential, model.spec.draws_by_evidence
+    masked = np.flatnonzero(examples.has_mask > 0)
+    for start, heads in _batches(run, examples.images, masked):
+        outputs = contract(Heads(**heads), evidential, by_evidence, trust)
+        for place, probability in enumerate(outputs["mask_probability"]):
+            index = int(masked[start + place])
+            yield examples.shown(index, probability), examples.shown(index, examples.masks[index])
 
 
 @dataclass(frozen=True)

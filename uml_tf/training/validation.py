@@ -19,6 +19,7 @@ from uml_tf.data.pipeline import Examples
 from uml_tf.evaluation.keras_predictor import KerasPredictor
 from uml_tf.evaluation.sources import places_by_source
 from uml_tf.runtime.regions import UNKNOWN_PIXEL
+from uml_tf.training.sections import Tasks
 
 Array = NDArray[Any]
 
@@ -67,7 +68,12 @@ class Validation:
         Classes that no mask shows are left out. Only one of the two parts where the split has no labels or no
         regions, nan where it has neither.
         """
-        return mean_of_known([self.likelihood, mean_of_known(self.dice)])
+        return self.score_of("both")
+
+    def score_of(self, tasks: Tasks) -> float:
+        """``score`` of the tasks that are trained."""
+        parts = {"class": self.likelihood, "mask": mean_of_known(self.dice)}
+        return mean_of_known(list(parts.values()) if tasks == "both" else [parts[tasks]])
 
     def named(self, pixel_classes: tuple[str, ...]) -> dict[str, float]:
         """Metric name -> value, for MLflow; values that are nan are left out."""
@@ -92,9 +98,9 @@ def _plain(source: str) -> str:
     return re.sub(r"[^\w.-]", "_", source)
 
 
-def smoothed_score(validations: Sequence[Validation]) -> float:
+def smoothed_score(validations: Sequence[Validation], tasks: Tasks = "both") -> float:
     """The score of the last epoch: the mean over it and up to ``SMOOTHING`` - 1 epochs before it."""
-    return float(np.mean([validation.score for validation in validations[-SMOOTHING:]]))
+    return float(np.mean([validation.score_of(tasks) for validation in validations[-SMOOTHING:]]))
 
 
 def mean_of_known(values: Sequence[float]) -> float:

@@ -15,7 +15,7 @@ from uml_tf.data.raw.folder_options import FolderOptions
 from uml_tf.data.raw.mask_files import FOREGROUND, MaskFiles
 from uml_tf.data.raw.values import LabelNames, PixelValues, pixel_classes
 from uml_tf.runtime.errors import UmlError
-from uml_tf.runtime.images import Array, read_image_size
+from uml_tf.runtime.images import Array
 
 
 def _image_classes(options: FolderOptions, labels: Sequence[str]) -> tuple[str, ...]:
@@ -103,7 +103,8 @@ def _find(raw: Path, options: FolderOptions) -> RawDataset:
         if place in facts.problems:
             raise UmlError(facts.problems[place])
         image = images[place]
-        mask, problems = _read_mask(image, place, masks, coco)
+        size = options.reading().size(image) if masks or coco else (0, 0)
+        mask, problems = _read_mask(image, place, size, masks, coco)
         return Case(
             image.stem if stems[image.stem] == 1 else str(Path(names[place]).with_suffix("")),
             image,
@@ -118,12 +119,12 @@ def _find(raw: Path, options: FolderOptions) -> RawDataset:
 
 
 def _read_mask(
-    image: Path, place: int, masks: MaskFiles | None, coco: CocoMasks | None
+    image: Path, place: int, size: tuple[int, int], masks: MaskFiles | None, coco: CocoMasks | None
 ) -> tuple[Array | None, list[str]]:
     if masks is not None:
-        return masks.read(image, read_image_size(image))
+        return masks.read(image, size)
     if coco is not None:
-        return coco.read(place, read_image_size(image))
+        return coco.read(place, size)
     return None, []
 
 

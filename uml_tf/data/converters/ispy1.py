@@ -3,7 +3,7 @@
 Source: Hylton et al., "Neoadjuvant Chemotherapy for Breast Cancer: Functional Tumor Volume by MR Imaging
 Predicts Recurrence-free Survival", Radiology 279, 2016; the collection is on The Cancer Imaging Archive.
 
-DICOM and NIfTI are not read yet. Two layouts are:
+Two layouts are read:
 
 - slices, as the authors of UML prepared them: ``images/PATIENT/PATIENT_PCR_sN_img.jpg`` and
   ``masks/PATIENT/PATIENT_PCR_sN_msk.jpg``, PCR 0 or 1, in Train, Valid and Test; the splits are kept;

@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from uml_tf.data.converter import CONVERTERS, Case, Converter, RawDataset
-from uml_tf.data.dataset import DatasetInfo
+from uml_tf.data.dataset import RATIO, DatasetInfo, is_ratio
 from uml_tf.data.raw.fundus import CLASSES, PIXEL_CLASSES, UNIONS, FundusOptions
 from uml_tf.data.raw.outlines import fill_ellipse
 from uml_tf.data.raw.table import Record, read_table
@@ -68,7 +68,7 @@ def disc_ellipse(record: Record, size: tuple[int, int]) -> Array:
 
 
 def _find(raw: Path, options: OrigaOptions) -> RawDataset:
-    """Finds ``labels.csv`` (image, label, and for ``disc`` the ellipse) and the folder ``images``."""
+    """Finds ``labels.csv`` (image, label, perhaps the ratio, for ``disc`` the ellipse) and ``images``."""
     table = read_table(raw / LABELS_NAME, ["image", "label", *(ELLIPSE if options.disc else ())])
 
     def read(record: Record) -> Case:
@@ -80,7 +80,18 @@ def _find(raw: Path, options: OrigaOptions) -> RawDataset:
                 mask = np.where(disc, np.uint8(UNKNOWN_PIXEL), np.uint8(0))
             except UmlError as error:
                 problems.append(f"{path}: {error}")
-        return Case(path.stem, path, record["label"], mask, problems=tuple(problems))
+        ratio = record.get(RATIO, "")
+        if not is_ratio(ratio):
+            problems.append(f"{path}: {RATIO}: found '{ratio}', expected a number from 0 to 1")
+            ratio = ""
+        return Case(
+            path.stem,
+            path,
+            record["label"],
+            mask,
+            vertical_cup_to_disc_ratio=ratio,
+            problems=tuple(problems),
+        )
 
     return RawDataset(INFO, table.records, read)
 

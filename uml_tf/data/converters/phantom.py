@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -49,15 +50,16 @@ class PhantomOptions(ConvertOptions):
     )
 
 
-def _find(raw: None, options: PhantomOptions) -> RawDataset:
-    def draw(index: int) -> Case:
-        # A random stream of its own for each image: to ask for more images changes none of the earlier ones.
-        rng = np.random.default_rng([options.seed, index])
-        image, mask, label = draw_phantom(rng, options.size, options.ungradable)
-        name = f"{index:05d}"
-        return Case(name, encode_jpeg(image, _JPEG_QUALITY), label, mask, subject=f"phantom_{name}")
+def _draw(options: PhantomOptions, index: int) -> Case:
+    # A random stream of its own for each image: to ask for more images changes none of the earlier ones.
+    rng = np.random.default_rng([options.seed, index])
+    image, mask, label = draw_phantom(rng, options.size, options.ungradable)
+    name = f"{index:05d}"
+    return Case(name, encode_jpeg(image, _JPEG_QUALITY), label, mask, subject=f"phantom_{name}")
 
-    return RawDataset(INFO, range(options.images), draw)
+
+def _find(raw: None, options: PhantomOptions) -> RawDataset:
+    return RawDataset(INFO, range(options.images), partial(_draw, options))
 
 
 PHANTOM = CONVERTERS.add(

@@ -11,8 +11,8 @@ from glob import escape
 from os.path import normpath
 from pathlib import Path
 
+from uml_tf.formats.detection import is_picture
 from uml_tf.runtime.errors import UmlError
-from uml_tf.runtime.images import IMAGE_SUFFIXES
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _WILDCARD = re.compile(r"[*?\[]")
@@ -36,8 +36,8 @@ def find_images(raw: Path, patterns: str) -> list[Path]:
             path
             for pattern in patterns.split(",")
             for path in raw.glob(pattern.strip())
-            if path.suffix.lower() in IMAGE_SUFFIXES
-            and path.is_file()
+            if path.is_file()
+            and is_picture(path)
             and not any(part.startswith(".") for part in path.relative_to(raw).parts)
         }
     except (ValueError, NotImplementedError) as error:

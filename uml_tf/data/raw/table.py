@@ -9,9 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from uml_tf.formats.detection import DICOM_SUFFIXES, NIFTI_SUFFIXES
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import read_bytes
 from uml_tf.runtime.images import IMAGE_SUFFIXES
+
+_SUFFIXES = (*IMAGE_SUFFIXES, *DICOM_SUFFIXES, *NIFTI_SUFFIXES)
 
 _SEPARATORS = ",;\t|"
 _EXCEL = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
@@ -81,7 +84,9 @@ def read_table(path: Path, columns: Sequence[str] = ()) -> Table:
 
 def _without_suffix(name: str) -> str:
     path = PurePosixPath(name)
-    return str(path.with_suffix("")) if path.suffix.lower() in IMAGE_SUFFIXES else name
+    if name.lower().endswith(".nii.gz"):
+        return name[: -len(".nii.gz")]
+    return str(path.with_suffix("")) if path.suffix.lower() in _SUFFIXES else name
 
 
 def _keys(name: str) -> list[str]:

@@ -1,0 +1,33 @@
+"""The device bundle on emulated 64-bit ARM processors says what it says here."""
+
+from __future__ import annotations
+
+import pytest
+from emulation import PROCESSORS, CannotBeHadError, differences, emulated_arm
+
+IMAGES = {"cortex-a72": 20, "cortex-a76": 3, "cortex-a710": 3}
+"""All kernels of LiteRT run for the first image; the others differ in what they choose by their processor."""
+
+
+@pytest.fixture(scope="module")
+def bundle(page_bundle):
+    return page_bundle("int8")
+
+
+@pytest.fixture(scope="module")
+def arm(bundle):
+    try:
+        return emulated_arm(bundle / "requirements.txt")
+    except CannotBeHadError as error:
+        pytest.skip(f"NOT CHECKED: the device bundle on 64-bit ARM; {error}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("processor", PROCESSORS)
+def test_bundle_says_the_same_on_64_bit_arm(arm, bundle, phantoms, processor):
+    images = [phantoms.root / row.image for row in phantoms.rows[: IMAGES[processor]]]
+    found = differences(arm, processor, bundle, images)
+    assert found.images == IMAGES[processor]
+    assert found.probability <= 3e-7
+    assert found.uncertainty <= 3e-7
+    assert (found.decisions, found.classes, found.masks) == (0, 0, 0)

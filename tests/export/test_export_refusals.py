@@ -1,0 +1,84 @@
+"""`uml-tf export`: what it refuses, what it cannot log, and what is built elsewhere."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+
+import mlflow
+import pytest
+from lenient import LENIENT
+
+from uml_tf.runtime.device_model import DeviceModel
+
+
+def test_past_the_tolerance_only_the_report_is_written(trained, uml_tf_command):
+    folder, _ = trained
+    strict = ("last", "--tflite", "--quantize", "dynamic", "--no-web", "--tolerance", "class_difference=0")
+    done = uml_tf_command("export", *strict, "--out", "refused", cwd=folder, expect=1)
+    assert "tolerance not kept: class_difference: found 0." in done.stderr
+    assert {p.name for p in (folder / "refused").iterdir()} == {
+        "fidelity.json",
+        "fidelity.md",
+        "fidelity.png",
+    }
+    report = json.loads((folder / "refused/fidelity.json").read_text())
+    assert report["kept"] is False
+    assert report["tolerances"]["class_difference"]["most"] == 0
+    assert "| at most 0 | **NO** |" in (folder / "refused/fidelity.md").read_text()
+    uml_tf_command("export", *strict, "--out", "refused", "--force", cwd=folder)
+    assert DeviceModel(folder / "refused/model.tflite").metadata.kept_by_force is True
+
+
+def test_export_that_the_store_refuses_to_log_is_written_all_the_same(trained, uml_tf_command, tmp_path):
+    (model,) = (trained[0] / "mlruns/runs").glob("*/model.keras")
+    (tmp_path / "mlruns").mkdir()
+    shutil.copy(trained[0] / "mlruns/mlflow.db", tmp_path / "mlruns/mlflow.db")
+    # MLflow keeps a deleted run for a while, and refuses to log to it.
+    mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlruns/mlflow.db").delete_run(model.parent.name)
+    done = uml_tf_command("export", model, "--tflite", "--no-web", "--out", "bundle", cwd=tmp_path)
+    assert re.search(f"^not logged: .*{model.parent.name}.*deleted", done.stdout, re.M), done.stdout
+    assert DeviceModel(tmp_path / "bundle/model.tflite").metadata.quantize == "none"
+
+
+def test_tensorrt_without_a_gpu_writes_the_build_command(trained, uml_tf_command):
+    folder, _ = trained
+    arguments = ("export", "last", "--tensorrt", "--out", "engine", *LENIENT)
+    done = uml_tf_command(*arguments, "--allow-deferred-build", cwd=folder)
+    command = (folder / "engine/build_engine.txt").read_text().strip()
+    assert command.startswith("trtexec --onnx=model.onnx")
+    assert f"on the target device run: {command}" in done.stdout
+    assert (folder / "engine/model.onnx").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line", "status"),
+    [
+        ((), "found none of them, expected one of --onnx, --tensorrt, --tflite", 2),
+        (("--tflite", "--onnx"), "found --onnx and --tflite, expected one of", 2),
+        (("--onnx", "--input", "uint8"), "--input: not an option of --onnx", 2),
+        (("--tflite", "--tolerance", "luck=1"), "--tolerance: found 'luck', expected one of", 1),
+        (("--tflite", "--tolerance", "class_rho=high"), "--tolerance: found 'class_rho=high'", 1),
+        (("--tflite", "--verify", "nowhere"), "nowhere/dataset.yaml: no such file", 1),
+        (
+            ("--tflite", "--tolerance", "class_agreement=nan"),
+            "found 'class_agreement=nan', expected a finite",
+            1,
+        ),
+        (
+            ("--tflite", "--tolerance", "mask_difference=inf"),
+            "found 'mask_difference=inf', expected a finite",
+            1,
+        ),
+        (("--onnx", "--quantize", "float16"), "--quantize: found float16, --onnx takes int8, none", 2),
+        (("--tflite", "--precision", "fp16"), "--precision: not an option of --tflite", 2),
+        (("--onnx", "--allow-deferred-build"), "--allow-deferred-build: not an option of --onnx", 2),
+        (("--tflite", "--quantize", "int8-logits", "--input", "uint8"), "--input: found uint8", 1),
+        (("--tflite", "--quantize", "int8", "--calibration", "nowhere"), "nowhere: no such folder", 1),
+    ],
+)
+def test_bad_options_get_one_line(trained, run, monkeypatch, arguments, line, status):
+    monkeypatch.chdir(trained[0])
+    assert line in run("export", "last", *arguments, "--out", "never", expect=status)
+    assert not (trained[0] / "never").exists()

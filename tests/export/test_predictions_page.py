@@ -1,0 +1,119 @@
+"""``index.html`` of a folder's predictions, in a real browser."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import cv2
+import numpy as np
+import pytest
+from playwright.sync_api import sync_playwright
+
+from uml_tf.runtime import main as device
+from uml_tf.runtime.predictions_page import most_doubtful, predictions_page
+
+NASTY = '<img src=x onerror=alert(1)> & "#1" 50%.png'
+
+
+@pytest.fixture(scope="module")
+def predictions(exported, tmp_path_factory):
+    """Folder with the predictions of four images and one file that is none."""
+    folder = tmp_path_factory.mktemp("page")
+    (folder / "images").mkdir()
+    for seed, name in enumerate(("a.png", "b.jpg", "c.png", NASTY)):
+        picture = np.random.default_rng(seed).integers(0, 255, (6, 7, 3), dtype=np.uint8)
+        picture = cv2.resize(picture, (160, 120), interpolation=cv2.INTER_CUBIC)
+        (folder / "images" / name).write_bytes(cv2.imencode(name[-4:], picture)[1].tobytes())
+    (folder / "images/broken.png").write_text("no image")
+    assert device.main(exported, [str(folder / "images"), "--out", str(folder / "out")]) == 1
+    return folder / "out"
+
+
+@pytest.fixture(scope="module")
+def browser(chromium):
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def page(browser, predictions):
+    """The page, opened as a file; at the end nothing was wrong, and nothing came from another address."""
+    page, wrong, addresses = browser.new_page(viewport={"width": 900, "height": 700}), [], []
+    page.on("console", lambda message: wrong.append(message.text))
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("dialog", lambda dialog: (wrong.append("a dialog"), dialog.dismiss()))
+    page.on("request", lambda request: addresses.append(request.url))
+    page.goto((predictions / "index.html").as_uri())
+    yield page
+    page.close()
+    assert wrong == []
+    assert all(address.startswith((predictions.as_uri(), "data:image/jpeg")) for address in addresses)
+
+
+def _names(page):
+    return page.locator("#cards > li:not([hidden]) .name").all_inner_texts()
+
+
+def _focused(page):
+    return page.evaluate("document.activeElement.querySelector('.name').textContent")
+
+
+def test_the_most_doubtful_come_first_with_their_names_as_they_are(page, predictions):
+    rows = list(csv.DictReader(io.StringIO((predictions / "predictions.csv").read_text())))
+    rows.sort(key=lambda row: float(row["class_confidence"] or -1))
+    names = [row["image"].rsplit("/", 1)[1] for row in rows]
+    assert _names(page) == names
+    assert names[0] == "broken.png"
+    assert NASTY in names
+    widths = page.locator(".card img").evaluate_all("all => all.map((one) => one.naturalWidth)")
+    assert widths == [160] * 4
+
+
+def test_keys_move_filter_open_and_close(page):
+    names = _names(page)
+    page.keyboard.press("ArrowRight")
+    assert _focused(page) == names[0]
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("End")
+    assert _focused(page) == names[-1]
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Enter")
+    assert page.inner_text("#detail-name") == names[-2]
+    page.keyboard.press("ArrowRight")
+    assert page.inner_text("#detail-name") == names[-1]
+    loaded = "[...document.querySelectorAll('#detail img')].map((one) => one.complete && one.naturalWidth)"
+    page.wait_for_function(f"{loaded}.every((width) => width === 160)")
+    assert page.locator("#detail img").count() == 3
+    page.keyboard.press("Escape")
+    assert not page.locator("#detail").is_visible()
+    assert _focused(page) == names[-1]
+    page.keyboard.press("4")
+    assert _names(page) == ["broken.png"]
+    assert page.get_attribute("[data-filter=unreadable]", "aria-pressed") == "true"
+    page.click("[data-filter='']")
+    assert _names(page) == names
+
+
+def test_pictures_of_a_nasty_name_are_found_and_colours_follow_the_system(page):
+    page.click("#cards .card:has-text('50%')")
+    page.wait_for_function(
+        "[...document.querySelectorAll('#detail img')]"
+        ".every((one) => one.complete && one.naturalWidth === 160)"
+    )
+    backs = []
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        backs.append(sum(map(int, colour[4:-1].split(","))))
+    assert backs[0] > 600 > 150 > backs[1]
+
+
+def test_a_page_of_more_images_than_it_shows_says_so():
+    answers = [{"decision": "refer", "class_confidence": place / 6000} for place in range(6000)]
+    assert most_doubtful(answers) == list(range(5000))
+    assert "The 0 most doubtful are shown; predictions.csv has all." in predictions_page(
+        [], {"refer": 9}, "m"
+    )

@@ -1,0 +1,117 @@
+"""A folder of DICOM, NIfTI and deep pictures becomes a data set, and its mapping travels with it."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+from dicom_files import write_dicom
+
+from uml_tf.data.dataset import PreparedDataset
+from uml_tf.runtime.images import read_image
+from uml_tf.runtime.intensity import Intensity
+from uml_tf.runtime.model_card import ModelCard
+
+
+def _picture(seed):
+    rng = np.random.default_rng(seed)
+    return cv2.resize(
+        rng.integers(0, 4096, (6, 8)).astype(np.uint16), (64, 48), interpolation=cv2.INTER_LINEAR
+    )
+
+
+@pytest.fixture
+def raw(tmp_path):
+    """Six grey DICOM images of three patients in folders of the classes, with masks."""
+    for number in range(6):
+        folder = tmp_path / "raw" / ("benign" if number < 3 else "malignant")
+        write_dicom(folder / f"im{number}.dcm", _picture(number), (0.2, 0.1), 12, PatientID=f"P{number // 2}")
+        mask = np.zeros((48, 64), np.uint8)
+        mask[10:30, 20:40] = 255
+        cv2.imwrite(str(folder / f"im{number}_mask.png"), mask)
+    return tmp_path / "raw"
+
+
+def _convert(run, raw, out, *more):
+    return run("data", "folder", raw, out, "--labels", "from-folder", "--masks", "{stem}_mask.png", *more)
+
+
+def test_a_folder_of_dicom_becomes_a_data_set(raw, tmp_path, run):
+    _convert(run, raw, tmp_path / "out", "--percentiles", 1, 99)
+    dataset = PreparedDataset.open(tmp_path / "out")
+    assert dataset.info.intensity == Intensity("percentile", percentiles=(1, 99))
+    assert dataset.info.spacing == (0.2, 0.1)
+    assert len(dataset.rows) == 6
+    assert {row.subject for row in dataset.rows} == {"patient_0001", "patient_0002", "patient_0003"}
+    assert all(row.image.startswith("images/dicom_") and row.mask for row in dataset.rows)
+    written = [read_image(dataset.root / row.image)[..., 0] for row in dataset.rows]
+    low, high = np.percentile(_picture(0), [1, 99])
+    expected = np.clip((_picture(0) - low) / (high - low), 0, 1) * 255
+    assert min(np.abs(image - expected).max() for image in written) < 0.51
+    assert "no problems found" in run("data", "check", tmp_path / "out")
+
+
+def test_names_are_kept_where_that_is_asked_for(raw, tmp_path, run):
+    _convert(run, raw, tmp_path / "out", "--keep-identifiers")
+    rows = list(csv.DictReader((tmp_path / "out/manifest.csv").open()))
+    assert {row["subject"] for row in rows} == {"P0", "P1", "P2"}
+    assert {row["image"] for row in rows} == {f"images/im{number}.png" for number in range(6)}
+
+
+def test_two_mappings_are_not_merged(raw, tmp_path, run):
+    _convert(run, raw, tmp_path / "a", "--percentiles", 1, 99)
+    _convert(run, raw, tmp_path / "b", "--window", 2000, 4000)
+    said = run("data", "merge", tmp_path / "a", tmp_path / "b", tmp_path / "c", expect=1)
+    assert "intensity: found percentiles 1 to 99 and window of centre 2000 and width 4000" in said
+    assert not (tmp_path / "c").exists()
+
+
+def test_a_bad_mapping_is_named_by_its_option(raw, tmp_path, run):
+    said = run("data", "folder", raw, tmp_path / "o", "--window", 10, 0, expect=1)
+    assert "window: found (10.0, 0.0), expected a centre and a width above 0" in said
+    path = _edit_yaml(raw, tmp_path, run)
+    said = run("data", "check", path, expect=1)
+    assert "dataset.yaml" in said
+    assert "intensity" in said
+
+
+def _edit_yaml(raw, tmp_path, run):
+    _convert(run, raw, tmp_path / "edited")
+    path = tmp_path / "edited/dataset.yaml"
+    data = yaml.safe_load(path.read_text())
+    data["intensity"]["method"] = "log"
+    path.write_text(yaml.safe_dump(data))
+    return tmp_path / "edited"
+
+
+def test_the_card_carries_the_mapping_and_older_cards_have_none():
+    card = ModelCard(("a", "b"), ("x", "y"), intensity=Intensity("window", (40.0, 400.0)))
+    data = json.loads(json.dumps(card.to_dict()))
+    assert ModelCard.from_dict(data) == card
+    assert "intensity" not in ModelCard(("a", "b"), ("x", "y")).to_dict()
+
+
+def test_a_model_reads_by_the_mapping_of_its_card(tmp_path, fundus_model, run):
+    from uml_tf import load
+
+    deep = _picture(9)
+    cv2.imwrite(str(tmp_path / "deep.png"), deep)
+    dicom = write_dicom(tmp_path / "a.dcm", deep, (0.2, 0.1), 12)
+    printed = run("predict", fundus_model, dicom, tmp_path / "deep.png", "--out", tmp_path / "o")
+    assert "2 of 2 images written" in printed
+    (of_dicom,) = [json.loads(path.read_text()) for path in (tmp_path / "o").glob("dicom_*.json")]
+    of_png = json.loads((tmp_path / "o/deep.json").read_text())
+    assert of_dicom["class_probability"] == of_png["class_probability"]  # the same values, the same mapping
+    assert of_dicom["intensity"] == of_png["intensity"] == "percentiles 0.5 to 99.5"
+    assert of_dicom["spacing_mm"] == [0.2, 0.1]
+    for region in of_dicom["pixels"].values():
+        assert region["area_mm2"] == pytest.approx(region["area"] * 0.02)
+        if region["box"]:
+            assert region["height_mm"] == pytest.approx(region["box"][3] * 0.2)
+    assert "spacing_mm" not in of_png
+    model = load(fundus_model)
+    assert model.predict(tmp_path / "deep.png").class_probability == of_png["class_probability"]

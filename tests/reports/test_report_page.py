@@ -1,0 +1,138 @@
+"""``uml-tf report``: the page says what was measured, alone and offline, in a real browser."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import sync_playwright
+
+from uml_tf.data.columns import groups
+from uml_tf.evaluation.corruptions import CORRUPTIONS, SEVERITIES
+from uml_tf.evaluation.measures_file import load_measures
+from uml_tf.evaluation.robustness import MEASURES, Robustness, robustness_csv
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "export"))
+from browser import find_browser
+from unchecked import not_checked
+
+SECTIONS = ("data", "metrics", "trust", "robustness", "groups", "doubtful", "wrong", "all", "terms")
+
+
+@pytest.fixture(scope="module")
+def page(evaluated, uml_tf_quietly):
+    """The report with everything that it can hold."""
+    work, evaluation, _ = evaluated
+    severities = range(len(SEVERITIES) + 1)
+    means = {(name, s): dict.fromkeys(MEASURES, 1 - s / 10) for name in CORRUPTIONS for s in severities}
+    (evaluation / "robustness.csv").write_text(robustness_csv(Robustness(means, 40)))
+    arguments = ("--by", "site", "--by", "age", "--by", "label", "--out", work / "report.html")
+    uml_tf_quietly("report", evaluation, *arguments)
+    return work / "report.html"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    path = find_browser()
+    if path is None:
+        not_checked("the report in a browser; found no Chromium")
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=path)
+        yield opened
+        opened.close()
+
+
+def _text(page) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page.read_text()))
+
+
+def test_the_page_is_whole_and_alone_in_a_browser(page, browser):
+    backgrounds = set()
+    for scheme in ("light", "dark"):
+        context = browser.new_context(
+            color_scheme=scheme, offline=True, viewport={"width": 380, "height": 800}
+        )
+        tab, asked, said = context.new_page(), [], []
+        tab.on("request", lambda request, asked=asked: asked.append(request.url))
+        tab.on("console", lambda message, said=said: said.append(message.text))
+        tab.goto(page.as_uri())
+        assert [url for url in asked if not url.startswith("data:")] == [page.as_uri()]
+        assert said == []
+        assert all(tab.locator(f"#{name}").is_visible() for name in SECTIONS)
+        images = tab.evaluate("[...document.images].map((image) => image.naturalWidth)")
+        assert len(images) >= 20
+        assert min(images) > 0
+        assert tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        backgrounds.add(tab.evaluate("getComputedStyle(document.body).backgroundColor"))
+        axis = tab.locator("#risk-coverage svg text").first
+        assert axis.evaluate("(e) => getComputedStyle(e).fill") == tab.evaluate(
+            "getComputedStyle(document.querySelector('#risk-coverage figcaption').parentElement).color"
+        )
+        assert tab.evaluate("[...document.querySelectorAll('[id]')].length") == tab.evaluate(
+            "new Set([...document.querySelectorAll('[id]')].map((e) => e.id)).size"
+        )
+        assert tab.pdf(format="A4").startswith(b"%PDF")
+        context.close()
+    assert len(backgrounds) == 2
+
+
+def test_numbers_are_those_of_the_evaluation(page, evaluated):
+    metrics = json.loads((evaluated[1] / "metrics.json").read_text())
+    text = _text(page)
+    for name in ("accuracy", "accepted"):
+        found = metrics[name]
+        low, high = (f"{100 * found[end]:.1f} %" for end in ("low", "high"))
+        assert f"{100 * found['value']:.1f} % {low} to {high} {found['images']}" in text
+    assert "at most 5 % wrong" in text
+    assert "phantoms &lt;of&gt; nobody" in page.read_text()
+
+
+def test_groups_are_the_images_of_each_value(page, evaluated):
+    measures = load_measures(evaluated[1] / "measures.npz")
+    table = re.search(r'data-by="site".*?</table>', page.read_text(), re.S)[0]
+    rows = dict(re.findall(r"<tr><td>(north|south|not stated)<.*?<td class=\"number\">(\d+) \(", table, re.S))
+    assert set(rows) == {"north", "south", "not stated"}
+    assert sum(map(int, rows.values())) == len(measures)
+    ages = re.search(r'data-by="age".*?</table>', page.read_text(), re.S)[0]
+    assert len(re.findall(r"<tr><td>\d+ to ", ages)) == 4
+
+
+def test_bands_hold_every_image_once():
+    rng = np.random.default_rng(0)
+    values = {str(i): f"{age}" for i, age in enumerate(rng.integers(20, 90, 200))} | {"x": ""}
+    found = groups(values)
+    assert sorted(image for images in found.values() for image in images) == sorted(values)
+    assert len(found) == 5
+    assert max(len(images) for images in found.values()) < 70
+    assert list(groups({"a": "2", "b": "1"})) == ["1", "2"]
+
+
+def test_without_images_there_is_none(evaluated, run, monkeypatch):
+    work, evaluation, _ = evaluated
+    monkeypatch.chdir(work)
+    run("report", evaluation, "--no-images", "--out", "plain.html")
+    assert "data:image" not in (work / "plain.html").read_text()
+    assert "holds no pictures" in (work / "plain.html").read_text()
+
+
+def test_a_run_needs_no_evaluation(trained, run, monkeypatch, tmp_path):
+    monkeypatch.chdir(trained[0])
+    run("report", "last", "--no-images", "--by", "label", "--out", tmp_path / "run.html")
+    text = _text(tmp_path / "run.html")
+    assert "split &#39;test&#39; of fundus phantoms; none of them was used in training" in text
+    assert "preset edge" in text
+
+
+def test_mistakes_are_one_line(evaluated, run, monkeypatch, tmp_path):
+    work, evaluation, _ = evaluated
+    monkeypatch.chdir(work)
+    told = run("report", evaluation, "--by", "sex", "--out", "no.html", expect=1)
+    assert "found no 'sex', expected one of" in told
+    assert "site" in told
+    assert not (work / "no.html").exists()
+    assert "evaluation.json: no such file" in run("report", tmp_path, "--out", "no.html", expect=1)
+    assert "expected a run id" in run("report", "nothing", "--out", "no.html", expect=1)

@@ -1,0 +1,73 @@
+"""Learning one task alone, and learning the class from the mask's measures alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from uml_tf.losses import joint_loss
+from uml_tf.networks import UML, preset
+from uml_tf.networks.dropout import PathDropout
+from uml_tf.training.build import loss_spec, network_spec
+from uml_tf.training.config import TrainingConfig
+from uml_tf.training.validation import Validation, smoothed_score
+
+SIZE = 32
+
+
+def _batch():
+    rng = np.random.default_rng(0)
+    return {
+        "image": tf.constant(rng.uniform(0, 255, (4, SIZE, SIZE, 3)).astype(np.float32)),
+        "label": tf.constant([0, 1, 1, -1]),
+        "mask": tf.constant(rng.integers(0, 3, (4, SIZE, SIZE)).astype(np.uint8)),
+        "has_mask": tf.constant([1.0, 0.0, 1.0, 1.0]),
+    }
+
+
+@pytest.mark.parametrize(
+    ("tasks", "untaught"), [("class", "navigator_logits_1"), ("mask", "instructor_logits")]
+)
+def test_one_task_alone_teaches_nothing_to_the_other_head(tasks, untaught):
+    config = TrainingConfig(tasks=tasks).resolved()
+    spec = network_spec(config)
+    network = UML(spec, 2, 3, (SIZE, SIZE)).training_model
+    batch, loss = _batch(), loss_spec(config, spec, np.array([0, 1]), 2)
+    with tf.GradientTape() as tape:
+        total = joint_loss(network(batch["image"], training=False), batch, 0, loss)["total"]
+    heads = [network.get_layer(name).kernel for name in ("navigator_logits_1", "instructor_logits")]
+    for head, gradient in zip(heads, tape.gradient(total, heads), strict=True):
+        taught = gradient is not None and bool(np.any(gradient))
+        assert taught != head.path.startswith(untaught)
+
+
+def test_the_epoch_is_chosen_by_the_task_that_is_learned():
+    found = Validation(0.9, 0.9, likelihood=0.8, dice=(0.4,), class_uncertainty=0.1, mask_uncertainty=0.1)
+    scores = [smoothed_score([found], tasks) for tasks in ("class", "mask", "both")]
+    assert scores == pytest.approx([0.8, 0.4, 0.6])
+
+
+def test_path_dropout_drops_whole_vectors_in_training_alone():
+    keras.utils.set_random_seed(1)
+    layer, vectors = PathDropout(0.5), np.ones((200, 6), np.float32)
+    np.testing.assert_array_equal(layer(vectors, training=False), vectors)
+    dropped = np.asarray(layer(vectors, training=True))
+    assert {tuple(row) for row in dropped.tolist()} == {(0.0,) * 6, (2.0,) * 6}
+    assert 0.35 < (dropped[:, 0] == 0).mean() < 0.65
+
+
+def test_the_measures_of_the_mask_join_the_class_normalised():
+    spec = preset("edge")
+    spec = replace(spec, instructor=replace(spec.instructor, read_mask=True, mask_alone=0.5))
+    model = UML(spec, 2, 3, (SIZE, SIZE))
+    names = {layer.name for layer in model.training_model.layers}
+    assert {"instructor_measures", "instructor_path"} <= names
+    weights = model.training_model.get_layer("instructor_logits").kernel
+    measures = model.training_model.get_layer("instructor_measures").gamma
+    assert weights.shape[0] > measures.shape[0] == 2 * (3 - 1)
+    again = UML.from_config(model.get_config())
+    assert again.spec.instructor.mask_alone == 0.5

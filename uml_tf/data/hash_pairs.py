@@ -1,0 +1,188 @@
+"""Pairs of 256-bit hashes that differ in few bits: every one of them, as if each were compared with each.
+
+Two searches give the same pairs:
+
+- by bands: the bits are dealt into m bands. In a pair that differs in fewer than 2 m bits, one band differs
+  in at most one bit (pigeonhole), so the two are neighbours when the hashes are sorted by that band without
+  that bit. The time grows as n log n, as long as few hashes share a band by chance.
+- by scanning: the first 128 bits of each are compared with those of each, the rest where these are close. The
+  time grows with n^2, at 3 ns a pair, whatever the hashes are.
+
+Bands serve for few differing bits: 24 of 256 leave bands of 20 bits, which 2 of a million hashes share. With
+48 bits, or among photographs that are all framed alike, too many share one, and scanning is faster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_WORD = 64
+_FIRST_WORDS = 2
+_TILE_ROWS, _TILE_COLUMNS = 8, 1 << 14
+_ROWS = 512
+"""Hashes that are compared with all others before their pairs are given out."""
+
+_FEWEST_BANDS = 8
+"""So that a band has at most 32 bits."""
+_SAMPLE = 1000
+_CANDIDATE_COST = 16
+"""Of comparing a pair that shares a band, against a pair of the scan."""
+
+
+@dataclass(frozen=True)
+class NearPairs:
+    """Pairs of images whose hashes are close; N pairs.
+
+    Attributes:
+        first, second: ``(N,)`` indices of the images, first < second, in ascending order of (first, second).
+        distance: ``(N,)`` differing bits, 0 to 256.
+    """
+
+    first: NDArray[np.intp]
+    second: NDArray[np.intp]
+    distance: NDArray[np.intp]
+
+    @classmethod
+    def joined(cls, parts: Sequence[NearPairs]) -> NearPairs:
+        """The pairs of all parts, in their order."""
+        nothing = [np.empty(0, np.intp)]
+        return cls(
+            np.concatenate(nothing + [part.first for part in parts]),
+            np.concatenate(nothing + [part.second for part in parts]),
+            np.concatenate(nothing + [part.distance for part in parts]),
+        )
+
+    def chosen(self, which: NDArray[Any]) -> NearPairs:
+        """The pairs of an index or of a mask ``(N,)``."""
+        return NearPairs(self.first[which], self.second[which], self.distance[which])
+
+
+def near_pairs(hashes: Sequence[NDArray[np.bool_]], max_distance: int) -> NearPairs:
+    """All pairs of images whose hashes differ in at most ``max_distance`` bits.
+
+    Args:
+        hashes: ``difference_hash`` of each image, at least one.
+        max_distance: in bits, 0 to 256.
+    """
+    return NearPairs.joined(list(near_pair_parts(hashes, max_distance)))
+
+
+def near_pair_parts(hashes: Sequence[NDArray[np.bool_]], max_distance: int) -> Iterator[NearPairs]:
+    """The pairs of ``near_pairs`` in parts, for a caller that cannot hold all of them."""
+    bits = _informative_first(np.stack(hashes))
+    packed = np.packbits(bits, axis=1).view(np.uint64)
+    bands = _bands(bits.shape[1], max_distance)
+    if _bands_pay(packed, bands):
+        yield _by_bands(packed, bands, max_distance)
+    else:
+        yield from _by_scanning(packed, max_distance)
+
+
+def _informative_first(bits: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The same bits of every hash, those that are 0 as often as 1 first.
+
+    They are dealt to the bands in turn, so that no band is left with the bits that all hashes share.
+    """
+    return np.ascontiguousarray(bits[:, np.argsort(np.abs(bits.mean(axis=0) - 0.5), kind="stable")])
+
+
+def _bands(bits: int, max_distance: int) -> list[NDArray[np.uint64]]:
+    """Of each band, the packed masks of which one covers any pair that differs in at most one of its bits."""
+    count = min(max(max_distance // 2 + 1, _FEWEST_BANDS), bits)
+    bands = []
+    for band in range(count):
+        places = np.arange(band, bits, count)
+        masks = np.zeros((len(places), bits), bool)
+        masks[:, places] = True
+        masks[np.arange(len(places)), places] = False
+        bands.append(np.packbits(masks, axis=1).view(np.uint64))
+    return bands
+
+
+def _distance(packed: NDArray[np.uint64], first: NDArray[np.intp], second: NDArray[np.intp]) -> NDArray[Any]:
+    return np.bitwise_count(packed[first] ^ packed[second]).sum(axis=1, dtype=np.intp)
+
+
+def _bands_pay(packed: NDArray[np.uint64], bands: Sequence[NDArray[np.uint64]]) -> bool:
+    """Whether fewer pairs share a band than would make the scan the faster search, by a sample of hashes."""
+    count = len(packed)
+    rng = np.random.default_rng(0)
+    sample = packed[rng.choice(count, min(count, _SAMPLE), replace=False)]
+    first, second = np.triu_indices(len(sample), 1)
+    differing = sample[first] ^ sample[second]
+    shared = sum(int((~(differing & mask).any(axis=1)).sum()) for masks in bands for mask in masks[:1])
+    candidates = shared / max(len(first), 1) * len(bands[0]) * count * (count - 1) / 2
+    sorting = sum(map(len, bands)) * count * np.log2(max(count, 2))
+    return bool(_CANDIDATE_COST * candidates + sorting < count * (count - 1) / 2)
+
+
+def _neighbours(key: NDArray[Any]) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Yields all pairs of places with equal keys ``(N,)``."""
+    order = np.argsort(key, kind="stable")
+    ordered = key[order]
+    places, step = np.arange(len(key) - 1), 1
+    while len(places):
+        places = places[ordered[places] == ordered[places + step]]
+        yield order[places], order[places + step]
+        step += 1
+        places = places[places + step < len(key)]
+
+
+def _keys(packed: NDArray[np.uint64], mask: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """``(N,)`` numbers that are equal where the bits under the mask are: a multiplicative hash of them.
+
+    Others may collide; their distance tells.
+    """
+    factors = np.array(
+        [0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93], np.uint64
+    )
+    mixed = (packed & mask) * factors
+    return np.bitwise_xor.reduce(mixed ^ (mixed >> np.uint64(29)), axis=1)
+
+
+def _by_bands(
+    packed: NDArray[np.uint64], bands: Sequence[NDArray[np.uint64]], max_distance: int
+) -> NearPairs:
+    found = [np.empty(0, np.intp)]
+    for mask in (mask for masks in bands for mask in masks):
+        for one, other in _neighbours(_keys(packed, mask)):
+            near = _distance(packed, one, other) <= max_distance
+            first, second = np.minimum(one[near], other[near]), np.maximum(one[near], other[near])
+            found.append(first * len(packed) + second)
+    first, second = np.divmod(np.unique(np.concatenate(found)), len(packed))
+    return NearPairs(first, second, _distance(packed, first, second))
+
+
+def _by_scanning(packed: NDArray[np.uint64], max_distance: int) -> Iterator[NearPairs]:
+    words = np.ascontiguousarray(packed[:, :_FIRST_WORDS].T)
+    for start in range(0, len(packed), _ROWS):
+        parts = [
+            _close_in_tile(words, row, column, max_distance)
+            for row in range(start, min(start + _ROWS, len(packed)), _TILE_ROWS)
+            for column in range(row // _TILE_COLUMNS * _TILE_COLUMNS, len(packed), _TILE_COLUMNS)
+        ]
+        first, second = (np.concatenate(part) for part in zip(*parts, strict=True))
+        distance = _distance(packed, first, second)
+        near = distance <= max_distance
+        first, second, distance = first[near], second[near], distance[near]
+        order = np.lexsort((second, first))
+        yield NearPairs(first[order], second[order], distance[order])
+
+
+def _close_in_tile(
+    words: NDArray[np.uint64], row: int, column: int, max_distance: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The pairs (first < second) of some rows and columns that are close in their first words."""
+    rows, columns = words[:, row : row + _TILE_ROWS, None], words[:, None, column : column + _TILE_COLUMNS]
+    distance = np.bitwise_count(rows[0] ^ columns[0])
+    for word in range(1, len(words)):
+        distance += np.bitwise_count(rows[word] ^ columns[word])
+    first, second = np.divmod(np.flatnonzero(distance <= max_distance), columns.shape[2])
+    first, second = first + row, second + column
+    upper = first < second
+    return first[upper], second[upper]

@@ -1,0 +1,1 @@
+"""Pages and cards about a trained model, for people: from what training, evaluation and export wrote."""

@@ -1,0 +1,102 @@
+"""What was trained on what, and what the thresholds promise, as labelled sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from uml_tf.data.dataset import MANIFEST_NAME, SPLITS, PreparedDataset
+from uml_tf.reports.material import Material
+from uml_tf.reports.words import listed
+from uml_tf.runtime.model_card import ModelCard
+from uml_tf.tracking.exports import ROOT_PARAM
+
+Facts = dict[str, str]
+"""Label -> sentence."""
+
+
+def _counts(dataset: PreparedDataset, split: str) -> str:
+    classes = dataset.class_counts(split)
+    rows = [row for row in dataset.rows if row.split == split]
+    named = [f"{count} {name or 'without a label'}" for name, count in sorted(classes.items())]
+    masks = sum(bool(row.mask) for row in rows)
+    subjects = len({row.subject or row.image for row in rows})
+    return f"{len(rows)} images of {subjects} subjects ({listed(named)}; {masks} with an outline)"
+
+
+def split_counts(root: Path, fingerprint: str) -> dict[str, str]:
+    """Split -> how many images of what, of a data set that is still what it was; else nothing."""
+    if not (root / MANIFEST_NAME).is_file():
+        return {}
+    dataset = PreparedDataset.open(root)
+    if dataset.fingerprint != fingerprint:
+        return {}
+    return {name: _counts(dataset, name) for name in SPLITS if any(r.split == name for r in dataset.rows)}
+
+
+def promise(card: ModelCard) -> str:
+    """What the threshold of acceptance stands for, in one sentence or two."""
+    if card.accept_above is None:
+        why = card.accept_reason or "no threshold was fitted"
+        return f"No answer is accepted, and every picture is referred: {why}."
+    text = f"An answer is accepted from a confidence of {card.accept_above:.3f} on."
+    if card.risk_target is None or card.risk_confidence is None:
+        return text
+    return (
+        f"{text} On validation images this threshold was shown, with {100 * card.risk_confidence:g} % "
+        f"confidence, to leave at most {100 * card.risk_target:g} % wrong classes among the accepted. This "
+        "holds for images like those."
+    )
+
+
+def _with_what(card: ModelCard, params: Mapping[str, str]) -> Facts:
+    reads = "the whole picture" if card.roi is None else f"the part around the {card.roi.name}"
+    weights = params.get("encoder_weights", "")
+    begun = "" if weights in ("", "none", "None") else f", from the weights '{Path(weights).name}'"
+    size = params.get("image_size", "")
+    facts = {
+        "Network": f"preset {params['preset']}{begun}" if "preset" in params else "",
+        "It reads": f"{reads}, {size} x {size} pixels ({card.fit})" if size else reads,
+        "Epochs": params.get("epochs", ""),
+        "Seed": params.get("seed", ""),
+        "Training run": card.run_id,
+        "Code": params.get("git.commit", ""),
+    }
+    return {label: text for label, text in facts.items() if text}
+
+
+def training_facts(material: Material) -> Facts:
+    """What the model was trained on, and how."""
+    card, params = material.card, material.params
+    counts = split_counts(Path(params.get(ROOT_PARAM, "")), card.fingerprint) if params else {}
+    facts = {
+        "Answers": f"which of {listed(card.image_classes)}; where {listed(card.pixel_classes[1:])} "
+        + ("are" if len(card.pixel_classes) > 2 else "is"),
+        "Trained on": card.dataset or "unnamed data",
+        "Source": card.source,
+        "Terms": card.licence,
+        "Training images": counts.get("train", ""),
+        "Validation images": counts.get("val", ""),
+        "Data, SHA-256": card.fingerprint,
+    }
+    return {label: text for label, text in facts.items() if text} | _with_what(card, params)
+
+
+def measured_facts(material: Material) -> Facts:
+    """On which images it was measured."""
+    measures = material.measures
+    subjects = len({m.resampled_with for m in measures})
+    own = material.fingerprint == material.card.fingerprint
+    kept = {
+        "train": "the model was trained on these images: its figures are too good",
+        "val": "its thresholds were fitted on these images: its figures are too good",
+        "test": "none of them was used in training",
+    }
+    facts = {
+        "Measured on": f"{len(measures)} images of {subjects} subjects, split '{material.split}' of "
+        f"{material.dataset}" + (f"; {kept.get(material.split, '')}" if own else "; another data set"),
+        "With a class that is known": str(sum(m.label >= 0 for m in measures)),
+        "With an expert's outline": str(sum(m.masked for m in measures)),
+        "Averaged": material.mean_of,
+    }
+    return {label: text for label, text in facts.items() if text}
