@@ -1,6 +1,5 @@
 // The camera: a guide frame, what is wrong with the picture in it, and pictures one after the other.
 
-import { decode } from "./image.js";
 import { judge } from "./gradability.js";
 import { text } from "./texts.js";
 
@@ -65,12 +64,18 @@ export class Camera {
       width: share(width, videoWidth), height: share(height, videoHeight) });
   }
 
-  // What is in the frame, as a PNG of the camera's resolution.
-  picture() {
+  // What is in the frame, in the camera's resolution.
+  canvas() {
     const [left, top, width, height] = this.box();
     const canvas = new OffscreenCanvas(width, height);
     canvas.getContext("2d").drawImage($("video"), left, top, width, height, 0, 0, width, height);
-    return canvas.convertToBlob({ type: "image/png" });
+    return canvas;
+  }
+
+  // The same as decode() would give it.
+  image() {
+    const canvas = this.canvas(), { width, height } = canvas;
+    return { width, height, rgba: canvas.getContext("2d").getImageData(0, 0, width, height).data };
   }
 
   async watch(stream) {
@@ -78,7 +83,7 @@ export class Camera {
     while (this.stream === stream) {
       const start = performance.now();
       await this.busy;
-      const judged = await judge(await decode(await this.picture()), this.model);
+      const judged = await judge(this.image(), this.model);
       if (this.stream !== stream) return;
       if (judged.key !== shown) {
         $("frame").textContent = judged.text;
@@ -90,7 +95,7 @@ export class Camera {
   }
 
   shoot() {
-    const number = ++this.count, blob = this.picture();
+    const number = ++this.count, blob = this.canvas().convertToBlob({ type: "image/png" });
     $("taken").textContent = text("camera.taken", { count: number });
     const name = `camera-${new Date().toISOString().slice(0, 19).replace(/:/g, "-")}-${number}.png`;
     this.busy = this.busy.then(async () => this.taken(await blob, name));

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 from page_checks import ROUNDED, check_decision
-from page_driver import choose, downloaded, open_page
+from page_driver import downloaded, open_page
 from playwright.sync_api import expect
 
 from uml_tf.runtime.device_model import DeviceModel
@@ -42,6 +42,12 @@ def _pixels(png):
     return cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED)
 
 
+def _opened_again(page, address):
+    context = page.context
+    page.close()
+    return open_page(context, address)
+
+
 def test_results_are_kept_shown_again_exported_and_deleted(page_bundle, context, serve, photograph, tmp_path):
     bundle = page_bundle("float16")
     model = DeviceModel(bundle / "model.tflite")
@@ -49,12 +55,15 @@ def test_results_are_kept_shown_again_exported_and_deleted(page_bundle, context,
     first, second = tmp_path / "=eye.jpg", tmp_path / "other/=EYE.png"
     shutil.copy(photograph, first)
     cv2.imwrite(str(second), cv2.imread(str(photograph))[10:70])
-    with serve(bundle) as (address, _):
-        page = open_page(context, address)
+    for name in ("a", "b"):
+        (tmp_path / name).symlink_to(bundle)
+    with serve(tmp_path) as (address, _):
+        page = open_page(context, f"{address}/a")
         page.set_input_files("#file", [first, second])  # several at once
         _listed(page, 2)
-        page.close()
-        page = open_page(context, address)  # they outlive the page
+        page = _opened_again(page, f"{address}/b")  # another bundle of the server has none of them
+        _listed(page, 0)
+        page = _opened_again(page, f"{address}/a")  # they outlive the page
         _listed(page, 2)
         files = _exported(page)
         endings = ("_mask.png", "_overlay.png", "_uncertainty.png", "_doubt.png", ".json")
@@ -89,16 +98,4 @@ def test_results_are_kept_shown_again_exported_and_deleted(page_bundle, context,
         assert page.is_disabled("#export")
         page.reload()
         page.wait_for_selector("#file:enabled", timeout=120_000)
-        _listed(page, 0)
-
-
-def test_bundles_of_one_server_do_not_share_results(page_bundle, context, serve, photograph, tmp_path):
-    for name in ("a", "b"):
-        (tmp_path / name).symlink_to(page_bundle("float16"))
-    with serve(tmp_path) as (address, _):
-        page = open_page(context, f"{address}/a")
-        choose(page, photograph)
-        _listed(page, 1)
-        page.close()
-        page = open_page(context, f"{address}/b")
         _listed(page, 0)

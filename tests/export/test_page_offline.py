@@ -71,20 +71,19 @@ def test_worker_lists_every_file_that_the_page_loads(folder):
         assert hashlib.sha256((folder / "web" / name).read_bytes()).hexdigest() == digest
 
 
-def test_page_can_be_installed(page_bundle, context, serve):
-    with serve(page_bundle("float16")) as (address, _):
-        page = open_page(context, address)
-        _kept(page)
-        session = context.new_cdp_session(page)
-        found = session.send("Page.getAppManifest")
-        assert found["errors"] == []
-        assert {icon["sizes"] for icon in json.loads(found["data"])["icons"]} >= {"192x192", "512x512"}
-        errors = session.send("Page.getInstallabilityErrors")["installabilityErrors"]
-        # A context of a test counts as a private window.
-        assert {error["errorId"] for error in errors} <= {"in-incognito"}
+def _expect_installable(page):
+    session = page.context.new_cdp_session(page)
+    found = session.send("Page.getAppManifest")
+    assert found["errors"] == []
+    assert {icon["sizes"] for icon in json.loads(found["data"])["icons"]} >= {"192x192", "512x512"}
+    errors = session.send("Page.getInstallabilityErrors")["installabilityErrors"]
+    # A context of a test counts as a private window.
+    assert {error["errorId"] for error in errors} <= {"in-incognito"}
 
 
-def test_opened_once_the_page_works_without_a_network(page_bundle, context, serve, photograph):
+def test_opened_once_the_page_can_be_installed_and_works_without_a_network(
+    page_bundle, context, serve, photograph
+):
     bundle = page_bundle("float16")
     with serve(bundle) as (address, _):
         page = open_page(context, address)
@@ -93,6 +92,7 @@ def test_opened_once_the_page_works_without_a_network(page_bundle, context, serv
         assert _kept(page) == _listed(bundle)["hash"]
         shown = page.inner_text("#offline")
         assert f"uml-tf {_listed(bundle)['version']}, bundle {_listed(bundle)['hash'][:12]}" in shown
+        _expect_installable(page)
         page.close()
     # The server is gone, too.
     context.set_offline(True)
