@@ -55,7 +55,8 @@ def test_with_free_space_the_training_finishes_and_is_complete(story):
     assert {point.step for point in points} == {0, 1}
     files = {file.path for file in mlflow.artifacts.list_artifacts(run_id=run.info.run_id)}
     assert files == {
-        *("config.yaml", "figures", "images.csv", "measures.npz", "metrics.json", "metrics.md"),
+        *("calibration.csv", "config.yaml", "figures", "images.csv", "measures.npz", "metrics.json"),
+        "metrics.md",
         *("model.keras", "training_images.txt"),
     }
 
