@@ -29,21 +29,26 @@ class KerasPredictor:
 
     Args:
         model: the network.
-        batch_size: images at a time; the last batch is padded to it, so that nothing is traced again.
+        batch_size: images at a time, at most.
+        padded: smaller batches are padded to that size, which the graph then has as a constant; otherwise
+            the graph takes batches of any size, for callers whose batches are often small.
         is_compiled: False for a model that reads very few images: to compile takes longer than to run it
             layer by layer. Outputs differ by rounding.
     """
 
-    def __init__(self, model: UML, batch_size: int = 16, is_compiled: bool = True) -> None:
+    def __init__(
+        self, model: UML, batch_size: int = 16, padded: bool = True, is_compiled: bool = True
+    ) -> None:
         self.model, self._is_compiled = model, is_compiled
         self.batch_size = batch_size
+        self._padded = padded
         self.image_size = model.image_size
         self._trust, self._run = model.trust, self._compiled()
 
     def _compiled(self) -> Callable[[NDArray[Any]], dict[str, Any]]:
         if not self._is_compiled:
             return lambda images: self.model(images, training=False)
-        shape = (self.batch_size, *self.image_size, 3)
+        shape = (self.batch_size if self._padded else None, *self.image_size, 3)
         run: Callable[[NDArray[Any]], dict[str, Any]] = tf.function(
             lambda images: self.model(images, training=False),
             input_signature=[tf.TensorSpec(shape, tf.float32)],
@@ -56,7 +61,7 @@ class KerasPredictor:
         if self._trust is not self.model.trust:  # it is part of the graph
             self._trust, self._run = self.model.trust, self._compiled()
         count = len(images)
-        padded = np.zeros((self.batch_size, *images.shape[1:]), np.float32)
+        padded = np.zeros((self.batch_size if self._padded else count, *images.shape[1:]), np.float32)
         padded[:count] = images
         return {name: value.numpy()[:count] for name, value in self._run(padded).items()}
 

@@ -33,20 +33,28 @@ def read_locator(network: UML, path: Path) -> UML | None:
     return locator
 
 
-def as_model(network: UML, locator: UML | None, batch_size: int = 16, is_compiled: bool = True) -> Model:
+def as_model(
+    network: UML,
+    locator: UML | None,
+    batch_size: int = 16,
+    padded: bool = True,
+    is_compiled: bool = True,
+) -> Model:
     """A network, with its locator where it has one, as one model.
 
     Args:
         network: a trained network.
         locator: see ``read_locator``.
-        batch_size: images at a time; a locator reads one at a time.
-        is_compiled: see ``KerasPredictor``.
+        batch_size: images at a time, at most; a locator reads one at a time.
+        padded, is_compiled: see ``KerasPredictor``.
     """
-    model = KerasPredictor(network, batch_size, is_compiled)
-    return model if locator is None else TwoPass(model, KerasPredictor(locator, 1, is_compiled))
+    model = KerasPredictor(network, batch_size, padded, is_compiled)
+    if locator is None:
+        return model
+    return TwoPass(model, KerasPredictor(locator, 1, is_compiled=is_compiled))
 
 
-def open_network(path: Path, batch_size: int = 16, is_compiled: bool = True) -> Model:
+def open_network(path: Path, batch_size: int = 16, padded: bool = True, is_compiled: bool = True) -> Model:
     """Opens a ``.keras`` file as a model, with its locator where it needs one.
 
     Raises:
@@ -55,4 +63,4 @@ def open_network(path: Path, batch_size: int = 16, is_compiled: bool = True) -> 
     network = read_network(path)
     if network.card is None:
         raise UmlError(f"model '{path}': found no card in it, expected a trained model")
-    return as_model(network, read_locator(network, path), batch_size, is_compiled)
+    return as_model(network, read_locator(network, path), batch_size, padded, is_compiled)

@@ -43,7 +43,7 @@ def open_model(
     from uml_tf.evaluation.opening import as_model, open_network
 
     if Path(reference).is_file():  # without the wait for MLflow
-        return open_network(Path(reference), batch_size, is_compiled)
+        return open_network(Path(reference), batch_size, is_compiled=is_compiled)
     from uml_tf.tracking.models import load_pair
 
-    return as_model(*load_pair(reference), batch_size, is_compiled)
+    return as_model(*load_pair(reference), batch_size, is_compiled=is_compiled)
