@@ -46,7 +46,8 @@ def as_model(
         network: a trained network.
         locator: see ``read_locator``.
         batch_size: images at a time, at most; a locator reads one at a time.
-        padded, is_compiled: see ``KerasPredictor``.
+        padded: see ``KerasPredictor``.
+        is_compiled: see ``KerasPredictor``.
     """
     model = KerasPredictor(network, batch_size, padded, is_compiled)
     if locator is None:
