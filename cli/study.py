@@ -19,8 +19,14 @@ from uml_tf.runtime.errors import UmlError
     show_default=True,
     help="Trainings at the same time, each in a process with its share of the processor's cores.",
 )
+@click.option(
+    "--dask",
+    "scheduler",
+    metavar="ADDRESS",
+    help="Train on the workers of this Dask scheduler instead, e.g. tcp://host:8786.",
+)
 @click.option("--plan", is_flag=True, help="Print the trainings and what they cost; train nothing.")
-def study(study: Path, out: Path | None, jobs: int, plan: bool) -> None:
+def study(study: Path, out: Path | None, jobs: int, scheduler: str | None, plan: bool) -> None:
     """Train every arm of STUDY.yaml with every seed on every fold, and compare the arms.
 
     The same command resumes a study that was stopped or killed. docs/study.md has a whole example.
@@ -42,7 +48,7 @@ def study(study: Path, out: Path | None, jobs: int, plan: bool) -> None:
             from uml_tf.study.run import run_study
 
             folder = out or Path(f"study-{study.stem}")
-            result = run_study(opened, folder, jobs, display, before_results=import_tensorflow)
+            result = run_study(opened, folder, jobs, display, import_tensorflow, scheduler)
             text = result.files[0].read_text(encoding="utf-8") if result.files else ""
     click.echo(text, nl=False)
     if plan:

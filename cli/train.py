@@ -10,7 +10,7 @@ import click
 
 from uml_tf.networks.presets import PRESETS
 from uml_tf.runtime.placement import FITS
-from uml_tf.training.cluster import VARIABLE, set_tf_config
+from uml_tf.training.cluster import VARIABLE, read_tf_config, set_tf_config
 from uml_tf.training.config import ABLATION_PARTS, TrainingConfig, load_config, parse_assignment
 from uml_tf.training.sections import parse_roi
 
@@ -172,6 +172,12 @@ _RATES = ", ".join(f"{spec.training.learning_rate:g} for {name}" for name, spec 
     f"network holds for sure.  [default: {_DEFAULTS.without_masks}]",
 )
 @click.option(
+    "--batch-norm",
+    type=click.Choice(["global", "device"]),
+    help="With several devices: statistics of batch norms over the whole batch, or of each device's own "
+    f"images, which is faster.  [default: {_DEFAULTS.batch_norm}]",
+)
+@click.option(
     "--risk-target",
     type=float,
     help="Largest share of wrong classes among the images that the trained network accepts.  "
@@ -198,6 +204,12 @@ _RATES = ", ".join(f"{spec.training.learning_rate:g} for {name}" for name, spec 
     help="Resume a training that was stopped or killed; takes no other option of the training.",
 )
 @click.option(
+    "--restartable",
+    is_flag=True,
+    help="Resume the unfinished run of the same config in this folder, where there is one: for schedulers, "
+    "which repeat the command.",
+)
+@click.option(
     "--workers",
     metavar="HOST:PORT,...",
     help="Train on several machines: the addresses of all workers, the same list on each. The first worker "
@@ -208,6 +220,7 @@ _RATES = ", ".join(f"{spec.training.learning_rate:g} for {name}" for name, spec 
 def train(
     config: Path | None,
     resume: str | None,
+    restartable: bool,
     workers: str | None,
     index: int | None,
     register: str | None,
@@ -219,7 +232,7 @@ def train(
     Without arguments: synthetic fundus photographs and the edge network. All GPUs of the machine are used.
     """
     overrides = _overrides(options, assignments)
-    if resume and (config or overrides):
+    if resume and (config or overrides or restartable):
         raise click.UsageError("--resume uses the config of the run: found another option of the training")
     _set_workers(workers, index)
     if resume and VARIABLE not in os.environ:  # only the chief of several workers has the checkpoint
@@ -238,8 +251,11 @@ def train(
     from uml_tf.training.run import train as run_training
 
     with TerminalDisplay() as display:
-        result = resume_training(resume, display) if resume else run_training(settings, display)
+        if resume:
+            result = resume_training(resume, display)
+        else:
+            result = run_training(settings, display, restartable=restartable)
     if result is None:
-        click.echo(f"worker {index}: done; the chief saved the run")
+        click.echo(f"worker {read_tf_config()[1]}: done; the chief saved the run")
     else:
         _report(result, register)

@@ -93,11 +93,11 @@ def start_uml_tf():
     """Starts the installed command in a process of its own; returns the process."""
     executable = Path(sys.executable).parent / "uml-tf"
 
-    def start(*arguments: object, cwd: Path) -> subprocess.Popen[str]:
+    def start(*arguments: object, cwd: Path, **variables: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [str(executable), *map(str, arguments)],
             cwd=cwd,
-            env=_environment(),
+            env=_environment() | variables,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -52,8 +52,8 @@ def _missing(imported: set[str], declared: set[str]) -> dict[str, list[str]]:
 @pytest.mark.parametrize(
     ("folders", "extras"),
     [
-        (("uml_tf", "cli", "export"), ("dicom", "keras-hub", "onnx", "sbom", "tensorrt")),
-        (("tests",), ("dicom", "keras-hub", "onnx", "test")),
+        (("uml_tf", "cli", "export"), ("dask", "dicom", "keras-hub", "onnx", "sbom", "tensorrt")),
+        (("tests",), ("dask", "dicom", "keras-hub", "onnx", "test")),
     ],
 )
 def test_every_imported_package_is_declared(folders, extras):

@@ -111,6 +111,12 @@ def test_encoded_images_return_the_output_contract(server, expected, wrap):
         np.testing.assert_allclose(body["predictions"][name], value, atol=1e-5)
 
 
+def test_the_logged_request_is_one_that_the_server_takes(server):
+    request = Path(mlflow.artifacts.download_artifacts(f"{server[1]}/artifacts/request.json"))
+    status, body = _request(server, request.read_bytes())
+    assert (status, set(body["predictions"])) == (200, set(CONTRACT))
+
+
 def test_arrays_are_read_and_maps_can_be_left_out(server, expected):
     image = np.random.default_rng(2).integers(0, 255, (1, 30, 50, 3))
     status, body = _request(server, {"inputs": image.tolist(), "params": {"maps": False}})
@@ -141,6 +147,7 @@ def test_concurrent_requests_each_get_their_own_result(server, expected):
         ({"inputs": [_text(_encoded(0)), _text(_claiming_169_megapixels())]}, "found 13000 x 13000 pixels"),
         ({"inputs": [[1.0, 2.0]]}, "request: found"),
         ({"inputs": []}, "request: found"),
+        ({"inputs": [_text(_encoded(0))] * 65}, "request: found 65 images, expected at most 64: divide it"),
         ({"inputs": np.full((1, 16, 16, 3), 300).tolist()}, "request: found values outside [0, 255]"),
         ({"dataframe_records": [{"image": 5}]}, "request: found"),
         ({"unknown": 1}, ""),

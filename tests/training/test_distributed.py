@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -13,6 +15,9 @@ from pathlib import Path
 import mlflow
 import numpy as np
 import pytest
+import yaml
+
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 
 # Rounding differs between one process and two, and Adam amplifies any difference within a few full-size
 # steps; with small steps the losses must stay equal.
@@ -29,8 +34,9 @@ def test_parts_of_a_step_on_two_devices_equal_one():
     script = Path(__file__).parents[1] / "two_devices.py"
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    expected = ["norm equal", "dropout equal", "loss equal", "spread equal", "limits reported"]
-    assert done.stdout.split("\n")[:5] == expected
+    norms = ["norm equal", "norm_of_some equal", "norm_of_one_device equal", "norm_of_none equal"]
+    parts = ["dropout equal", "loss_by_parts equal", "loss equal", "steps equal", "devices agree"]
+    assert done.stdout.splitlines() == [*norms, *parts, "spread equal", "limits reported"]
 
 
 def _free_ports(count):
@@ -71,33 +77,92 @@ class _Worker:
         return self.process.returncode, output, "".join(self.lines)
 
 
+def _of_pod(index, addresses):
+    """(command, environment) that Kubernetes gives a pod of the example, with other addresses."""
+    service, job = yaml.safe_load_all((EXAMPLES / "kubernetes.yaml").read_text())
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    name, subdomain = job["metadata"]["name"], job["spec"]["template"]["spec"]["subdomain"]
+    assert service["metadata"]["name"] == subdomain
+    assert service["spec"]["selector"] == {"job-name": name}
+    variables = {}
+    for entry in container["env"]:
+        value = entry.get("value", str(index))
+        assert "value" in entry or "job-completion-index" in entry["valueFrom"]["fieldRef"]["fieldPath"]
+        for known, text in variables.items():
+            value = value.replace(f"$({known})", text)
+        variables[entry["name"]] = value
+    for pod, address in enumerate(addresses):
+        assert f"{name}-{pod}.{subdomain}:7000" in variables["TF_CONFIG"]
+        variables["TF_CONFIG"] = variables["TF_CONFIG"].replace(f"{name}-{pod}.{subdomain}:7000", address)
+    assert job["spec"]["completions"] == job["spec"]["parallelism"] == len(addresses)
+    return container["command"], variables
+
+
 @pytest.fixture(scope="module")
-def start_two(start_uml_tf):
-    def start(folders, *arguments):
-        workers = ",".join(f"127.0.0.1:{port}" for port in _free_ports(2))
-        return [
-            _Worker(start_uml_tf("train", *arguments, "--workers", workers, "--index", index, cwd=folder))
-            for index, folder in enumerate(folders)
-        ]
+def start_pods(start_uml_tf):
+    """Starts the pods of the example for Kubernetes on this machine, each in a folder of its own."""
+
+    def start(folders, config, data):
+        addresses = [f"127.0.0.1:{port}" for port in _free_ports(len(folders))]
+        workers = []
+        for index, folder in enumerate(folders):
+            (program, *arguments), variables = _of_pod(index, addresses)
+            paths = {"/config/train.yaml": config, "/data": data}
+            assert program == "uml-tf"
+            given = [paths.get(word, word) for word in arguments]
+            workers.append(_Worker(start_uml_tf(*given, cwd=folder, **variables)))
+        return workers
 
     return start
 
 
 @pytest.fixture(scope="module")
-def one_and_two(tmp_path_factory, phantoms, start_two, uml_tf_command):
-    """One process; and two, of which one is killed, resumed by two: (folders, exit codes and outputs)."""
+def run_slurm(tmp_path_factory):
+    """Runs the example for Slurm with two tasks on this machine, each in a folder of its own.
+
+    ``scontrol`` and ``srun`` are replaced by what they do for one node.
+    """
+
+    def run(folders, config, data):
+        tools = tmp_path_factory.mktemp("slurm")
+        first, second = map(shlex.quote, map(str, folders))
+        programs = {
+            "scontrol": 'test "$*" = "show hostnames node[1]" && echo 127.0.0.1',
+            "srun": f'shift; (cd {first}; SLURM_PROCID=0 "$@") & cd {second}; SLURM_PROCID=1 "$@" && wait $!',
+        }
+        for name, line in programs.items():
+            (tools / name).write_text(f"#!/bin/bash\n{line}\n")
+            (tools / name).chmod(0o755)
+        (port,) = _free_ports(1)
+        path = f"{tools}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+        slurm = {"SLURM_JOB_NODELIST": "node[1]", "SLURM_NTASKS_PER_NODE": "2", "PORT": str(port)}
+        return subprocess.run(
+            ["bash", str(EXAMPLES / "slurm.sh"), str(config), str(data)],
+            env={name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+            | {"PATH": path}
+            | slurm,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def one_and_two(tmp_path_factory, phantoms, start_pods, run_slurm, uml_tf_command):
+    """One process; and two pods, of which one is killed, resumed by two tasks of Slurm."""
     one, *two = (tmp_path_factory.mktemp(name) for name in ("one", "chief", "helper"))
     for folder in (one, *two):
         (folder / "tiny.yaml").write_text(CONFIG)
-    arguments = ("--config", "tiny.yaml", "--data", phantoms.root)
-    uml_tf_command("train", *arguments, cwd=one)
-    chief, helper = start_two(two, *arguments)
+    arguments = ("tiny.yaml", phantoms.root)
+    uml_tf_command("train", "--config", "tiny.yaml", "--data", phantoms.root, cwd=one)
+    chief, helper = start_pods(two, *arguments)
     assert chief.on(r"^epoch +1/2").wait(600), chief.lines
     helper.process.send_signal(signal.SIGKILL)
     lost = chief.end()
     helper.end()
-    resumed = [worker.end() for worker in start_two(two, "--resume", "last")]
-    return one, two, lost, resumed
+    return one, two, lost, run_slurm(two, *arguments)
 
 
 def _run(folder):
@@ -122,10 +187,10 @@ def test_a_killed_worker_ends_the_others_with_one_line(one_and_two):
 
 
 def test_two_workers_resume_after_that_and_finish(one_and_two):
-    _, _, _, ((chief, output, errors), (helper, helper_output, _)) = one_and_two
-    assert (chief, helper) == (0, 0), errors
-    assert "worker 1: done" in helper_output
-    assert re.search(r"^model +\S+model\.keras$", output, re.M)
+    resumed = one_and_two[3]
+    assert resumed.returncode == 0, resumed.stderr
+    assert "worker 1: done" in resumed.stdout
+    assert re.search(r"^model +\S+model\.keras$", resumed.stdout, re.M)
 
 
 def test_two_workers_have_the_losses_of_one(one_and_two):

@@ -70,7 +70,7 @@ def story(tmp_path_factory, trained, phantoms, train_until, uml_tf_command):
     content = image.read_bytes()
     file_missing = train_until("reading val", lambda _: image.unlink(), folder, "--resume", "last")
     image.write_bytes(content)
-    finished = uml_tf_command("train", "--resume", "last", cwd=folder)
+    finished = uml_tf_command("train", *start, "--restartable", cwd=folder)
     return _Story(trained[0], folder, run_id, interrupted, killed, file_missing, image, finished)
 
 

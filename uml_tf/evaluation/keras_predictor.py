@@ -27,17 +27,20 @@ class KerasPredictor:
 
     Args:
         model: the network.
-        batch_size: images at a time; the last batch is padded to it, so that nothing is traced again.
+        batch_size: images at a time, at most.
+        padded: smaller batches are padded to that size, which the graph then has as a constant; otherwise
+            the graph takes batches of any size, for callers whose batches are often small.
     """
 
-    def __init__(self, model: UML, batch_size: int = 16) -> None:
+    def __init__(self, model: UML, batch_size: int = 16, padded: bool = True) -> None:
         self.model = model
         self.batch_size = batch_size
+        self._padded = padded
         self.image_size = model.image_size
         self._trust, self._run = model.trust, self._compiled()
 
     def _compiled(self) -> Callable[[NDArray[Any]], dict[str, Any]]:
-        shape = (self.batch_size, *self.image_size, 3)
+        shape = (self.batch_size if self._padded else None, *self.image_size, 3)
         run: Callable[[NDArray[Any]], dict[str, Any]] = tf.function(
             lambda images: self.model(images, training=False),
             input_signature=[tf.TensorSpec(shape, tf.float32)],
@@ -50,7 +53,7 @@ class KerasPredictor:
         if self._trust is not self.model.trust:  # it is part of the graph
             self._trust, self._run = self.model.trust, self._compiled()
         count = len(images)
-        padded = np.zeros((self.batch_size, *images.shape[1:]), np.float32)
+        padded = np.zeros((self.batch_size if self._padded else count, *images.shape[1:]), np.float32)
         padded[:count] = images
         return {name: value.numpy()[:count] for name, value in self._run(padded).items()}
 

@@ -32,23 +32,24 @@ def read_locator(network: UML, path: Path) -> UML | None:
     return locator
 
 
-def as_model(network: UML, locator: UML | None, batch_size: int = 16) -> Model:
+def as_model(network: UML, locator: UML | None, batch_size: int = 16, padded: bool = True) -> Model:
     """A network, with its locator where it has one, as one model.
 
     Args:
         network: a trained network.
         locator: see ``read_locator``.
-        batch_size: images at a time; a locator reads one at a time.
+        batch_size: images at a time, at most; a locator reads one at a time.
+        padded: see ``KerasPredictor``.
     """
-    model = KerasPredictor(network, batch_size)
+    model = KerasPredictor(network, batch_size, padded)
     return model if locator is None else TwoPass(model, KerasPredictor(locator, 1))
 
 
-def open_network(path: Path, batch_size: int = 16) -> Model:
+def open_network(path: Path, batch_size: int = 16, padded: bool = True) -> Model:
     """Opens a ``.keras`` file as a model, with its locator where it needs one.
 
     Raises:
         UmlError: a file cannot be read, or is not what was trained.
     """
     network = read_network(path)
-    return as_model(network, read_locator(network, path), batch_size)
+    return as_model(network, read_locator(network, path), batch_size, padded)

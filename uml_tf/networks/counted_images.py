@@ -7,11 +7,16 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from keras import ops
+
+from uml_tf.losses.replicas import sum_over_replicas
+
 _COUNTED: ContextVar[Any] = ContextVar("counted", default=None)
+_OF_DEVICE: ContextVar[bool] = ContextVar("of device", default=False)
 
 
 @contextmanager
-def statistics_of(counted: Any) -> Iterator[None]:
+def statistics_of(counted: Any, of_device: bool = False) -> Iterator[None]:
     """Norms of the mask's way that are called inside the block take their statistics from some images alone.
 
     With images of one camera that have masks and of another that have none, the statistics of all of them
@@ -27,14 +32,26 @@ def statistics_of(counted: Any) -> Iterator[None]:
     Args:
         counted: ``(B,)`` float, 1 for an image that counts and 0 for one that is normalised by the others'
             statistics and does not change them; None for all images. Where none counts, all do.
+        of_device: every norm, of the mask's way or not, takes its statistics from the images of its own
+            device; otherwise from those of all devices that share the batch.
     """
-    token = _COUNTED.set(counted)
+    if counted is not None:
+        total = ops.sum(counted)
+        total = total if of_device else sum_over_replicas(total)
+        counted = counted + ops.ones_like(counted) * ops.cast(total == 0, "float32")
+    tokens = _COUNTED.set(counted), _OF_DEVICE.set(of_device)
     try:
         yield
     finally:
-        _COUNTED.reset(token)
+        _COUNTED.reset(tokens[0])
+        _OF_DEVICE.reset(tokens[1])
 
 
 def counted_images() -> Any:
     """``(B,)``, or None for all images; see ``statistics_of``."""
     return _COUNTED.get()
+
+
+def of_device() -> bool:
+    """Whether statistics are those of a device's own images; see ``statistics_of``."""
+    return _OF_DEVICE.get()

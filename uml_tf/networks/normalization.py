@@ -7,8 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from uml_tf.losses.replicas import gather_over_replicas, replica_count, sum_over_replicas
-from uml_tf.networks.counted_images import counted_images
+from uml_tf.losses.replicas import gather_over_replicas, replica_count
+from uml_tf.networks.counted_images import counted_images, of_device
 from uml_tf.networks.moving_statistics import move
 
 MOMENTUM = 0.9
@@ -23,6 +23,25 @@ def frozen_batch_norm(name: str) -> keras.layers.BatchNormalization:
     return keras.layers.BatchNormalization(epsilon=0.0, trainable=False, name=name)
 
 
+def _shares_statistics() -> bool:
+    return replica_count() > 1 and not of_device()
+
+
+def _joined(count: Any, mean: Any, variance: Any) -> tuple[Any, Any, Any]:
+    """Mean ``(D,)``, variance ``(D,)`` and count of every replica's values, from those of its own.
+
+    Joined as Chan, Golub and LeVeque (1983) do; sums of squares would lose digits where a mean is large.
+    """
+    own = ops.concatenate([ops.reshape(ops.cast(count, "float32"), (1,)), mean, variance])
+    gathered = gather_over_replicas(own)
+    counts, channels = gathered[:, :1], mean.shape[0]
+    means, variances = gathered[:, 1 : 1 + channels], gathered[:, 1 + channels :]
+    total = ops.sum(counts)
+    shares = counts / total
+    joined = ops.sum(shares * means, axis=0)
+    return joined, ops.sum(shares * (variances + ops.square(means - joined)), axis=0), total
+
+
 @keras.saving.register_keras_serializable(package="uml_tf")
 class BatchNormalization(keras.layers.BatchNormalization):
     """Keras' batch normalisation of ``(B, H, W, D)``, trained through TensorFlow's fused kernel.
@@ -33,8 +52,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     Where several replicas share a batch, the statistics are those of the whole batch; otherwise the trained
     weights would depend on the number of devices. Inside ``statistics_of`` those of a norm that serves
-    the mask are of some images. Inference and other backends use Keras' own code. The
-    class keeps Keras' name, because weight files name a layer by its class.
+    the mask are of some images, or those of all norms are of the device's own images. Inference and other
+    backends use Keras' own code. The class keeps Keras' name, because weight files name a layer by its class.
 
     Args:
         of_mask: the norm lies on the mask's way alone, and not in an encoder or on the way to the class.
@@ -57,7 +76,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         counted = counted_images() if self.of_mask else None
         if counted is not None:
             normalised, mean, variance = self._of_counted(inputs, counted)
-        elif replica_count() > 1:
+        elif _shares_statistics():
             normalised, mean, variance = self._shared(inputs)
         else:
             normalised, mean, variance = self._fused(inputs)
@@ -81,19 +100,12 @@ class BatchNormalization(keras.layers.BatchNormalization):
         return normalised, mean, variance
 
     def _shared(self, inputs: Any) -> tuple[Any, Any, Any]:
-        """As ``_fused``, over every replica's inputs.
-
-        The replicas' means and variances are joined as Chan, Golub and LeVeque (1983) do; sums of
-        squares would lose digits where a mean is large.
-        """
+        """As ``_fused``, over every replica's inputs."""
         x = ops.cast(inputs, "float32")
-        own = ops.stack(ops.moments(x, axes=(0, 1, 2)))
-        means, variances = ops.unstack(gather_over_replicas(own), axis=1)
-        mean = ops.mean(means, axis=0)
-        variance = ops.mean(variances + ops.square(means - mean), axis=0)
+        mean, variance, replicas = _joined(1.0, *ops.moments(x, axes=(0, 1, 2)))
         scale = ops.rsqrt(variance + self.epsilon) * ops.cast(self.gamma, "float32")
         normalised = (x - mean) * scale + ops.cast(self.beta, "float32")
-        values = ops.cast(ops.prod(ops.shape(x)[:3]) * replica_count(), "float32")
+        values = replicas * ops.cast(ops.prod(ops.shape(x)[:3]), "float32")
         return ops.cast(normalised, inputs.dtype), mean, variance * values / (values - 1.0)
 
     def _of_counted(self, inputs: Any, counted: Any) -> tuple[Any, Any, Any]:
@@ -106,17 +118,17 @@ class BatchNormalization(keras.layers.BatchNormalization):
             counted: ``(B,)``, 1 or 0.
         """
         x = ops.cast(inputs, "float32")
-        of_any = ops.ones_like(counted) * ops.cast(sum_over_replicas(ops.sum(counted)) == 0, "float32")
-        counted = counted + of_any
-        total = sum_over_replicas(ops.sum(counted))
-        weights = (counted / total)[:, None]
-        mean = sum_over_replicas(ops.sum(weights * ops.mean(x, axis=(1, 2)), axis=0))
-        squares = ops.mean(ops.square(x - mean), axis=(1, 2))
-        variance = sum_over_replicas(ops.sum(weights * squares, axis=0))
+        own_count = ops.sum(counted)
+        weights = (counted / ops.maximum(own_count, 1e-9))[:, None]
+        own_mean = ops.sum(weights * ops.mean(x, axis=(1, 2)), axis=0)
+        squares = ops.mean(ops.square(x - own_mean), axis=(1, 2))
+        mean, variance, count = own_mean, ops.sum(weights * squares, axis=0), own_count
+        if _shares_statistics():
+            mean, variance, count = _joined(own_count, mean, variance)
         counts = (counted > 0)[:, None, None, None]
         mean_of = ops.where(counts, mean, ops.stop_gradient(mean))
         scale = ops.rsqrt(variance + self.epsilon)
         scale_of = ops.where(counts, scale, ops.stop_gradient(scale)) * ops.cast(self.gamma, "float32")
         normalised = (x - mean_of) * scale_of + ops.cast(self.beta, "float32")
-        values = total * ops.cast(ops.prod(ops.shape(x)[1:3]), "float32")
+        values = count * ops.cast(ops.prod(ops.shape(x)[1:3]), "float32")
         return ops.cast(normalised, inputs.dtype), mean, variance * values / (values - 1.0)

@@ -78,7 +78,13 @@ def _environment(threads: int) -> dict[str, str]:
 class _Running:
     """A started task; what it reports is put into a queue as (this, message), and (this, None) at its end."""
 
-    def __init__(self, task: Task, threads: int, inbox: queue.Queue[tuple[_Running, Message | None]]) -> None:
+    def __init__(
+        self,
+        task: Task,
+        threads: int,
+        inbox: queue.Queue[tuple[_Running, Message | None]],
+        folder: Path | None = None,
+    ) -> None:
         self.task = task
         self.messages: dict[str, Message] = {}
         reading, writing = os.pipe()
@@ -87,6 +93,7 @@ class _Running:
             with task.log.open("ab") as log:
                 self.process = subprocess.Popen(
                     [sys.executable, "-m", task.module, str(writing)],
+                    cwd=folder,
                     stdin=subprocess.PIPE,
                     stdout=log,
                     stderr=log,
@@ -141,6 +148,8 @@ class Pool:
         message: called with a task and what it reports.
         ended: called when a task has ended; not for those that were stopped.
         threads: of each process, 0 for no limit; None for an equal part of the processor's cores.
+        folder: working folder of the processes; None for that of this one.
+        asked_to_stop: looked at twice a second; has the effect of Ctrl-C.
     """
 
     jobs: int = 1
@@ -148,6 +157,8 @@ class Pool:
     message: Callable[[Task, Message], None] = lambda task, message: None
     ended: Callable[[Task, Outcome], None] = lambda task, outcome: None
     threads: int | None = None
+    folder: Path | None = None
+    asked_to_stop: Callable[[], bool] = lambda: False
 
     def run(self, tasks: Sequence[Task]) -> dict[str, Outcome]:
         """Runs all tasks; name of a task -> how it ended.
@@ -162,7 +173,7 @@ class Pool:
         try:
             with stop_requests() as stop:
                 while waiting or running:
-                    if stop.is_set():
+                    if stop.is_set() or self.asked_to_stop():
                         self._stop(running, inbox)
                         raise StoppedError("study: stopped, all saved; the same command resumes it")
                     while waiting and len(running) < self.jobs:
@@ -186,7 +197,7 @@ class Pool:
     def _start(self, task: Task, inbox: queue.Queue[tuple[_Running, Message | None]]) -> _Running:
         self.started(task)
         threads = threads_of_each(self.jobs) if self.threads is None else self.threads
-        return _Running(task, threads, inbox)
+        return _Running(task, threads, inbox, self.folder)
 
     def _stop(self, running: set[_Running], inbox: queue.Queue[tuple[_Running, Message | None]]) -> None:
         """Asks what runs to stop, and waits until it has."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from uml_tf.figures.save import save_figure
 from uml_tf.runtime.files import write_text
 from uml_tf.study.cells import Cell, Study, cells_by_seed
+from uml_tf.study.dask_pool import DaskPool
 from uml_tf.study.display import StudyDisplay
 from uml_tf.study.forecast import Forecast
 from uml_tf.study.pool import Message, Outcome, Pool, Task
@@ -90,7 +91,9 @@ def _task(study: Study, cell: Cell, parent: str, found: CellRun | None) -> Task:
     return Task(cell.name, _MODULE, order, run_folder(parent) / "logs" / f"{cell.file_name}.log")
 
 
-def _train(study: Study, parent: str, jobs: int, display: StudyDisplay) -> dict[str, str]:
+def _train(
+    study: Study, parent: str, jobs: int, display: StudyDisplay, scheduler: str | None
+) -> dict[str, str]:
     """Trains what is not finished; name of a cell -> why it failed."""
     runs = find_runs(study.cells)
     end_abandoned(study.cells)
@@ -104,7 +107,8 @@ def _train(study: Study, parent: str, jobs: int, display: StudyDisplay) -> dict[
         Forecast({cell.name: (cell.arm, cell.config.epochs) for cell in left}, jobs),
         finished,
     )
-    pool = Pool(jobs, progress.started, progress.message, progress.ended)
+    listeners = (progress.started, progress.message, progress.ended)
+    pool = DaskPool(scheduler, *listeners) if scheduler else Pool(jobs, *listeners)
     outcomes = pool.run([_task(study, cell, parent, runs.get(cell.key)) for cell in left])
     return {name: outcome.failure for name, outcome in outcomes.items() if outcome.failure}
 
@@ -194,6 +198,7 @@ def run_study(
     jobs: int,
     display: StudyDisplay,
     before_results: Callable[[], None] = lambda: None,
+    scheduler: str | None = None,
 ) -> StudyResult:
     """Trains the cells that are not finished and writes the results of all that are.
 
@@ -206,6 +211,7 @@ def run_study(
         jobs: cells that are trained at the same time, each with its share of the processor's cores.
         display: shows the progress.
         before_results: called before the results are computed, for which TensorFlow is imported.
+        scheduler: of the Dask cluster that trains the cells; None for processes of this machine.
 
     Raises:
         StoppedError: Ctrl-C or SIGTERM; everything is saved.
@@ -215,7 +221,7 @@ def run_study(
     status, files, numbers = "FAILED", tuple[Path, ...](), dict[str, float]()
     with held(parent):
         try:
-            failures = _train(study, parent, jobs, display)
+            failures = _train(study, parent, jobs, display, scheduler)
             before_results()
             files, numbers = _write(study, out, display)
             status = "FAILED" if failures else "FINISHED"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import base64
+import json
+import tempfile
+import warnings
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,13 +27,17 @@ if TYPE_CHECKING:
     from uml_tf.networks import UML
 
 MODEL_NAME = "model"
+REQUEST_FILE = "request.json"
 _IN_STORE = ("runs:/", "models:/")
 SERVED_PACKAGES = ("keras", "keras-cv", "numpy", "opencv-python-headless", "tensorflow")
 """What a served model imports, apart from uml-tf, MLflow (which pins itself), and their dependencies."""
 
 
 def log_model(keras_file: Path, image: NDArray[Any], outputs: dict[str, NDArray[Any]]) -> str:
-    """Logs a model to the active run in the form that MLflow serves, with signature and input example.
+    """Logs a model to the active run in the form that MLflow serves, with its signature.
+
+    An example of a request, ``artifacts/request.json``, lies beside it. It is not MLflow's input example, for
+    which MLflow would load the model again and run it.
 
     The model pins the versions of ``SERVED_PACKAGES``. It also needs uml-tf where it is served. No package
     registry has uml-tf, so it cannot be pinned; its version is in the metadata of the model.
@@ -45,24 +52,26 @@ def log_model(keras_file: Path, image: NDArray[Any], outputs: dict[str, NDArray[
     """
     from uml_tf.tracking import served  # imports pandas, which only logging needs
 
-    encoded = base64.b64encode(encode_png(image)).decode()
     artifacts = {served.KERAS_ARTIFACT: str(keras_file)}
     locator = keras_file.with_name(f"{LOCATOR}{keras_file.suffix}")
     if locator.is_file():  # MLflow keeps the files of all artifacts in one folder
         artifacts[LOCATOR] = str(locator)
-    info = mlflow.pyfunc.log_model(
-        name=MODEL_NAME,
-        python_model=served.__file__,
-        artifacts=artifacts,
-        # Without a schema of the input, which may be encoded images or arrays.
-        signature=ModelSignature(
-            outputs=infer_signature(image, outputs).outputs,
-            params=ParamSchema([ParamSpec("maps", DataType.boolean, True)]),
-        ),
-        input_example=[encoded],
-        pip_requirements=[f"{name}=={version(name)}" for name in SERVED_PACKAGES],
-        metadata={"uml_tf_version": VERSION},
-    )
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*input example was not provided")
+        request = Path(folder) / REQUEST_FILE
+        request.write_text(json.dumps({"inputs": [base64.b64encode(encode_png(image)).decode()]}))
+        info = mlflow.pyfunc.log_model(
+            name=MODEL_NAME,
+            python_model=served.__file__,
+            artifacts=artifacts | {"request": str(request)},
+            # Without a schema of the input, which may be encoded images or arrays.
+            signature=ModelSignature(
+                outputs=infer_signature(image, outputs).outputs,
+                params=ParamSchema([ParamSpec("maps", DataType.boolean, True)]),
+            ),
+            pip_requirements=[f"{name}=={version(name)}" for name in SERVED_PACKAGES],
+            metadata={"uml_tf_version": VERSION},
+        )
     return str(info.model_uri)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,9 @@ from uml_tf.runtime.predictor import Outputs
 Array = NDArray[Any]
 
 KERAS_ARTIFACT = "keras"
+LARGEST_BATCH = 8
+LARGEST_REQUEST = 64
+"""Images in a request. Decoded, they are all in memory at once, and their maps in the response."""
 _EXPECTED = "expected encoded images (bytes, or base64 text) or an array (N, H, W, 3) in [0, 255]"
 
 
@@ -42,15 +46,20 @@ def _decode(value: Any, name: str) -> Array:
     return decode_image(bytes(value), name)
 
 
-def read_images(data: Any) -> list[Array]:
-    """Reads the images of a request.
+def _check_count(count: int) -> None:
+    if count > LARGEST_REQUEST:
+        raise UmlError(f"request: found {count} images, expected at most {LARGEST_REQUEST}: divide it")
+
+
+def read_images(data: Any) -> Iterator[Array]:
+    """Reads the images of a request, one after the other, so that not all are in memory at their own size.
 
     Args:
         data: a data frame with the images in its first column; a list or an array of encoded images;
             an array ``(N, H, W, 3)``, or ``(H, W, 3)`` for one image, in [0, 255].
 
     Raises:
-        UmlError: it is none of these, or an image cannot be decoded.
+        UmlError: it is none of these, an image cannot be decoded, or there are more than ``LARGEST_REQUEST``.
     """
     if isinstance(data, dict) and len(data) == 1:
         (data,) = data.values()
@@ -64,14 +73,18 @@ def read_images(data: Any) -> list[Array]:
         raise UmlError(f"request: found images of different sizes, {_EXPECTED}") from error
     if array.dtype.kind in "uif" and array.ndim in (3, 4) and array.shape[-1] == 3:
         images = array if array.ndim == 4 else array[None]
+        _check_count(len(images))
         if min(images.shape[1:3]) < SMALLEST_SIDE or not len(images):
             raise UmlError(f"request: found an array of shape {array.shape}, {_EXPECTED}")
         if not np.isfinite(images).all() or images.min() < 0 or images.max() > 255:
             raise UmlError(f"request: found values outside [0, 255], {_EXPECTED}")
-        return list(images)
+        yield from images
+        return
     if array.dtype.kind not in "OSU" or array.size == 0:
         raise UmlError(f"request: found {array.dtype} of shape {array.shape}, {_EXPECTED}")
-    return [_decode(value, f"image {index}") for index, value in enumerate(data)]
+    _check_count(len(data))
+    for index, value in enumerate(data):
+        yield _decode(value, f"image {index}")
 
 
 def _of_whole_pictures(outputs: Outputs, placements: list[Placement]) -> Outputs:
@@ -109,8 +122,10 @@ class ServedNetwork(PythonModel):
     def load_context(self, context: PythonModelContext) -> None:
         """Opens and compiles the network, and its locator where it has one."""
         from uml_tf.evaluation.opening import open_network
+        from uml_tf.tracking.batching import Batching
 
-        self._model = open_network(Path(context.artifacts[KERAS_ARTIFACT]), batch_size=1)
+        self._model = open_network(Path(context.artifacts[KERAS_ARTIFACT]), LARGEST_BATCH, padded=False)
+        self._read = Batching(self._model)
 
     # np.ndarray because MLflow reads other type hints as a schema of the input, and warns without one.
     def predict(self, context, model_input: np.ndarray, params=None):  # type: ignore[no-untyped-def]
@@ -124,15 +139,14 @@ class ServedNetwork(PythonModel):
         Raises:
             RequestError: the images cannot be read.
         """
-        from uml_tf.runtime.predictor import predict_all
-
+        placements, inputs = [], []
         try:
-            images = read_images(model_input)
+            for image in read_images(model_input):
+                placements.append(self._model.place(image))
+                inputs.append(placements[-1].image(image))
         except UmlError as error:
             raise RequestError(str(error)) from error
-        placements = [self._model.place(image) for image in images]
-        inputs = [placement.image(image) for placement, image in zip(placements, images, strict=True)]
-        outputs = predict_all(self._model, np.stack(inputs))
+        outputs = self._read(np.stack(inputs))
         if (params or {}).get("maps", True):
             return outputs | _of_whole_pictures(outputs, placements)
         return {name: value for name, value in outputs.items() if not name.startswith("mask_")}

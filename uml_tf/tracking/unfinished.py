@@ -52,14 +52,26 @@ def _is_finished(run_id: str, option: str) -> bool:
         raise UmlError(f"{option}: run {run_id}: found no such run in {mlflow.get_tracking_uri()}") from error
 
 
+def unfinished_run_ids(option: str) -> Iterator[str]:
+    """The unfinished runs with a checkpoint in this folder, the newest checkpoint first.
+
+    Args:
+        option: of the command line, for messages.
+
+    Raises:
+        UmlError: a checkpoint is of a run that is not in the store.
+    """
+    files = (local_store() / "runs").glob(f"*/{CHECKPOINT_FILE}")
+    for file in sorted(files, key=lambda path: path.stat().st_mtime, reverse=True):
+        if not _is_finished(file.parent.name, option):
+            yield file.parent.name
+
+
 def _last(option: str) -> str:
     """The unfinished run with the newest checkpoint."""
-    runs = local_store() / "runs"
-    files = sorted(runs.glob(f"*/{CHECKPOINT_FILE}"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for file in files:
-        if not _is_finished(file.parent.name, option):
-            return file.parent.name
-    raise UmlError(f"{option}: found no checkpoint in {runs}, expected one")
+    for run_id in unfinished_run_ids(option):
+        return run_id
+    raise UmlError(f"{option}: found no checkpoint in {local_store() / 'runs'}, expected one")
 
 
 def unfinished_run_id(reference: str) -> str:

@@ -201,6 +201,7 @@ def _step_spec(config: TrainingConfig, train: Examples) -> StepSpec:
         config.gradient_clip,
         config.jit,
         masked_statistics=some_masked and config.batch_statistics == "masked",
+        batch_norm=config.batch_norm,
     )
 
 

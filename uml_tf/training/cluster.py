@@ -49,7 +49,7 @@ def set_tf_config(workers: Sequence[str], index: int) -> None:
     os.environ[VARIABLE] = json.dumps({"cluster": {"worker": list(workers)}, "task": task})
 
 
-def _read_tf_config() -> tuple[list[str], int]:
+def read_tf_config() -> tuple[list[str], int]:
     """Reads ``TF_CONFIG``: the addresses of the workers, the chief's first, and the index of this process."""
     text = os.environ.get(VARIABLE)
     if not text:
@@ -105,7 +105,7 @@ class Cluster:
         """
         import tensorflow as tf
 
-        workers, index = _read_tf_config()
+        workers, index = read_tf_config()
         prefer_parallel_operations()
         if len(workers) > 1:
             _check_address(workers[index])

@@ -87,6 +87,9 @@ class TrainingConfig(Section):
         batch_statistics: "masked" for batch norms on the mask's way that take their statistics from the
             images with a mask, where others have none; "all" for those of all images. See
             ``uml_tf.networks.counted_images``.
+        batch_norm: where several devices share a batch, "global" for batch norms that take their statistics
+            from all of it, so that the result does not depend on the number of devices, or "device" for
+            those of each device's own images, which need no exchange between the layers.
         without_masks: what images without a mask add beside their label: "ignore" for nothing, "teach" for
             the pixels that the averaged network holds for sure. It needs ``averaging``.
         teaching: see ``TeachingConfig``.
@@ -126,6 +129,7 @@ class TrainingConfig(Section):
     jit: bool = False
     masked_share: float | None = Field(default=None, gt=0, lt=1)
     batch_statistics: Literal["masked", "all"] = "masked"
+    batch_norm: Literal["global", "device"] = "global"
     without_masks: Literal["ignore", "teach"] = "ignore"
     teaching: TeachingConfig = TeachingConfig()
     risk_target: float = Field(default=0.05, gt=0, lt=1)

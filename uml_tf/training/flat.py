@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -49,10 +49,16 @@ class FlatVariables:
             variable.assign(tf.reshape(part, variable.shape))
 
 
-def carry_out_together(moves: Sequence[Move]) -> None:
-    """Updates many moving statistics by a few operations, where each alone would need four."""
+def carry_out_together(moves: Sequence[Move], agreed: Callable[[Any], Any] = lambda values: values) -> None:
+    """Updates many moving statistics by a few operations, where each alone would need four.
+
+    Args:
+        moves: of different variables.
+        agreed: from a replica's new statistics ``(N,)`` to those that all replicas take.
+    """
     if not moves:
         return
     statistics = FlatVariables([move.variable for move in moves])
     momentum = statistics.spread([move.momentum for move in moves])
-    statistics.write(statistics.read() * momentum + joined([move.value for move in moves]) * (1.0 - momentum))
+    values = joined([move.value for move in moves])
+    statistics.write(agreed(statistics.read() * momentum + values * (1.0 - momentum)))

@@ -27,6 +27,9 @@ from uml_tf.training.report import EpochReport
 from uml_tf.training.step import TrainStep
 from uml_tf.training.validation import Validation, smoothed_score, validate
 
+AGREED_STEPS = 8
+"""Steps after which several workers ask each other whether one was told to stop, which costs a sum."""
+
 
 @dataclass
 class Listener:
@@ -57,7 +60,8 @@ class Loop:
         share: this worker's part of every batch.
         listener: called after every step and epoch.
         checkpoint: file in which the state is saved after every epoch, or None; set on the chief only.
-        stop: setting it stops the training after the current step.
+        stop: setting it stops the training after the current step; with several workers after up to
+            ``AGREED_STEPS``.
         progress: the state of the training.
     """
 
@@ -166,7 +170,8 @@ class Loop:
                 progress.totals[name] += value
             means = {name: total / progress.step for name, total in progress.totals.items()}
             self.listener.step(epoch, progress.step, means)
-            if self._stop_requested():
+            alone = self.cluster.workers == 1
+            if (alone or progress.step % AGREED_STEPS == 0) and self._stop_requested():
                 self._save()
                 self._raise_stopped()
         return {name: total / progress.step for name, total in progress.totals.items()}

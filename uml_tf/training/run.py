@@ -31,7 +31,7 @@ from uml_tf.tracking.store import (
     saving,
     use_store,
 )
-from uml_tf.tracking.unfinished import LOCK_FILE, running, unfinished_run_id
+from uml_tf.tracking.unfinished import LOCK_FILE, running, unfinished_run_id, unfinished_run_ids
 from uml_tf.training.build import build_loop, open_same_dataset
 from uml_tf.training.cluster import Cluster, WorkerLostError
 from uml_tf.training.config import TrainingConfig, parse_config
@@ -70,6 +70,7 @@ def train(
     display: Display = SILENT,
     name: str | None = None,
     tags: Mapping[str, str] | None = None,
+    restartable: bool = False,
 ) -> RunResult | None:
     """Trains, evaluates on the test split, and saves everything in MLflow and in a folder.
 
@@ -81,6 +82,8 @@ def train(
         display: shows the progress.
         name: of the run; None for preset and data set.
         tags: of the run.
+        restartable: resume the unfinished run of the same config, where there is one; the chief decides. So
+            a scheduler can repeat the command that it started with.
 
     Returns:
         The run; None on a worker that is not the chief, which saves nothing.
@@ -97,6 +100,9 @@ def train(
     if cluster.is_chief:
         use_store()
     config = _with_named_models(config, cluster)
+    unfinished = cluster.from_chief(lambda: (_unfinished(config) if restartable else "").encode()).decode()
+    if unfinished:
+        return _resume(unfinished, display, cluster, dataset)
     locator = open_locator(config.roi)
     loop = _build(config, dataset, display, cluster, locator)
     if not cluster.is_chief:
@@ -110,6 +116,15 @@ def train(
         if locator is not None:
             locator.keep(run_folder(run_id))
         return _finish(loop, dataset, run_id, display, locator)
+
+
+def _unfinished(config: TrainingConfig) -> str:
+    """The unfinished run of this config with the newest checkpoint; "" where there is none."""
+    for run_id in unfinished_run_ids("--restartable"):
+        path = run_folder(run_id) / CONFIG_FILE
+        if parse_config(read_text(path), str(path), {}) == config:
+            return run_id
+    return ""
 
 
 def _with_named_models(config: TrainingConfig, cluster: Cluster) -> TrainingConfig:
@@ -143,7 +158,13 @@ def resume(reference: str, display: Display = SILENT) -> RunResult | None:
     Raises:
         UmlError: there is no such training, it still runs, its data changed, or as ``train``.
     """
-    cluster = Cluster.join()
+    return _resume(reference, display, Cluster.join())
+
+
+def _resume(
+    reference: str, display: Display, cluster: Cluster, dataset: PreparedDataset | None = None
+) -> RunResult | None:
+    """``resume`` on a cluster; with the data set where it is open already."""
     with ExitStack() as held:
 
         def unfinished() -> bytes:
@@ -154,7 +175,7 @@ def resume(reference: str, display: Display = SILENT) -> RunResult | None:
 
         run_id, text = json.loads(cluster.from_chief(unfinished))
         config = parse_config(text, CONFIG_FILE, {})
-        dataset = open_same_dataset(config, display, cluster)
+        dataset = dataset or open_same_dataset(config, display, cluster)
         if cluster.is_chief:
             _check_unchanged(dataset, run_id)
         locator = open_locator(config.roi, run_folder(run_id) / LOCATOR_FILE)

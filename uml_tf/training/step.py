@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import keras
 import tensorflow as tf
 
 from uml_tf.losses import LossSpec, joint_loss
-from uml_tf.losses.replicas import replica_count, sum_over_replicas
+from uml_tf.losses.replicas import InOneSum, replica_count, sum_over_replicas
 from uml_tf.networks import UML
 from uml_tf.networks.counted_images import statistics_of
 from uml_tf.networks.moving_statistics import gathered_moves
@@ -27,6 +27,14 @@ def _fused(function: Callable[..., Any]) -> Callable[..., Any]:
     return cast(Callable[..., Any], tf.function(function, jit_compile=True, autograph=False))
 
 
+def _unchanged(function: Callable[..., Any]) -> Callable[..., Any]:
+    return function
+
+
+def _mean_over_replicas(values: Any) -> Any:
+    return sum_over_replicas(values) / replica_count()
+
+
 @dataclass(frozen=True)
 class StepSpec:
     """Regularisation and compilation of a step.
@@ -37,12 +45,15 @@ class StepSpec:
         jit: compile with XLA.
         masked_statistics: norms on the mask's way take their statistics from the images that have a mask; see
             ``uml_tf.networks.counted_images``.
+        batch_norm: where several devices share a batch, norms take their statistics from all of it ("global")
+            or each from the images of its own device ("device").
     """
 
     weight_decay: float = 1e-5
     gradient_clip: float | None = None
     jit: bool = False
     masked_statistics: bool = False
+    batch_norm: Literal["global", "device"] = "global"
 
 
 class TrainStep:
@@ -79,6 +90,7 @@ class TrainStep:
         self.spec = spec
         self.average = average
         self.teacher = teacher
+        self._of_device = spec.batch_norm == "device"
         self.teachers = teachers
         self._has_loss_scale = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
         self.strategy = strategy or tf.distribute.get_strategy()
@@ -91,12 +103,14 @@ class TrainStep:
         self._compiled = tf.function(
             self._on_replicas, jit_compile=spec.jit, reduce_retracing=True, autograph=False
         )
-        # XLA cannot compile sums over replicas, and on GPUs it needs tools that may be missing.
         alone = self.strategy.num_replicas_in_sync == 1
-        fuse = alone and not spec.jit and not tf.config.list_logical_devices("GPU")
-        self._loss_terms = _fused(self._joint_loss) if fuse else self._joint_loss
-        # The loss scale of float16 skips steps by conditions.
-        self._moved = _fused(self._optimized) if fuse and not self._has_loss_scale else self._optimized
+        # On GPUs XLA needs tools that may be missing.
+        fuse = not spec.jit and not tf.config.list_logical_devices("GPU")
+        compiled = _fused if fuse else _unchanged
+        self._loss_terms = compiled(self._joint_loss) if alone else InOneSum(self._joint_loss, compiled)
+        # XLA cannot compile sums over replicas, and the loss scale of float16 skips steps by conditions.
+        fuse &= alone and not self._has_loss_scale
+        self._moved = _fused(self._optimized) if fuse else self._optimized
 
     def __call__(self, batch: dict[str, tf.Tensor], epoch: int) -> dict[str, tf.Tensor]:
         """Trains on a batch; returns its loss terms as scalars ("cls", "seg", "mut", "total")."""
@@ -121,11 +135,10 @@ class TrainStep:
         return tape.gradient(total, self.variables), terms
 
     def _outputs(self, images: Any) -> Any:
-        if replica_count() > 1:  # each variable's own assignment knows how replicas agree
-            return self.model.training_model(images, training=True)
         with gathered_moves() as moves:
             outputs = self.model.training_model(images, training=True)
-        carry_out_together(list(moves.values()))
+        differ = self._of_device and replica_count() > 1
+        carry_out_together(list(moves.values()), _mean_over_replicas if differ else _unchanged)
         return outputs
 
     def _joint_loss(self, outputs: Any, batch: Any, epoch: Any) -> Any:
@@ -170,7 +183,7 @@ class TrainStep:
             batch = self.teacher(batch)
         if self.teachers is not None:
             batch = self.teachers(batch)
-        with statistics_of(counted):
+        with statistics_of(counted, self._of_device):
             gradients, terms = self.gradients(batch, epoch)
         weights = self._trained.read()
         self._trained.write(self._moved(joined(gradients), weights))

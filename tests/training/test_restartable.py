@@ -1,0 +1,37 @@
+"""Which run a command with --restartable resumes."""
+
+from __future__ import annotations
+
+import os
+
+import mlflow
+
+from uml_tf.tracking.store import CHECKPOINT_FILE, CONFIG_FILE, FINISHED_TAG, run_folder, use_store
+from uml_tf.training.config import TrainingConfig
+from uml_tf.training.run import _unfinished
+
+
+def _run(config, seconds, finished=False, checkpoint=True):
+    """A run as a training leaves it, with a checkpoint of that time."""
+    with mlflow.start_run(tags={FINISHED_TAG: "train"} if finished else {}) as run:
+        folder = run_folder(run.info.run_id)
+    folder.mkdir(parents=True)
+    (folder / CONFIG_FILE).write_text(config.to_yaml())
+    if checkpoint:
+        (folder / CHECKPOINT_FILE).touch()
+        os.utime(folder / CHECKPOINT_FILE, (seconds, seconds))
+    return run.info.run_id
+
+
+def test_the_newest_unfinished_run_of_the_same_config_and_no_other(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    use_store()
+    config = TrainingConfig(epochs=3).resolved()
+    assert _unfinished(config) == ""
+    _run(config, 5, finished=True)
+    _run(config, 6, checkpoint=False)
+    _run(config.model_copy(update={"epochs": 4}), 7)
+    assert _unfinished(config) == ""
+    _run(config, 1)
+    newer = _run(config, 2)
+    assert _unfinished(config) == newer

@@ -1,0 +1,49 @@
+"""Two processes that share every batch take the steps of one."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_distributed import _free_ports, _of_pod
+
+TESTS = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def found():
+    """Results of one process, and of the two pods of the example for Kubernetes."""
+
+    def start(*modes, **variables):
+        return subprocess.Popen(
+            [sys.executable, str(TESTS / "two_workers.py"), *modes],
+            env=os.environ | variables,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    addresses = [f"127.0.0.1:{port}" for port in _free_ports(2)]
+    workers = [start("global", "device", **_of_pod(index, addresses)[1]) for index in range(2)]
+    return [json.loads(process.communicate(timeout=1800)[0]) for process in (start("global"), *workers)]
+
+
+def test_with_statistics_of_the_whole_batch_nothing_changes(found):
+    one, chief, helper = found
+    for worker in (chief, helper):
+        for values, expected in zip(worker["global"], one["global"], strict=True):
+            np.testing.assert_allclose(values, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_with_those_of_each_worker_both_still_have_the_same_network(found):
+    _, chief, helper = found
+    assert chief["device"] == helper["device"]
+    assert chief["device"][0] != pytest.approx(chief["global"][0], rel=1e-3)
+
+
+def test_bytes_reach_the_other_worker(found):
+    assert {part["sent"] for part in found} == {"from the chief"}
