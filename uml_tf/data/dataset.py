@@ -24,7 +24,7 @@ from uml_tf.runtime.regions import UNKNOWN_PIXEL
 SPLITS = ("train", "val", "test")
 COLUMNS = ("image", "mask", "label", "split", "subject")
 RATIO = "vertical_cup_to_disc_ratio"
-OPTIONAL_COLUMNS = ("agreement", "dataset", RATIO)
+OPTIONAL_COLUMNS = ("agreement", "dataset", RATIO, "spacing")
 _PATHS = ("image", "mask", "agreement")
 _TOGETHER = 256
 YAML_NAME, MANIFEST_NAME = "dataset.yaml", "manifest.csv"
@@ -66,6 +66,23 @@ class DatasetInfo(BaseModel):
         return self
 
 
+def parse_spacing(text: str) -> tuple[float, float]:
+    """The two numbers of a row's spacing.
+
+    Raises:
+        ValueError: these are no two numbers above 0.
+    """
+    numbers = [float(part) for part in text.split()]
+    if len(numbers) != 2 or not all(0 < number < float("inf") for number in numbers):
+        raise ValueError("expected two numbers above 0")
+    return numbers[0], numbers[1]
+
+
+def spacing_text(spacing: tuple[float, float] | None) -> str:
+    """A row's spacing as the manifest holds it."""
+    return "" if spacing is None else f"{spacing[0]:.9g} {spacing[1]:.9g}"
+
+
 @dataclass(frozen=True)
 class Row:
     """One line of ``manifest.csv``; paths are relative to the data set's folder.
@@ -79,6 +96,8 @@ class Row:
         agreement: path of the shares of several experts (see ``uml_tf.data.agreement``), or "".
         vertical_cup_to_disc_ratio: as a doctor measured it, a number in [0, 1] as text, or "".
         dataset: name of the data set that the image comes from, in a set that was merged from several; or "".
+        spacing: height and width of a pixel in millimetres, with a space between, where the images of the set
+            do not share them; or "".
     """
 
     image: str
@@ -89,6 +108,16 @@ class Row:
     agreement: str = ""
     dataset: str = ""
     vertical_cup_to_disc_ratio: str = ""
+    spacing: str = ""
+
+    def __post_init__(self) -> None:
+        if self.spacing:
+            parse_spacing(self.spacing)
+
+    @property
+    def pixel_size(self) -> tuple[float, float] | None:
+        """(row, column) pixel size in millimetres, where the row states it."""
+        return parse_spacing(self.spacing) if self.spacing else None
 
     @property
     def ratio(self) -> float:
@@ -233,7 +262,13 @@ def _read_rows(path: Path) -> tuple[Row, ...]:
             raise UmlError(
                 f"{path}: line {number}: {RATIO}: found '{values[RATIO]}', expected a number from 0 to 1"
             )
-        rows.append(Row(**values))
+        try:
+            rows.append(Row(**values))
+        except ValueError:
+            raise UmlError(
+                f"{path}: line {number}: spacing: found '{values['spacing']}', expected height and width "
+                "of a pixel in mm, with a space between"
+            ) from None
     if not rows:
         raise UmlError(f"{path}: found no rows, expected at least one image")
     return tuple(rows)
