@@ -29,6 +29,12 @@ BATCH = 8
     is_flag=True,
     help="Call DICOM files by their names, which may be the patients', instead of aliases.",
 )
+@click.option(
+    "--dicom",
+    type=click.Path(path_type=Path),
+    help="Folder for DICOM segmentations and a structured report of each DICOM image. They belong to its "
+    "patient and study, and so name the patient. Implies --again.",
+)
 def predict(
     model: str,
     images: tuple[Path, ...],
@@ -39,6 +45,7 @@ def predict(
     axis: Axis,
     place: int | None,
     keep_identifiers: bool,
+    dicom: Path | None,
 ) -> None:
     """Predict each IMAGE with MODEL: JSON, mask, overlay, maps of uncertainty and of doubt.
 
@@ -54,7 +61,10 @@ def predict(
     from uml_tf.cli.models import open_predictor
     from uml_tf.formats.detection import is_picture
     from uml_tf.formats.identifiers import aliases
+    from uml_tf.formats.output.result import check_source, model_name
+    from uml_tf.formats.output.write import DicomWriter
     from uml_tf.formats.reading import FileReading
+    from uml_tf.runtime.errors import UmlError
     from uml_tf.runtime.image_arguments import find_images
     from uml_tf.runtime.intensity import Intensity
     from uml_tf.runtime.picture import Picture
@@ -71,11 +81,27 @@ def predict(
     opened, _ = open_predictor(model, BATCH if many else 1, interpreter_threads(len(found.paths)))
 
     def read(path: Path, intensity: Intensity, name: str) -> Picture:
-        return FileReading(intensity, selection, keep_identifiers).read(path, name)
+        picture = FileReading(intensity, selection, keep_identifiers).read(path, name)
+        if dicom is not None:
+            check_source(picture, name)
+        return picture
 
     def complain(line: str) -> None:
         click.echo(f"uml-tf: {line}", err=True)
 
-    options = PredictOptions(not no_pictures, again, lines=not found.is_searched, read=read, aliases=names)
     bar = TextBar(len(found.paths), sys.stderr, found.is_searched)
+    writer = None
+    if dicom is not None:
+        name = model_name(model, opened.card, opened.identity)
+        writer = DicomWriter(dicom, opened.card, name, bar.above(complain))
+    options = PredictOptions(
+        pictures=not no_pictures,
+        again=again or dicom is not None,
+        lines=not found.is_searched,
+        read=read,
+        aliases=names,
+        also=writer,
+    )
     predict_files(opened, found.paths, out, bar.above(click.echo), bar.above(complain), options, bar.show)
+    if writer is not None and writer.failed:
+        raise UmlError(f"{len(writer.failed)} of {len(found.paths)} images could not be written as DICOM")

@@ -9,8 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from uml_tf.data.dataset import YAML_NAME, PreparedDataset
+from uml_tf.formats.detection import is_picture
+from uml_tf.formats.reading import FileReading
 from uml_tf.runtime.errors import UmlError
-from uml_tf.runtime.images import IMAGE_SUFFIXES, Array, read_image
+from uml_tf.runtime.images import Array
+from uml_tf.runtime.intensity import Intensity
 from uml_tf.runtime.placement import Placement, place
 
 _NO_IMAGE_STEM = re.compile(
@@ -36,7 +39,7 @@ def _is_mask(path: Path, folder: Path) -> bool:
 
 
 def _images_in(folder: Path, say: Callable[[str], None]) -> list[Path]:
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and is_picture(p))
     masks = [path for path in files if _is_mask(path, folder)]
     if masks:
         say(
@@ -79,6 +82,7 @@ def read_calibration(
     size: tuple[int, int],
     progress: Callable[[int], None] = lambda done: None,
     where: Callable[[Array], Placement] | None = None,
+    intensity: Intensity | None = None,
 ) -> Array:
     """The images as the network reads them, ``(N, H, W, 3)`` float32 in [0, 255].
 
@@ -87,13 +91,15 @@ def read_calibration(
         size: (H, W) of the network's input.
         progress: called with the number of images read.
         where: from an image ``(H, W, 3)`` to its placement in the input; None to stretch it.
+        intensity: how grey values of more than 8 bits, and of DICOM, are mapped; None for the default.
 
     Raises:
         UmlError: an image cannot be read.
     """
     images = np.empty((len(files), *size, 3), np.float32)
+    reading = FileReading(intensity or Intensity())
     for index, path in enumerate(files):
-        image = read_image(path)
+        image = reading.read(path).pixels
         placement = where(image) if where else place("stretch", (image.shape[0], image.shape[1]), size)
         images[index] = placement.image(image)
         progress(index + 1)

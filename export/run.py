@@ -60,7 +60,11 @@ def _calibration(
         return None
     files = calibration_files(source, job.calibration_images)
     return read_calibration(
-        files, model.image_size, stage("reading calibration images", len(files)), model.place
+        files,
+        model.image_size,
+        stage("reading calibration images", len(files)),
+        model.place,
+        model.card.mapping,
     )
 
 

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from uml_tf.data import parallel
 from uml_tf.data.check import check_dataset
 from uml_tf.data.converters.phantom import PhantomOptions, generate_phantoms
 from uml_tf.data.masks import read_mask
@@ -74,3 +76,15 @@ def test_phantoms_and_their_splits_stay_what_the_readme_measures(tmp_path):
 def test_a_seed_of_any_size_is_accepted(tmp_path):
     drawn = generate_phantoms(tmp_path / "x", PhantomOptions(images=10, size=64, seed=2**70))
     assert len(drawn.rows) == 10
+
+
+def test_files_that_several_processes_wrote_are_those_of_one(tmp_path, monkeypatch):
+    options = PhantomOptions(images=40, seed=5, size=64)
+    alone = generate_phantoms(tmp_path / "alone", options)
+    monkeypatch.setattr(parallel, "_LEAST", 0)
+    together = generate_phantoms(tmp_path / "together", options)
+    assert together.fingerprint == alone.fingerprint
+    assert {path.name for path in together.root.iterdir()} == {path.name for path in alone.root.iterdir()}
+    report = check_dataset(together)
+    monkeypatch.undo()
+    assert report == replace(check_dataset(alone), near_duplicates=report.near_duplicates)

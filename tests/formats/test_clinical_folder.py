@@ -11,7 +11,9 @@ import pytest
 import yaml
 from dicom_files import write_dicom
 
-from uml_tf.data.dataset import PreparedDataset
+from uml_tf.data.dataset import DatasetInfo, PreparedDataset
+from uml_tf.evaluation.measure import mask_pair
+from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.images import read_image
 from uml_tf.runtime.intensity import Intensity
 from uml_tf.runtime.model_card import ModelCard
@@ -96,8 +98,6 @@ def test_the_card_carries_the_mapping_and_older_cards_have_none():
 
 
 def test_a_model_reads_by_the_mapping_of_its_card(tmp_path, fundus_model, run):
-    from uml_tf import load
-
     deep = _picture(9)
     cv2.imwrite(str(tmp_path / "deep.png"), deep)
     dicom = write_dicom(tmp_path / "a.dcm", deep, (0.2, 0.1), 12)
@@ -113,5 +113,40 @@ def test_a_model_reads_by_the_mapping_of_its_card(tmp_path, fundus_model, run):
         if region["box"]:
             assert region["height_mm"] == pytest.approx(region["box"][3] * 0.2)
     assert "spacing_mm" not in of_png
-    model = load(fundus_model)
-    assert model.predict(tmp_path / "deep.png").class_probability == of_png["class_probability"]
+
+
+def test_the_size_of_pixels_is_a_column_where_images_do_not_share_it(tmp_path, run):
+    for number in range(6):
+        folder = tmp_path / "raw" / ("benign" if number < 3 else "malignant")
+        step = 0.1 if number < 2 else 0.25
+        write_dicom(
+            folder / f"im{number}.dcm", _picture(number), (step, 2 * step), 12, PatientID=f"P{number}"
+        )
+    run("data", "folder", tmp_path / "raw", tmp_path / "mixed", "--labels", "from-folder")
+    mixed = PreparedDataset.open(tmp_path / "mixed")
+    assert mixed.info.spacing is None
+    assert sorted(row.pixel_size for row in mixed.rows) == [(0.1, 0.2)] * 2 + [(0.25, 0.5)] * 4
+    for path in list((tmp_path / "raw").rglob("im[01].dcm")):
+        path.unlink()
+    run("data", "folder", tmp_path / "raw", tmp_path / "same", "--labels", "from-folder")
+    same = PreparedDataset.open(tmp_path / "same")
+    assert same.info.spacing == (0.25, 0.5)
+    assert {row.pixel_size for row in same.rows} == {None}
+    run("data", "merge", tmp_path / "mixed", tmp_path / "same", tmp_path / "merged")
+    merged = PreparedDataset.open(tmp_path / "merged")
+    assert merged.info.spacing is None
+    assert {row.pixel_size for row in merged.rows} == {(0.1, 0.2), (0.25, 0.5)}
+    manifest = tmp_path / "mixed/manifest.csv"
+    manifest.write_text(manifest.read_text().replace("0.1 0.2", "0.1 by 0.2"))
+    with pytest.raises(UmlError, match=r"manifest\.csv: line \d: spacing: found '0\.1 by 0\.2'"):
+        PreparedDataset.open(tmp_path / "mixed")
+
+
+def test_distances_are_those_of_the_image():
+    truth, predicted = np.zeros((2, 40, 40), np.uint8)
+    truth[10:20, 10:20], predicted[14:24, 10:20] = 1, 1
+    info = DatasetInfo(name="x", image_classes=("a", "b"), pixel_classes=("background", "lesion"))
+    in_pixels, in_mm = (
+        mask_pair(truth, predicted, info, spacing).regions["lesion"] for spacing in (None, (0.5, 0.5))
+    )
+    assert in_mm.surface.hd95 == pytest.approx(in_pixels.surface.hd95 / 2)

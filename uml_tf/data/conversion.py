@@ -10,7 +10,7 @@ from pathlib import Path
 
 from uml_tf.data.case_files import CaseReader, ReadCase, named, remove_unnamed
 from uml_tf.data.converter import Converter, ConvertOptions, RawDataset, RawOptions
-from uml_tf.data.dataset import DatasetInfo, PreparedDataset, Row, write_dataset
+from uml_tf.data.dataset import DatasetInfo, PreparedDataset, Row, spacing_text, write_dataset
 from uml_tf.data.manifest_rows import KnownCase, manifest_rows
 from uml_tf.data.parallel import in_order
 from uml_tf.formats.identifiers import Scrubber
@@ -77,6 +77,13 @@ class _Reading:
         return info
 
     @property
+    def known(self) -> list[KnownCase]:
+        """The cases, with a spacing of their own only where all have one and they differ."""
+        if self.info.spacing is None and None not in self._spacings:
+            return self.cases
+        return [replace(case, spacing="") for case in self.cases]
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """Of the converter, without names of patients."""
         return tuple(self._scrub(note) for note in self.found.notes)
@@ -114,7 +121,7 @@ class _Reading:
             for problem in read.problems:
                 self._leave_out(problem)
             if read.known is not None:
-                known = replace(read.known, subject=self._subject(read))
+                known = replace(read.known, subject=self._subject(read), spacing=spacing_text(read.spacing))
                 self._spacings.add(read.spacing)
                 self._mapped |= read.mapped
                 yield read
@@ -157,7 +164,7 @@ def convert(
         for _ in reading.each(stage, folder):
             pass
         remove_unnamed(folder)
-        write_dataset(folder, reading.info, manifest_rows(reading.cases, options, _distance(options)))
+        write_dataset(folder, reading.info, manifest_rows(reading.known, options, _distance(options)))
     return PreparedDataset.open(out), reading.problems
 
 
@@ -198,7 +205,7 @@ def dry_run(
     pixels = []
     for read in reading.each(stage):
         pixels.append(read.pixels or Counter[int]())
-    rows = manifest_rows(reading.cases, options, _distance(options))
+    rows = manifest_rows(reading.known, options, _distance(options))
     return DryRun(
         reading.found,
         tuple(rows),

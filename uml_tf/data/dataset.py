@@ -6,7 +6,7 @@ import csv
 import hashlib
 import io
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -24,8 +24,9 @@ from uml_tf.runtime.regions import UNKNOWN_PIXEL
 SPLITS = ("train", "val", "test")
 COLUMNS = ("image", "mask", "label", "split", "subject")
 RATIO = "vertical_cup_to_disc_ratio"
-OPTIONAL_COLUMNS = ("agreement", "dataset", RATIO)
+OPTIONAL_COLUMNS = ("agreement", "dataset", RATIO, "spacing")
 _PATHS = ("image", "mask", "agreement")
+_TOGETHER = 256
 YAML_NAME, MANIFEST_NAME = "dataset.yaml", "manifest.csv"
 
 
@@ -65,6 +66,23 @@ class DatasetInfo(BaseModel):
         return self
 
 
+def parse_spacing(text: str) -> tuple[float, float]:
+    """The two numbers of a row's spacing.
+
+    Raises:
+        ValueError: these are no two numbers above 0.
+    """
+    numbers = [float(part) for part in text.split()]
+    if len(numbers) != 2 or not all(0 < number < float("inf") for number in numbers):
+        raise ValueError("expected two numbers above 0")
+    return numbers[0], numbers[1]
+
+
+def spacing_text(spacing: tuple[float, float] | None) -> str:
+    """A row's spacing as the manifest holds it."""
+    return "" if spacing is None else f"{spacing[0]:.9g} {spacing[1]:.9g}"
+
+
 @dataclass(frozen=True)
 class Row:
     """One line of ``manifest.csv``; paths are relative to the data set's folder.
@@ -78,6 +96,8 @@ class Row:
         agreement: path of the shares of several experts (see ``uml_tf.data.agreement``), or "".
         vertical_cup_to_disc_ratio: as a doctor measured it, a number in [0, 1] as text, or "".
         dataset: name of the data set that the image comes from, in a set that was merged from several; or "".
+        spacing: height and width of a pixel in millimetres, with a space between, where the images of the set
+            do not share them; or "".
     """
 
     image: str
@@ -88,6 +108,16 @@ class Row:
     agreement: str = ""
     dataset: str = ""
     vertical_cup_to_disc_ratio: str = ""
+    spacing: str = ""
+
+    def __post_init__(self) -> None:
+        if self.spacing:
+            parse_spacing(self.spacing)
+
+    @property
+    def pixel_size(self) -> tuple[float, float] | None:
+        """(row, column) pixel size in millimetres, where the row states it."""
+        return parse_spacing(self.spacing) if self.spacing else None
 
     @property
     def ratio(self) -> float:
@@ -152,11 +182,14 @@ class PreparedDataset:
     def file_digests(self) -> dict[str, bytes]:
         """SHA-256 of every file of a row, by its path in the manifest."""
         paths = list(dict.fromkeys(relative for row in self.rows for relative in row.files))
+        # Not one by one: what the executor keeps of each call takes more memory than its result.
+        parts = [paths[start : start + _TOGETHER] for start in range(0, len(paths), _TOGETHER)]
         with ThreadPoolExecutor() as pool:
-            return dict(zip(paths, pool.map(self._file_digest, paths, chunksize=64), strict=True))
+            found = [digest for digests in pool.map(self._digests_of, parts) for digest in digests]
+        return dict(zip(paths, found, strict=True))
 
-    def _file_digest(self, relative: str) -> bytes:
-        return hashlib.sha256(read_bytes(self.root / relative)).digest()
+    def _digests_of(self, paths: Sequence[str]) -> list[bytes]:
+        return [hashlib.sha256(read_bytes(self.root / relative)).digest() for relative in paths]
 
     @cached_property
     def fingerprint(self) -> str:
@@ -229,7 +262,13 @@ def _read_rows(path: Path) -> tuple[Row, ...]:
             raise UmlError(
                 f"{path}: line {number}: {RATIO}: found '{values[RATIO]}', expected a number from 0 to 1"
             )
-        rows.append(Row(**values))
+        try:
+            rows.append(Row(**values))
+        except ValueError:
+            raise UmlError(
+                f"{path}: line {number}: spacing: found '{values['spacing']}', expected height and width "
+                "of a pixel in mm, with a space between"
+            ) from None
     if not rows:
         raise UmlError(f"{path}: found no rows, expected at least one image")
     return tuple(rows)

@@ -23,6 +23,7 @@ class KnownCase:
         image, mask, agreement: paths in the prepared folder, "" for none.
         label, subject, group, split, vertical_cup_to_disc_ratio: as in ``Case``.
         signature: of the image; None where near-duplicates are not looked for.
+        spacing: of the manifest's row.
     """
 
     image: str
@@ -34,6 +35,7 @@ class KnownCase:
     group: str
     split: str
     signature: Signature | None
+    spacing: str = ""
 
 
 def _subjects(cases: Sequence[KnownCase], distance: int | None) -> list[str]:
@@ -127,6 +129,7 @@ def manifest_rows(cases: Sequence[KnownCase], options: ConvertOptions, distance:
             split,
             subject,
             agreement=case.agreement,
+            spacing=case.spacing,
             vertical_cup_to_disc_ratio=case.vertical_cup_to_disc_ratio,
         )
         for case, split, subject in zip(cases, splits, subjects, strict=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from uml_tf.data.conversion import safe_name
-from uml_tf.data.dataset import DatasetInfo, PreparedDataset, Row, write_dataset
+from uml_tf.data.dataset import DatasetInfo, PreparedDataset, Row, spacing_text, write_dataset
 from uml_tf.data.masks import read_mask
 from uml_tf.data.merged_info import merged_info, pixel_map
 from uml_tf.runtime.errors import UmlError
@@ -29,10 +29,12 @@ class _Merging:
         names: file names that are taken.
         sources: names of data sets that are taken.
         copies: hash of an image's file -> its first row.
+        spaced: whether every source says the size of its pixels.
     """
 
     folder: Path
     info: DatasetInfo
+    spaced: bool = False
     rows: list[Row] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
@@ -75,6 +77,7 @@ class _Merging:
                 f"{source}/{row.subject}" if row.subject and source != row.dataset else row.subject,
                 agreement=self._write_agreement(dataset, row, stem) if keeps_agreement else "",
                 dataset=source,
+                spacing=self._spacing(dataset, row),
                 vertical_cup_to_disc_ratio=row.vertical_cup_to_disc_ratio,
             )
             if not merged.mask and not merged.label:
@@ -84,6 +87,12 @@ class _Merging:
                 self._compare(merged)
                 self.rows.append(merged)
             done(1)
+
+    def _spacing(self, dataset: PreparedDataset, row: Row) -> str:
+        """The row's own, where the merged set has none for all."""
+        if self.info.spacing is not None or not self.spaced:
+            return ""
+        return row.spacing or spacing_text(dataset.info.spacing)
 
     def _copy(self, path: Path, relative: str) -> None:
         target = self.folder / relative
@@ -155,7 +164,8 @@ def merge(
         progress(total)
 
     with new_folder(out) as folder:
-        merging = _Merging(folder, info)
+        spaced = all(row.spacing or dataset.info.spacing for dataset in datasets for row in dataset.rows)
+        merging = _Merging(folder, info, spaced)
         for dataset in datasets:
             merging.add(dataset, done)
         if not merging.rows:

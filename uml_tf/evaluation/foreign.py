@@ -17,12 +17,14 @@ from uml_tf.data.dataset import YAML_NAME, PreparedDataset, Row
 from uml_tf.evaluation.evaluate import CHUNK, Chunk, Inputs, read_chunks
 from uml_tf.evaluation.measure import ImageMeasure
 from uml_tf.evaluation.robustness import TILES, corrupted
+from uml_tf.formats.detection import is_picture
+from uml_tf.formats.reading import FileReading
 from uml_tf.metrics.bootstrap import Estimate, bootstrap
 from uml_tf.metrics.metric import ForeignMetric, metrics_of_kind
 from uml_tf.metrics.scores import FOREIGN_SCORES, doubt_scores
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import write_text
-from uml_tf.runtime.images import IMAGE_SUFFIXES, read_image
+from uml_tf.runtime.intensity import Intensity
 from uml_tf.runtime.prediction import Model
 from uml_tf.runtime.predictor import predict_all
 
@@ -54,17 +56,17 @@ def foreign_paths(path: Path, split: str) -> list[Path]:
     if (path / YAML_NAME).is_file():
         dataset = PreparedDataset.open(path)
         return [dataset.root / row.image for row in dataset.split(split)]
-    found = sorted(p for p in path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+    found = sorted(p for p in path.rglob("*") if p.is_file() and is_picture(p))
     if not found:
         raise UmlError(f"{path}: found no image, expected a prepared data set or a folder of images")
     return found
 
 
-def _chunks(paths: Sequence[Path]) -> Iterator[Chunk]:
-    waiting = iter(paths)
+def _chunks(paths: Sequence[Path], intensity: Intensity) -> Iterator[Chunk]:
+    reading, waiting = FileReading(intensity), iter(paths)
     while part := list(islice(waiting, CHUNK)):
         rows = [Row(str(path), "", "", "test", "") for path in part]
-        yield Chunk(rows, [read_image(path) for path in part], [None] * len(part))
+        yield Chunk(rows, [reading.read(path).pixels for path in part], [None] * len(part))
 
 
 def _measures(
@@ -94,7 +96,9 @@ def measure_images(
     progress: Callable[[int], None] = lambda done: None,
 ) -> list[ImageMeasure]:
     """What a model makes of images of another kind, which have neither label nor mask for it."""
-    return _measures(model, dataset, _chunks(paths), lambda chunk, inputs: inputs, progress)
+    return _measures(
+        model, dataset, _chunks(paths, model.card.mapping), lambda chunk, inputs: inputs, progress
+    )
 
 
 def measure_tiles(

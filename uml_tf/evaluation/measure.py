@@ -97,11 +97,23 @@ class ImageMeasure:
         return (self.subject, "") if self.subject else ("", self.image)
 
 
-def mask_pair(truth: NDArray[Any], predicted: NDArray[Any], info: DatasetInfo) -> MaskPair:
-    """The regions of a true and a predicted mask, ``(H, W)`` class indices each."""
+def mask_pair(
+    truth: NDArray[Any],
+    predicted: NDArray[Any],
+    info: DatasetInfo,
+    spacing: tuple[float, float] | None = None,
+) -> MaskPair:
+    """The regions of a true and a predicted mask.
+
+    Args:
+        truth: ``(H, W)`` class indices.
+        predicted: of the same shape.
+        info: classes and unions, and the spacing that all images share.
+        spacing: the image's own, where they share none.
+    """
     members = region_members(info.pixel_classes, info.unions)
     regions = {
-        name: RegionPair(np.isin(truth, indices), np.isin(predicted, indices), info.spacing)
+        name: RegionPair(np.isin(truth, indices), np.isin(predicted, indices), spacing or info.spacing)
         for name, indices in members.items()
     }
     return MaskPair(truth, predicted, info.pixel_classes, regions)
@@ -216,7 +228,7 @@ def measure_image(
         counts |= stage_counts(probability[known], pixels.confidence, correct, temperature)
     counts |= {f"{ERRORS_BY}{name}": error_histogram(score, ~correct) for name, score in scores.items()}
     experts = {} if agreement is None else experts_seen(agreement[known], predicted[known], scores)
-    pair = mask_pair(np.where(known, mask, 0), np.where(known, predicted, 0), info)
+    pair = mask_pair(np.where(known, mask, 0), np.where(known, predicted, 0), info, row.pixel_size)
     return ImageMeasure(
         **measure,
         values=_values(pair),

@@ -222,11 +222,11 @@ def robustness_markdown(found: Robustness) -> str:
     return "\n".join(lines) + "\n"
 
 
-def robustness_figure(found: Robustness) -> Figure:
-    """A panel for each corruption: the chief measures against the severity."""
+def robustness_figure(found: Robustness, columns: int = 4) -> Figure:
+    """A panel for each corruption: the chief measures against the severity; so many beside each other."""
     drawn = ("accuracy", "mean_dice", "class_confidence", "class_uncertainty", "accepted", "accepted_wrong")
     return severity_figure(
-        {name: {measure: found.curve(name, measure) for measure in drawn} for name in CORRUPTIONS}
+        {name: {measure: found.curve(name, measure) for measure in drawn} for name in CORRUPTIONS}, columns
     )
 
 

@@ -7,16 +7,15 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-_COLUMNS = 4
 
-
-def severity_figure(panels: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
+def severity_figure(panels: Mapping[str, Mapping[str, Sequence[float]]], columns: int = 4) -> Figure:
     """A panel for each corruption, a line for each measure; one that is undefined (nan) is left out.
 
     Args:
         panels: corruption -> measure -> values in [0, 1] at severity 0, 1, and so on; at least one panel.
+        columns: panels beside each other.
     """
-    columns = min(_COLUMNS, len(panels))
+    columns = min(columns, len(panels))
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(3.0 * columns, 2.5 * rows + 0.5), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()

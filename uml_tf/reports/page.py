@@ -162,7 +162,7 @@ def _figures(material: Material) -> dict[str, str]:
     corrupted = material.robustness
     if corrupted is not None:
         label = "Each kind of bad picture: how the measures change from severity 0 to 5"
-        found["robustness"] = as_svg("robustness", lambda: robustness_figure(corrupted), label)
+        found["robustness"] = as_svg("robustness", lambda: robustness_figure(corrupted, columns=3), label)
     return found
 
 

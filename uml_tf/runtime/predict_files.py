@@ -42,6 +42,7 @@ class PredictOptions:
         workers: threads beside the network's; by default one for each core.
         read: reads a file; by default PNG, JPEG, TIFF, BMP and WebP alone.
         aliases: image -> what stands for its name, where that may be a patient's.
+        also: called with the stem of its files, the picture and the prediction of each image, in a thread.
         tally: counts every new answer; None to count none.
     """
 
@@ -51,6 +52,7 @@ class PredictOptions:
     workers: int | None = None
     read: Reader = read_picture
     aliases: Mapping[Path, str] = field(default_factory=dict)
+    also: Callable[[str, Picture, Prediction], None] | None = None
     tally: Tally | None = None
 
 
@@ -181,6 +183,8 @@ def _predictions(
 
     def use(job: _Job, picture: Picture, prediction: Prediction) -> _Done:
         data = prediction.to_dict(job.name) | {"model": identity}
+        if options.also is not None:
+            options.also(job.stem, picture, prediction)
         overlay = write_prediction(out, job.stem, data, picture.pixels, prediction, options.pictures)
         return _Done(job.place, data, b"" if overlay is None else thumbnail(overlay))
 

@@ -20,8 +20,10 @@ from mlflow.protos.databricks_pb2 import BAD_REQUEST
 from mlflow.pyfunc import PythonModel, PythonModelContext
 from numpy.typing import NDArray
 
+from uml_tf.formats.reading import FileReading
 from uml_tf.runtime.errors import UmlError
-from uml_tf.runtime.images import SMALLEST_SIDE, decode_image
+from uml_tf.runtime.images import SMALLEST_SIDE
+from uml_tf.runtime.intensity import Intensity
 from uml_tf.runtime.placement import Placement
 from uml_tf.runtime.predictor import Outputs
 
@@ -34,8 +36,8 @@ LARGEST_REQUEST = 64
 _EXPECTED = "expected encoded images (bytes, or base64 text) or an array (N, H, W, 3) in [0, 255]"
 
 
-def _decode(value: Any, name: str) -> Array:
-    """Decodes an image, given as bytes or as base64 text."""
+def _decode(value: Any, name: str, intensity: Intensity) -> Array:
+    """Decodes an image, DICOM too, given as bytes or as base64 text."""
     if isinstance(value, str):
         try:
             value = base64.b64decode(value, validate=True)
@@ -43,7 +45,8 @@ def _decode(value: Any, name: str) -> Array:
             raise UmlError(f"{name}: found text that is not base64, {_EXPECTED}") from error
     if not isinstance(value, bytes | bytearray):
         raise UmlError(f"{name}: found {type(value).__name__}, {_EXPECTED}")
-    return decode_image(bytes(value), name)
+    reading = FileReading(intensity, keep_identifiers=True)  # of which nothing is written
+    return reading.decode(Path(name), bytes(value), name).pixels
 
 
 def _check_count(count: int) -> None:
@@ -51,12 +54,13 @@ def _check_count(count: int) -> None:
         raise UmlError(f"request: found {count} images, expected at most {LARGEST_REQUEST}: divide it")
 
 
-def read_images(data: Any) -> Iterator[Array]:
+def read_images(data: Any, intensity: Intensity) -> Iterator[Array]:
     """Reads the images of a request, one after the other, so that not all are in memory at their own size.
 
     Args:
         data: a data frame with the images in its first column; a list or an array of encoded images;
             an array ``(N, H, W, 3)``, or ``(H, W, 3)`` for one image, in [0, 255].
+        intensity: how grey values of more than 8 bits, and of DICOM, are mapped.
 
     Raises:
         UmlError: it is none of these, an image cannot be decoded, or there are more than ``LARGEST_REQUEST``.
@@ -84,7 +88,7 @@ def read_images(data: Any) -> Iterator[Array]:
         raise UmlError(f"request: found {array.dtype} of shape {array.shape}, {_EXPECTED}")
     _check_count(len(data))
     for index, value in enumerate(data):
-        yield _decode(value, f"image {index}")
+        yield _decode(value, f"image {index}", intensity)
 
 
 def _of_whole_pictures(outputs: Outputs, placements: list[Placement]) -> Outputs:
@@ -141,7 +145,7 @@ class ServedNetwork(PythonModel):
         """
         placements, inputs = [], []
         try:
-            for image in read_images(model_input):
+            for image in read_images(model_input, self._model.card.mapping):
                 placements.append(self._model.place(image))
                 inputs.append(placements[-1].image(image))
         except UmlError as error:

@@ -1,0 +1,83 @@
+"""Writing the DICOM objects of a prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from uml_tf.formats.dicom import DicomPicture, quiet_pydicom
+from uml_tf.formats.output.report import report
+from uml_tf.formats.output.result import ModelName, Result, result_of
+from uml_tf.formats.output.segmentation import doubt_segmentation, mask_segmentation
+from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.files import replacing
+from uml_tf.runtime.model_card import ModelCard
+from uml_tf.runtime.picture import Picture
+from uml_tf.runtime.prediction import Prediction
+
+MASK, DOUBT, REPORT = "_seg.dcm", "_doubt_seg.dcm", "_report.dcm"
+
+
+def write_dicom(folder: Path, stem: str, result: Result) -> list[Path]:
+    """Writes mask, doubt and report; of an image that cannot be graded, the report alone.
+
+    Args:
+        folder: where.
+        stem: what the names begin with.
+        result: of one picture.
+
+    Returns:
+        The files.
+
+    Raises:
+        UmlError: the source lacks what an object of its study needs, or a file cannot be written.
+    """
+    with quiet_pydicom():
+        try:
+            if result.prediction.decision.action == "ungradable":
+                objects = {REPORT: report(result, None)}
+            else:
+                mask = mask_segmentation(result)
+                objects = {MASK: mask, DOUBT: doubt_segmentation(result), REPORT: report(result, mask)}
+        except (AttributeError, KeyError, TypeError, ValueError, NotImplementedError) as error:
+            raise UmlError(
+                f"{stem}: --dicom: the source lacks what an object of its study needs "
+                f"({type(error).__name__})"
+            ) from error
+        for ending in (MASK, DOUBT, REPORT):  # of an earlier prediction, which may have been graded
+            if ending not in objects:
+                (folder / f"{stem}{ending}").unlink(missing_ok=True)
+        for ending, made in objects.items():
+            with replacing(folder / f"{stem}{ending}") as temporary:
+                made.save_as(temporary)
+    return [folder / f"{stem}{ending}" for ending in objects]
+
+
+@dataclass
+class DicomWriter:
+    """Writes the objects of each prediction of a command; one that fails does not stop the others.
+
+    Attributes:
+        folder: where.
+        card: names of the model's classes.
+        model: what is said of the model.
+        complain: called with one line for each prediction that cannot be written.
+        failed: the stems of these.
+    """
+
+    folder: Path
+    card: ModelCard
+    model: ModelName
+    complain: Callable[[str], None]
+    failed: list[str] = field(default_factory=list)
+
+    def __call__(self, stem: str, picture: Picture, prediction: Prediction) -> None:
+        """Writes the objects of one prediction, of a picture that ``check_source`` passes."""
+        if not isinstance(picture, DicomPicture):
+            return
+        try:
+            write_dicom(self.folder, stem, result_of(picture, prediction, self.card, self.model))
+        except UmlError as error:
+            self.failed.append(stem)
+            self.complain(str(error))
