@@ -6,7 +6,7 @@ import csv
 import hashlib
 import io
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -26,6 +26,7 @@ COLUMNS = ("image", "mask", "label", "split", "subject")
 RATIO = "vertical_cup_to_disc_ratio"
 OPTIONAL_COLUMNS = ("agreement", "dataset", RATIO, "spacing")
 _PATHS = ("image", "mask", "agreement")
+_TOGETHER = 256
 YAML_NAME, MANIFEST_NAME = "dataset.yaml", "manifest.csv"
 
 
@@ -181,11 +182,14 @@ class PreparedDataset:
     def file_digests(self) -> dict[str, bytes]:
         """SHA-256 of every file of a row, by its path in the manifest."""
         paths = list(dict.fromkeys(relative for row in self.rows for relative in row.files))
+        # Not one by one: what the executor keeps of each call takes more memory than its result.
+        parts = [paths[start : start + _TOGETHER] for start in range(0, len(paths), _TOGETHER)]
         with ThreadPoolExecutor() as pool:
-            return dict(zip(paths, pool.map(self._file_digest, paths, chunksize=64), strict=True))
+            found = [digest for digests in pool.map(self._digests_of, parts) for digest in digests]
+        return dict(zip(paths, found, strict=True))
 
-    def _file_digest(self, relative: str) -> bytes:
-        return hashlib.sha256(read_bytes(self.root / relative)).digest()
+    def _digests_of(self, paths: Sequence[str]) -> list[bytes]:
+        return [hashlib.sha256(read_bytes(self.root / relative)).digest() for relative in paths]
 
     @cached_property
     def fingerprint(self) -> str:
