@@ -78,7 +78,8 @@ def predict(
     names = aliases(found.paths, selection, keep_identifiers)
     plan_predictions(found.paths, out, aliases=names)  # before the wait for the model
     many = len(found.paths) > 1
-    opened, _ = open_predictor(model, BATCH if many else 1, interpreter_threads(len(found.paths)))
+    threads = interpreter_threads(len(found.paths))
+    opened, _ = open_predictor(model, BATCH if many else 1, threads, is_compiled=many)
 
     def read(path: Path, intensity: Intensity, name: str) -> Picture:
         picture = FileReading(intensity, selection, keep_identifiers).read(path, name)

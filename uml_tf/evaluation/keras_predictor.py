@@ -6,13 +6,12 @@ import json
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from uml_tf.data.pipeline import Examples
 from uml_tf.networks import UML
 from uml_tf.networks.files import weights_sha256
 from uml_tf.runtime.errors import UmlError
@@ -20,6 +19,9 @@ from uml_tf.runtime.model_card import ModelCard
 from uml_tf.runtime.placement import Placement
 from uml_tf.runtime.prediction import Prediction, predict_image
 from uml_tf.runtime.predictor import Outputs
+
+if TYPE_CHECKING:
+    from uml_tf.data.pipeline import Examples
 
 
 class KerasPredictor:
@@ -30,16 +32,22 @@ class KerasPredictor:
         batch_size: images at a time, at most.
         padded: smaller batches are padded to that size, which the graph then has as a constant; otherwise
             the graph takes batches of any size, for callers whose batches are often small.
+        is_compiled: False for a model that reads very few images: to compile takes longer than to run it
+            layer by layer. Outputs differ by rounding.
     """
 
-    def __init__(self, model: UML, batch_size: int = 16, padded: bool = True) -> None:
-        self.model = model
+    def __init__(
+        self, model: UML, batch_size: int = 16, padded: bool = True, is_compiled: bool = True
+    ) -> None:
+        self.model, self._is_compiled = model, is_compiled
         self.batch_size = batch_size
         self._padded = padded
         self.image_size = model.image_size
         self._trust, self._run = model.trust, self._compiled()
 
     def _compiled(self) -> Callable[[NDArray[Any]], dict[str, Any]]:
+        if not self._is_compiled:
+            return lambda images: self.model(images, training=False)
         shape = (self.batch_size if self._padded else None, *self.image_size, 3)
         run: Callable[[NDArray[Any]], dict[str, Any]] = tf.function(
             lambda images: self.model(images, training=False),

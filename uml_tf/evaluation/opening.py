@@ -7,6 +7,7 @@ from pathlib import Path
 from uml_tf.evaluation.keras_predictor import KerasPredictor
 from uml_tf.networks import UML
 from uml_tf.networks.files import read_network, weights_sha256
+from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.prediction import Model
 from uml_tf.runtime.roi import LOCATOR, check_locator
 from uml_tf.runtime.two_pass import TwoPass
@@ -32,7 +33,13 @@ def read_locator(network: UML, path: Path) -> UML | None:
     return locator
 
 
-def as_model(network: UML, locator: UML | None, batch_size: int = 16, padded: bool = True) -> Model:
+def as_model(
+    network: UML,
+    locator: UML | None,
+    batch_size: int = 16,
+    padded: bool = True,
+    is_compiled: bool = True,
+) -> Model:
     """A network, with its locator where it has one, as one model.
 
     Args:
@@ -40,16 +47,21 @@ def as_model(network: UML, locator: UML | None, batch_size: int = 16, padded: bo
         locator: see ``read_locator``.
         batch_size: images at a time, at most; a locator reads one at a time.
         padded: see ``KerasPredictor``.
+        is_compiled: see ``KerasPredictor``.
     """
-    model = KerasPredictor(network, batch_size, padded)
-    return model if locator is None else TwoPass(model, KerasPredictor(locator, 1))
+    model = KerasPredictor(network, batch_size, padded, is_compiled)
+    if locator is None:
+        return model
+    return TwoPass(model, KerasPredictor(locator, 1, is_compiled=is_compiled))
 
 
-def open_network(path: Path, batch_size: int = 16, padded: bool = True) -> Model:
+def open_network(path: Path, batch_size: int = 16, padded: bool = True, is_compiled: bool = True) -> Model:
     """Opens a ``.keras`` file as a model, with its locator where it needs one.
 
     Raises:
         UmlError: a file cannot be read, or is not what was trained.
     """
     network = read_network(path)
-    return as_model(network, read_locator(network, path), batch_size, padded)
+    if network.card is None:
+        raise UmlError(f"model '{path}': found no card in it, expected a trained model")
+    return as_model(network, read_locator(network, path), batch_size, padded, is_compiled)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,8 @@ from uml_tf.runtime.predictions_page import (
 )
 from uml_tf.runtime.predictions_table import TABLE, UNREADABLE, Answer, predictions_table, unreadable
 from uml_tf.runtime.tally import Tally
+
+_SECONDS_BETWEEN_COUNTS = 1.0
 
 Reader = Callable[[Path, Intensity, str], Picture]
 """Reads a file by a mapping of intensities; the text is what messages call the file."""
@@ -155,13 +158,11 @@ def predict_files(
     done = len(jobs) - len(left)
     progress(done)
     thumbnails: dict[int, bytes] = {}
-    for result in _predictions(model, identity, left, out, options):
+    for result in _counted(_predictions(model, identity, left, out, options), options.tally):
         answer = answers[result.place] = result.answer
         if several and len(thumbnails) < MOST:
             thumbnails[result.place] = result.thumbnail
         done += 1
-        if options.tally is not None:
-            options.tally.count(answer)
         if answer["decision"] == UNREADABLE:
             complain(answer["reason"])
         elif options.lines:
@@ -192,6 +193,23 @@ def _predictions(
         return _Done(job.place, unreadable(job.name, str(error)))
 
     return predict_each(model, jobs, read, use, failed, options.workers)
+
+
+def _counted(results: Iterator[_Done], tally: Tally | None) -> Iterator[_Done]:
+    """The results, which a tally counts once a second: to count each takes as long as the network."""
+    uncounted: list[Answer] = []
+    counted_at = time.monotonic()
+    try:
+        for result in results:
+            uncounted.append(result.answer)
+            if tally is not None and time.monotonic() - counted_at >= _SECONDS_BETWEEN_COUNTS:
+                tally.count(*uncounted)
+                uncounted.clear()
+                counted_at = time.monotonic()
+            yield result
+    finally:
+        if tally is not None:
+            tally.count(*uncounted)
 
 
 def _page(

@@ -11,7 +11,7 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -145,22 +145,25 @@ class Tally:
         self._complain = complain
         self._failed = False
 
-    def count(self, answer: Mapping[str, Any]) -> None:
-        """Counts one prediction; see ``DayTally.add``. What fails is one line for all, and never an error."""
+    def count(self, *answers: Mapping[str, Any]) -> None:
+        """Counts predictions and writes once; see ``DayTally.add``. A failure is one line, no error."""
+        if not answers:
+            return
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with _locked(self.folder):
-                self._count(answer, today())
+                self._count(answers, today())
         except (UmlError, OSError) as error:
             if not self._failed:
                 self._complain(f"tally: {error}; predictions go on, and are not counted")
             self._failed = True
 
-    def _count(self, answer: Mapping[str, Any], day: str) -> None:
+    def _count(self, answers: Sequence[Mapping[str, Any]], day: str) -> None:
         name = re.sub(r"[^\w.-]+", "-", self.model)[:12]
         path = self.folder / f"{day}_{name}.json"
         found = self._earlier(path) or DayTally(day, self.model, self.run_id)
-        found.add(answer)
+        for answer in answers:
+            found.add(answer)
         with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
             json.dump(found.to_dict(), file, indent=1)
             file.flush()

@@ -20,7 +20,9 @@ def _file(reference: str) -> Path:
     return fetch(reference)
 
 
-def open_model(reference: str, batch_size: int = 1, threads: int | None = None) -> Model:
+def open_model(
+    reference: str, batch_size: int = 1, threads: int | None = None, is_compiled: bool = True
+) -> Model:
     """Opens a MODEL; TensorFlow is imported only for a network.
 
     Args:
@@ -28,6 +30,7 @@ def open_model(reference: str, batch_size: int = 1, threads: int | None = None) 
             ``models:/NAME@ALIAS`` or ``last``.
         batch_size: images at a time, for a network; an exported file has its own.
         threads: of the interpreter of an exported file; by default up to 4.
+        is_compiled: see ``uml_tf.evaluation.keras_predictor.KerasPredictor``.
 
     Raises:
         UmlError: the model does not exist, cannot be read, or was not trained.
@@ -37,7 +40,10 @@ def open_model(reference: str, batch_size: int = 1, threads: int | None = None) 
 
         beside = reference[: reference.rfind("/") + 1] + LOCATOR_FILE
         return open_device_model(_file(reference), threads, find_locator=lambda: _file(beside))
-    from uml_tf.evaluation.opening import as_model
+    from uml_tf.evaluation.opening import as_model, open_network
+
+    if Path(reference).is_file():  # without the wait for MLflow
+        return open_network(Path(reference), batch_size, is_compiled=is_compiled)
     from uml_tf.tracking.models import load_pair
 
-    return as_model(*load_pair(reference), batch_size)
+    return as_model(*load_pair(reference), batch_size, is_compiled=is_compiled)
