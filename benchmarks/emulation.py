@@ -61,11 +61,11 @@ def apt_mirror(folder: Path) -> str:
         CannotBeHadError: apt is not there or has no such source.
     """
     own = freedesktop_os_release().get("VERSION_CODENAME", "")
-    fields = "$(REPO_URI) $(RELEASE) $(CODENAME)"
-    command = ["apt-get", "indextargets", "--format", fields, "Created-By: Packages", "Component: main"]
-    for line in _run(command, folder).splitlines():
-        address, *names = line.split()
-        if own in names:
+    # Without what is known of a release once its lists have been fetched: they may not be there.
+    listing = ["apt-get", "indextargets", "--no-release-info", "--format", "$(REPO_URI) $(RELEASE)"]
+    for line in _run([*listing, "Created-By: Packages", "Component: main"], folder).splitlines():
+        address, release = line.rsplit(maxsplit=1)
+        if release == own:
             return address
     raise CannotBeHadError(
         f"apt's sources: found none of Debian {own or '(unnamed release)'} main, one is needed"
