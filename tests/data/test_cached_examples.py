@@ -12,7 +12,7 @@ from uml_tf.data.augmentation_spec import AugmentationSpec
 from uml_tf.data.cached_examples import open_splits
 from uml_tf.data.dataset import PreparedDataset
 from uml_tf.data.pipeline import epoch_order, load_examples, training_batches
-from uml_tf.data.pixel_store import PixelStore, list_stores
+from uml_tf.data.pixel_store import Pixels, PixelStore, list_stores
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.placement import Box
 
@@ -168,3 +168,18 @@ def test_the_command_lists_and_clears_stores_and_nothing_else(phantoms, root):
     assert [path.name for path in root.iterdir()] == ["mine"]
     assert "0 data sets" in CliRunner().invoke(data, ["cache", "--list"]).output
     assert CliRunner().invoke(data, ["cache"]).exit_code == 2
+
+
+@pytest.mark.parametrize("kept", [0, 60, 200])
+def test_a_store_that_a_power_failure_cut_off_is_made_anew(tmp_path, kept):
+    about = {"dataset": "small"}
+    store = PixelStore.open(tmp_path / "store", 3, (4, 5), about)
+    pixels = Pixels(np.full((4, 5, 3), 7, np.uint8), np.ones((4, 5), np.uint8), np.array([8, 9], np.int32))
+    store.put(1, pixels)
+    store.close()
+    file = tmp_path / "store/images.npy"
+    file.write_bytes(file.read_bytes()[:kept])
+    again = PixelStore.open(tmp_path / "store", 3, (4, 5), about)
+    assert not again.has(1)
+    again.put(1, pixels)
+    np.testing.assert_array_equal(again.image(1), pixels.image)

@@ -10,7 +10,7 @@ LENIENT = [
         "class_agreement=0.7",
         "decision_agreement=0.5",
         "class_rho=0.8",
-        "mask_rho=0.9",
+        "mask_rho=0.7",
         "failure_auroc_drop=1",
     )
 ]

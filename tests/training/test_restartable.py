@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 
 import mlflow
 
 from uml_tf.tracking.store import CHECKPOINT_FILE, CONFIG_FILE, FINISHED_TAG, run_folder, use_store
+from uml_tf.tracking.unfinished import running
 from uml_tf.training.config import TrainingConfig
 from uml_tf.training.run import _unfinished
 
@@ -35,3 +37,17 @@ def test_the_newest_unfinished_run_of_the_same_config_and_no_other(tmp_path, mon
     _run(config, 1)
     newer = _run(config, 2)
     assert _unfinished(config) == newer
+
+
+def test_runs_that_cannot_be_resumed_are_passed_over(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    use_store()
+    config = TrainingConfig(epochs=3).resolved()
+    wanted = _run(config, 1)
+    older_version, deleted, alive = (_run(config, seconds) for seconds in (2, 3, 4))
+    (run_folder(older_version) / CONFIG_FILE).write_text("a_field_of_then: 1\n")
+    shutil.rmtree(run_folder(deleted))
+    (run_folder("0" * 32)).mkdir()
+    (run_folder("0" * 32) / CHECKPOINT_FILE).touch()
+    with running(alive):  # by this process, through another lock
+        assert _unfinished(config) == wanted

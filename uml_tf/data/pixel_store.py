@@ -61,6 +61,8 @@ class _File:
 
     def __init__(self, path: Path) -> None:
         mapped = np.load(path, mmap_mode="r")
+        if not isinstance(mapped, np.memmap) or not len(mapped):
+            raise ValueError(f"{path}: found no array of entries")
         self.shape, self.dtype = mapped.shape[1:], mapped.dtype
         self.count, self._start = len(mapped), int(mapped.offset)
         self._bytes = mapped[:1].nbytes
@@ -116,15 +118,19 @@ class PixelStore:
         """
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.with_name(f".{folder.name}.lock")):
-            if not (folder / _ABOUT).is_file():
-                shutil.rmtree(folder, ignore_errors=True)
-                with new_folder(folder) as made:
-                    _File.create(made / "images.npy", (count, *size, 3), np.uint8)
-                    _File.create(made / "masks.npy", (count, *size), np.uint8)
-                    _File.create(made / "originals.npy", (count, 2), np.int32)
-                    _File.create(made / "checksums.npy", (count,), np.int64)
-                    write_json(made / _ABOUT, dict(about))
-        return cls(folder)
+            if (folder / _ABOUT).is_file():
+                try:
+                    return cls(folder)
+                except (ValueError, EOFError):  # cut off by a power failure: it is made anew
+                    pass
+            shutil.rmtree(folder, ignore_errors=True)
+            with new_folder(folder) as made:
+                _File.create(made / "images.npy", (count, *size, 3), np.uint8)
+                _File.create(made / "masks.npy", (count, *size), np.uint8)
+                _File.create(made / "originals.npy", (count, 2), np.int32)
+                _File.create(made / "checksums.npy", (count,), np.int64)
+                write_json(made / _ABOUT, dict(about))
+            return cls(folder)
 
     def __len__(self) -> int:
         return self._images.count

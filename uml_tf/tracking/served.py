@@ -54,6 +54,22 @@ def _check_count(count: int) -> None:
         raise UmlError(f"request: found {count} images, expected at most {LARGEST_REQUEST}: divide it")
 
 
+def _is_encoded(data: Any) -> bool:
+    """Whether these are encoded images, and no numbers."""
+    if isinstance(data, np.ndarray):
+        return data.ndim > 0 and data.size > 0 and data.dtype.kind in "OSU"
+    return isinstance(data, list | tuple) and any(
+        isinstance(value, str | bytes | bytearray) for value in data
+    )
+
+
+def _decoded(values: list[Any], intensity: Intensity) -> Iterator[Array]:
+    """Without an array of the texts, in which each would take as much memory as the longest."""
+    _check_count(len(values))
+    for index, value in enumerate(values):
+        yield _decode(value, f"image {index}", intensity)
+
+
 def read_images(data: Any, intensity: Intensity) -> Iterator[Array]:
     """Reads the images of a request, one after the other, so that not all are in memory at their own size.
 
@@ -71,6 +87,9 @@ def read_images(data: Any, intensity: Intensity) -> Iterator[Array]:
         data = list(data.iloc[:, 0]) if data.shape[1] else []
     if isinstance(data, str | bytes):
         data = [data]
+    if _is_encoded(data):
+        yield from _decoded(list(data), intensity)
+        return
     try:
         array = np.asarray(data)
     except ValueError as error:
@@ -84,11 +103,7 @@ def read_images(data: Any, intensity: Intensity) -> Iterator[Array]:
             raise UmlError(f"request: found values outside [0, 255], {_EXPECTED}")
         yield from images
         return
-    if array.dtype.kind not in "OSU" or array.size == 0:
-        raise UmlError(f"request: found {array.dtype} of shape {array.shape}, {_EXPECTED}")
-    _check_count(len(data))
-    for index, value in enumerate(data):
-        yield _decode(value, f"image {index}", intensity)
+    raise UmlError(f"request: found {array.dtype} of shape {array.shape}, {_EXPECTED}")
 
 
 def _of_whole_pictures(outputs: Outputs, placements: list[Placement]) -> Outputs:

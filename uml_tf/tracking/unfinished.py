@@ -52,26 +52,31 @@ def _is_finished(run_id: str, option: str) -> bool:
         raise UmlError(f"{option}: run {run_id}: found no such run in {mlflow.get_tracking_uri()}") from error
 
 
-def unfinished_run_ids(option: str) -> Iterator[str]:
-    """The unfinished runs with a checkpoint in this folder, the newest checkpoint first.
-
-    Args:
-        option: of the command line, for messages.
-
-    Raises:
-        UmlError: a checkpoint is of a run that is not in the store.
-    """
+def _with_checkpoint() -> list[str]:
+    """The runs with a checkpoint in this folder, the newest checkpoint first."""
     files = (local_store() / "runs").glob(f"*/{CHECKPOINT_FILE}")
-    for file in sorted(files, key=lambda path: path.stat().st_mtime, reverse=True):
-        if not _is_finished(file.parent.name, option):
-            yield file.parent.name
+    return [file.parent.name for file in sorted(files, key=lambda path: path.stat().st_mtime, reverse=True)]
 
 
 def _last(option: str) -> str:
-    """The unfinished run with the newest checkpoint."""
-    for run_id in unfinished_run_ids(option):
-        return run_id
+    """The unfinished run with the newest checkpoint.
+
+    Raises:
+        UmlError: there is none, or a newer checkpoint is of a run that is not in the store.
+    """
+    for run_id in _with_checkpoint():
+        if not _is_finished(run_id, option):
+            return run_id
     raise UmlError(f"{option}: found no checkpoint in {local_store() / 'runs'}, expected one")
+
+
+def resumable_run_ids() -> Iterator[str]:
+    """The trainings that can be resumed now, the newest checkpoint first; others are passed over."""
+    for run_id in _with_checkpoint():
+        try:
+            yield unfinished_run_id(run_id)
+        except UmlError:
+            continue
 
 
 def unfinished_run_id(reference: str) -> str:

@@ -31,7 +31,7 @@ from uml_tf.tracking.store import (
     saving,
     use_store,
 )
-from uml_tf.tracking.unfinished import LOCK_FILE, running, unfinished_run_id, unfinished_run_ids
+from uml_tf.tracking.unfinished import LOCK_FILE, resumable_run_ids, running, unfinished_run_id
 from uml_tf.training.build import build_loop, open_same_dataset
 from uml_tf.training.cluster import Cluster, WorkerLostError
 from uml_tf.training.config import TrainingConfig, parse_config
@@ -119,11 +119,18 @@ def train(
 
 
 def _unfinished(config: TrainingConfig) -> str:
-    """The unfinished run of this config with the newest checkpoint; "" where there is none."""
-    for run_id in unfinished_run_ids("--restartable"):
+    """The unfinished run of this config with the newest checkpoint; "" where there is none.
+
+    Other runs are passed over: one that is deleted, that still runs, or that an earlier version began with
+    other fields.
+    """
+    for run_id in resumable_run_ids():
         path = run_folder(run_id) / CONFIG_FILE
-        if parse_config(read_text(path), str(path), {}) == config:
-            return run_id
+        try:
+            if parse_config(read_text(path), str(path), {}) == config:
+                return run_id
+        except UmlError:
+            continue
     return ""
 
 
@@ -137,7 +144,7 @@ def _with_named_models(config: TrainingConfig, cluster: Cluster) -> TrainingConf
         raise UmlError(f"roi.model: found {cluster.workers} workers, expected one to train with a locator")
     if "last" not in (config.roi.model, *config.teachers):
         return config
-    last = f"runs:/{last_run_id()}/{MODEL_NAME}"
+    last = cluster.from_chief(lambda: f"runs:/{last_run_id()}/{MODEL_NAME}".encode()).decode()
     located = last if config.roi.model == "last" else config.roi.model
     teachers = tuple(last if model == "last" else model for model in config.teachers)
     roi = config.roi.model_copy(update={"model": located})
