@@ -62,7 +62,7 @@ def predict(
     from uml_tf.formats.detection import is_picture
     from uml_tf.formats.identifiers import aliases
     from uml_tf.formats.output.result import check_source, model_name
-    from uml_tf.formats.output.write import DicomWriter
+    from uml_tf.formats.output.write import DicomWriter, check_object_folder
     from uml_tf.formats.reading import FileReading
     from uml_tf.runtime.errors import UmlError
     from uml_tf.runtime.image_arguments import find_images
@@ -74,6 +74,8 @@ def predict(
 
     found = find_images(images, is_picture)
     check_folders(found.folders, out)
+    if dicom is not None:
+        check_object_folder(found.folders, dicom)
     selection = Selection(frame, axis, place)
     names = aliases(found.paths, selection, keep_identifiers)
     plan_predictions(found.paths, out, aliases=names)  # before the wait for the model

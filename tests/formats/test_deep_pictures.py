@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gzip
+
 import cv2
 import nibabel
 import numpy as np
@@ -89,6 +91,49 @@ def test_a_truncated_volume_is_one_line(tmp_path):
     path.write_bytes(path.read_bytes()[:2000])
     with pytest.raises(UmlError, match=r"v\.nii: a damaged NIfTI file"):
         _read(path, slice=1)
+
+
+@pytest.mark.parametrize("codes", ["RAS", "LPS"])
+def test_a_damaged_compressed_volume_is_one_line(tmp_path, codes):
+    path = _nifti(tmp_path / "v.nii.gz", np.random.default_rng(0).integers(0, 999, SHAPE, np.int16), codes)
+    whole = path.read_bytes()
+    middle = len(whole) // 2
+    flipped = whole[:middle] + bytes([whole[middle] ^ 255]) + whole[middle + 1 :]
+    for content in (whole[:middle], whole[:-8] + bytes(8), flipped):
+        path.write_bytes(content)
+        with pytest.raises(UmlError, match="not a NIfTI file, or damaged"):
+            _read(path, slice=1)
+    path = path.with_suffix("")
+    path.write_bytes(gzip.decompress(whole)[:2000])
+    with pytest.raises(UmlError, match="damaged"):
+        _read(path, slice=1)
+
+
+def test_a_volume_is_not_inflated_further_than_its_header_states(tmp_path):
+    header = nibabel.Nifti1Header()
+    header.set_data_dtype(np.uint8)
+    header.set_data_shape((10, 20, 1))
+    header["vox_offset"], header["magic"] = 352, b"n+1"
+    path = tmp_path / "v.nii.gz"
+    path.write_bytes(gzip.compress(header.binaryblock + bytes(4) + bytes(200) + bytes(10_000)))
+    assert _read(path).pixels.shape == (20, 10, 3)
+    header.set_data_shape((1000, 1000, 1000))
+    for suffix, content in ((".nii.gz", gzip.compress(header.binaryblock)), (".nii", header.binaryblock)):
+        path = tmp_path / f"large{suffix}"
+        path.write_bytes(content)
+        with pytest.raises(UmlError, match=r"found a volume of 4\.0 GB, expected at most 2"):
+            _read(path)
+
+
+@pytest.mark.parametrize("mirrored", [1, -1])
+def test_a_picture_of_two_axes_is_a_slice(tmp_path, mirrored):
+    values = _volume()[..., 3]
+    path = tmp_path / "v.nii.gz"
+    image = nibabel.Nifti1Image(values[::mirrored], np.diag([mirrored * 1.0, 2.0, 3.0, 1.0]))
+    nibabel.save(image, path)
+    found = _read(path)
+    np.testing.assert_allclose(found.pixels[..., 0], _grey(values[::-1, ::-1].T), atol=0.6)
+    assert found.spacing == (2.0, 1.0)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])

@@ -13,6 +13,7 @@ import pytest
 from dicom_files import IDENTIFIERS, OPHTHALMIC_PHOTOGRAPHY, SAMPLES, write_dicom
 
 from uml_tf.formats.output.result import ModelName, check_source, model_name, result_of
+from uml_tf.formats.output.write import check_object_folder
 from uml_tf.formats.output.write import write_dicom as write_objects
 from uml_tf.formats.reading import FileReading
 from uml_tf.formats.selection import Selection
@@ -222,6 +223,27 @@ def test_other_files_and_files_without_a_study_are_refused(tmp_path):
     path = write_dicom(tmp_path / "a.dcm", np.zeros((16, 16), np.uint8), StudyInstanceUID="")
     with pytest.raises(UmlError, match="a: --dicom: found no StudyInstanceUID"):
         check_source(FileReading().read(path), "a")
+
+
+def test_only_objects_of_earlier_predictions_are_replaced(photograph, tmp_path):
+    out = tmp_path / "out"
+    _, _, files = _written(out, photograph)
+    before = files["x_report.dcm"].read_bytes()
+    _, _, files = _written(out, photograph, "ungradable")
+    assert [path.name for path in out.iterdir()] == ["x_report.dcm"]
+    assert list(files) == ["x_report.dcm"]
+    report = files["x_report.dcm"].read_bytes()
+    assert report != before
+    for other in (photograph.read_bytes(), b"mine"):
+        (out / "x_seg.dcm").write_bytes(other)
+        for action in ("ungradable", "accept"):
+            with pytest.raises(UmlError, match=r"x_seg\.dcm: exists already, and was not written by uml-tf"):
+                _written(out, photograph, action)
+        assert (out / "x_seg.dcm").read_bytes() == other
+        assert files["x_report.dcm"].read_bytes() == report
+    check_object_folder([tmp_path], out)
+    with pytest.raises(UmlError, match="found the folder of the images, expected another one"):
+        check_object_folder([tmp_path], out / "..")
 
 
 def test_the_model_is_named_as_in_the_registry():

@@ -169,6 +169,15 @@ def test_the_device_says_who_reads_dicom(tmp_path):
         read_image(path)
 
 
+def test_floating_point_pixels_are_one_line(tmp_path):
+    file = dicom_image(np.zeros((16, 16), np.float32))
+    file.FloatPixelData = file.PixelData
+    del file.PixelData
+    file.save_as(tmp_path / "f.dcm", enforce_file_format=True)
+    with pytest.raises(UmlError, match=r"f\.dcm: found floating-point pixels, expected integers"):
+        _read(tmp_path / "f.dcm")
+
+
 def test_windows_and_rescaling_of_enhanced_files_are_those_of_the_frame(tmp_path):
     file = dicom_image(np.stack([_ramp(), _ramp()]), NumberOfFrames=2)
     groups = []

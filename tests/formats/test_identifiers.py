@@ -10,7 +10,8 @@ import pydicom
 import pytest
 from dicom_files import IDENTIFIERS, write_dicom
 
-from uml_tf.formats.identifiers import aliases
+from uml_tf.formats.identifiers import Scrubber, aliases, content_alias
+from uml_tf.formats.reading import FileReading
 from uml_tf.formats.selection import Selection
 
 WORDS = [word for value in IDENTIFIERS.values() for word in value.split("^")]
@@ -84,6 +85,34 @@ def test_a_prediction_holds_no_identifier_but_its_dicom_objects_do(raw, tmp_path
         segments = pydicom.dcmread(path).pixel_array
         mask = cv2.imread(str(masks[path.name.replace("_seg.dcm", "_mask.png")]), cv2.IMREAD_UNCHANGED)
         np.testing.assert_array_equal(segments, [mask == 1, mask == 2])
+
+
+def test_one_name_within_another_hides_neither(tmp_path):
+    raw = tmp_path / "raw"
+    for inside in ("DOE_JOHN/IM1", "ROE_JANE/IM10", "ROE_JANE/series/1", "ROE_JANE/2", "KRAUSE"):
+        write_dicom(raw / f"{inside}.dcm", np.zeros((16, 16), np.uint8))
+    alias = {path.stem: content_alias(path.read_bytes()) for path in raw.rglob("*.dcm")}
+    scrub = Scrubber(raw)
+    said = "cannot be decoded, expected 12 of 128 x 121 pixels, 1 or 2"
+    for line, expected in {
+        f"{raw}/ROE_JANE/IM10.dcm: {said}": f"{alias['IM10']}: {said}",
+        f"ROE_JANE/IM10: {said}": f"{alias['IM10']}: {said}",
+        f"{raw}/DOE_JOHN/IM1_mask.png: {said}": f"{alias['IM1']}_mask.png: {said}",
+        f"{raw}/ROE_JANE/masks/1.png: {said}": f"{raw}/folder_2/masks/1.png: {said}",
+        "IM1, IM10, 'KRAUSE' and IM100": f"{alias['IM1']}, {alias['IM10']}, '{alias['KRAUSE']}' and IM100",
+        f"{raw}/ROE_JANE/series/1.dcm, {raw}/ROE_JANE/2.dcm": f"{alias['1']}, {alias['2']}",
+    }.items():
+        assert scrub(line) == expected
+
+
+def test_files_of_one_content_have_an_alias_each(tmp_path):
+    first = write_dicom(tmp_path / "a/x.dcm", np.zeros((16, 16), np.uint8))
+    second = tmp_path / "b.png"  # DICOM, whatever its name says
+    second.write_bytes(first.read_bytes())
+    alias = content_alias(first.read_bytes())
+    assert aliases([first, second]) == {first: alias, second: f"{alias}_2"}
+    assert FileReading().read(second).pixels.shape == (16, 16, 3)
+    assert FileReading().size(second) == (16, 16)
 
 
 def test_names_are_kept_where_that_is_asked_for(raw):

@@ -11,6 +11,7 @@ from uml_tf.data.agreement import check_agreement
 from uml_tf.data.converter import Case, RawDataset
 from uml_tf.data.dataset import DatasetInfo
 from uml_tf.data.masks import check_mask, read_mask
+from uml_tf.formats.detection import is_dicom_content
 from uml_tf.formats.dicom import DicomPicture
 from uml_tf.formats.identifiers import content_alias
 from uml_tf.formats.reading import FileReading
@@ -65,6 +66,8 @@ def load_case(raw: RawDataset, item: object, reading: FileReading) -> LoadedCase
     source = case.source or str(case.image if isinstance(case.image, Path) else case.name)
     if isinstance(case.image, Path):
         content = read_bytes(case.image)
+        if is_dicom_content(case.image, content) and not reading.keep_identifiers:
+            source = content_alias(content)
         picture = reading.decode(case.image, content, source)
     else:
         content = case.image if isinstance(case.image, bytes) else encode_png(case.image)

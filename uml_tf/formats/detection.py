@@ -28,17 +28,23 @@ def is_nifti(path: Path) -> bool:
     return path.name.lower().endswith(NIFTI_SUFFIXES)
 
 
+def is_dicom_content(path: Path, data: bytes) -> bool:
+    """Whether a file is read as DICOM: by its name, or by the beginning of its content, whatever its name.
+
+    Args:
+        path: of the file, for its suffix.
+        data: its content, or the first 132 bytes of it.
+    """
+    return path.suffix.lower() in DICOM_SUFFIXES or has_dicom_preamble(data)
+
+
 def is_dicom(path: Path) -> bool:
-    """Whether a file is DICOM, by its name, or by its content where it is there and has another."""
-    if path.suffix.lower() in DICOM_SUFFIXES:
-        return True
-    if path.suffix.lower() in IMAGE_SUFFIXES or is_nifti(path):
-        return False
+    """``is_dicom_content`` of a file; of one that cannot be read, by its name."""
     try:
         with path.open("rb") as file:
-            return has_dicom_preamble(file.read(_PREAMBLE + 4))
+            return is_dicom_content(path, file.read(_PREAMBLE + 4))
     except OSError:
-        return False
+        return is_dicom_content(path, b"")
 
 
 def is_picture(path: Path) -> bool:

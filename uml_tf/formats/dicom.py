@@ -111,7 +111,11 @@ def _check(header: Any, name: str) -> None:
         raise UmlError(
             f"{name}: a damaged DICOM file: found no rows, columns, depth or photometric interpretation"
         ) from None
-    if "PixelData" in header and not 8 <= depth <= _LARGEST_DEPTH:
+    if "PixelData" not in header:
+        raise UmlError(
+            f"{name}: found floating-point pixels, expected integers of 8 to {_LARGEST_DEPTH} bits"
+        )
+    if not 8 <= depth <= _LARGEST_DEPTH:
         raise UmlError(f"{name}: found {depth}-bit pixels, expected 8 to {_LARGEST_DEPTH} bits")
     if min(height, width) < SMALLEST_SIDE:
         raise UmlError(
@@ -191,7 +195,8 @@ def read_dicom(data: bytes, name: str, intensity: Intensity, frame: int | None =
 
     Raises:
         UmlError: the file is damaged or no image; it has several frames and ``frame`` is None, or not this
-            frame; fewer than 8 or more than 16 bits; or a size that ``uml_tf.runtime.images`` refuses.
+            frame; fewer than 8 or more than 16 bits, or floating-point pixels; or a size that
+            ``uml_tf.runtime.images`` refuses.
     """
     header = read_header(data, name)
     with quiet_pydicom():

@@ -6,7 +6,10 @@ Their headers hold names, and so do, often, the names of files and folders.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -17,6 +20,10 @@ from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.picture import Picture
 
 _DIGITS = 12
+_LONG = 8
+"""Characters of a name that is replaced inside longer words too: a shorter one may be part of any word."""
+_SHORT_NUMBER = 4
+"""Digits of a name that is not replaced without its folder or suffix: it names nobody, and may be a count."""
 
 
 def content_alias(data: bytes) -> str:
@@ -33,13 +40,13 @@ def file_alias(path: Path, number: int) -> str:
 
 
 def _alias(path: Path, number: int, selection: Selection, keep: bool) -> str | None:
-    if is_nifti(path):
-        name = path.name[: path.name.lower().index(".nii")]
-        chosen = "" if selection.slice is None else f"_{selection.axis}{selection.slice}"
-    elif is_dicom(path):
+    if is_dicom(path):
         name, chosen = path.stem if keep else file_alias(path, number), ""
         if keep and selection.frame is None:
             return None
+    elif is_nifti(path):
+        name = path.name[: path.name.lower().index(".nii")]
+        chosen = "" if selection.slice is None else f"_{selection.axis}{selection.slice}"
     else:
         return None
     return f"{name}{chosen}" if selection.frame is None else f"{name}{chosen}_frame{selection.frame}"
@@ -48,13 +55,23 @@ def _alias(path: Path, number: int, selection: Selection, keep: bool) -> str | N
 def aliases(images: Sequence[Path], selection: Selection = WHOLE, keep: bool = False) -> dict[Path, str]:
     """Image -> what stands for its name: of DICOM files one without a patient's name.
 
+    The aliases of files of the same content are numbered: dicom_X, dicom_X_2.
+
     Args:
         images: the files.
         selection: the frame or slice becomes part of the alias, so that each has files of its own.
         keep: keep the names of DICOM files.
     """
     found = {path: _alias(path, number, selection, keep) for number, path in enumerate(images, start=1)}
-    return {path: alias for path, alias in found.items() if alias is not None}
+    given: Counter[str] = Counter()
+    numbered = {}
+    for path, alias in found.items():
+        if alias is None:
+            continue
+        given[alias] += 1
+        is_copy = given[alias] > 1 and not keep and is_dicom(path)
+        numbered[path] = f"{alias}_{given[alias]}" if is_copy else alias
+    return numbered
 
 
 def check_burned_in(picture: Picture, name: str) -> None:
@@ -92,16 +109,44 @@ class Scrubber:
             return []
         return sorted(path for path in self._raw.rglob("*") if path.is_file() and is_dicom(path))
 
+    @cached_property
+    def _folders(self) -> dict[Path, str]:
+        """Each folder above the files, inside the raw folder -> its alias."""
+        assert self._raw is not None, "it has files"
+        above = {folder for path in self._files for folder in path.relative_to(self._raw).parents}
+        return {folder: f"folder_{number}" for number, folder in enumerate(sorted(above - {Path()}), start=1)}
+
+    def _texts(self, number: int, path: Path) -> Iterator[tuple[str, str]]:
+        """What may stand for a file in a line, and what is put in its place."""
+        assert self._raw is not None, "it has files"
+        alias = file_alias(path, number)
+        inside = path.relative_to(self._raw)
+        for text in (str(path), str(path.with_suffix("")), str(inside), path.name):
+            yield text, alias
+        if inside.parent != Path():
+            yield str(inside.with_suffix("")), alias
+        if not (path.stem.isdigit() and len(path.stem) <= _SHORT_NUMBER):
+            yield path.stem, alias
+
     def __call__(self, line: str) -> str:
         """The line without the files' names."""
+        texts: dict[str, str] = {}
         for number, path in enumerate(self._files, start=1):
-            if path.stem not in line:
-                continue
-            assert self._raw is not None, "it has files"
-            alias = file_alias(path, number)
-            inside = path.relative_to(self._raw)
-            # The longest first: what is left of a path is found in the next.
-            for text in (str(path), str(path.with_suffix("")), str(inside), str(inside.with_suffix(""))):
-                line = line.replace(text, alias)
-            line = line.replace(path.name, alias).replace(path.stem, alias)
-        return line
+            if path.stem in line:
+                texts |= {text: alias for text, alias in self._texts(number, path) if text in line}
+        if self._files:  # other files there, such as masks, keep names of their own
+            folders = {f"{folder}{os.sep}": f"{alias}{os.sep}" for folder, alias in self._folders.items()}
+            texts |= {text: alias for text, alias in folders.items() if text in line}
+        if not texts:
+            return line
+        # In one pass, the longest first: no part of a longer path is replaced alone, nor any of an alias.
+        longest_first = sorted(texts, key=len, reverse=True)
+        return re.sub("|".join(map(_pattern, longest_first)), lambda match: texts[match[0]], line)
+
+
+def _pattern(text: str) -> str:
+    """A regular expression that matches a text, a short one outside longer words alone."""
+    if len(Path(text).name) >= _LONG:
+        return re.escape(text)
+    after = "" if text.endswith(os.sep) else r"(?![^\W_])"
+    return rf"(?<![^\W_]){re.escape(text)}{after}"

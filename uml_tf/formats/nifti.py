@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import io
-import zlib
+import math
 from pathlib import Path
 from typing import Any
 
@@ -23,27 +24,71 @@ Array = NDArray[Any]
 _AXIS = {"sagittal": 0, "coronal": 1, "axial": 2}
 """Axis of a volume whose axes point right, forward and upward, along which the slices lie."""
 
+_LARGEST_HEADER = 540
+_NIFTI_2 = (b"\x1c\x02\0\0", b"\0\0\x02\x1c")
+"""What a file of NIfTI-2 begins with, the length of its header, in either byte order."""
+
+_LARGEST_BYTES = 2_000_000_000
+"""Of all values of a file, as it stores them and as float32."""
+_LARGEST_REST = 1_000_000
+"""Bytes that may follow the values; beyond them a file is not inflated."""
+
+
+def _kind(start: bytes, name: str) -> tuple[Any, Any]:
+    """The class of image of a file that begins so, and its header."""
+    nibabel = imported("nibabel", name)
+    kind = nibabel.Nifti2Image if start[:4] in _NIFTI_2 else nibabel.Nifti1Image
+    return kind, kind.header_class(start[: kind.header_class.template_dtype.itemsize], check=False)
+
+
+def _checked_length(header: Any, name: str) -> int:
+    """Bytes of a file with this header, which alone tells it.
+
+    Raises:
+        UmlError: they are too many.
+        ValueError: they are none.
+    """
+    values = math.prod(int(size) for size in header.get_data_shape())
+    stored = values * header.get_data_dtype().itemsize
+    start = header.get_data_offset()
+    if values < 1 or start < 0:
+        raise ValueError("no size")
+    largest = max(stored + start, 4 * values)
+    if largest > _LARGEST_BYTES:
+        raise UmlError(
+            f"{name}: found a volume of {largest / 1e9:.1f} GB, expected at most {_LARGEST_BYTES // 10**9}"
+        )
+    return start + stored
+
 
 def _open(path: Path, data: bytes, name: str) -> Any:
+    """The image, of at least three axes; a compressed one is inflated as far as its header states."""
     nibabel = imported("nibabel", name)
     try:
-        content = zlib.decompress(data, zlib.MAX_WBITS | 16) if path.name.lower().endswith(".gz") else data
-        return nibabel.Nifti1Image.from_stream(io.BytesIO(content))
+        if path.name.lower().endswith(".gz"):
+            with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+                start = file.read(_LARGEST_HEADER)
+                kind, header = _kind(start, name)
+                length = _checked_length(header, name)
+                data = start + file.read(max(0, length - len(start)))
+                file.read(_LARGEST_REST)  # at the end, the checksum is compared
+        else:
+            kind, header = _kind(data, name)
+            _checked_length(header, name)
+        image = kind.from_stream(io.BytesIO(data))
+        if len(image.shape) < 3:
+            shape = image.shape + (1,) * (3 - len(image.shape))
+            image = kind(np.asanyarray(image.dataobj).reshape(shape), image.affine, image.header)
+        return nibabel.as_closest_canonical(image)  # reads the values of one that lies otherwise
     except UmlError:
         raise
-    except Exception:
-        pass
-    try:
-        return nibabel.Nifti2Image.from_stream(io.BytesIO(content))
     except Exception as error:
         raise UmlError(f"{name}: not a NIfTI file, or damaged ({type(error).__name__})") from error
 
 
-def _volume(image: Any, selection: Selection, name: str) -> tuple[Array, tuple[float, ...]]:
+def _volume(upright: Any, selection: Selection, name: str) -> tuple[Array, tuple[float, ...]]:
     """The values of a volume whose axes point right, forward and upward, and the size of its voxels."""
-    nibabel = imported("nibabel", name)
-    upright = nibabel.as_closest_canonical(image)
-    shape = upright.shape + (1,) * (3 - len(upright.shape))
+    shape = upright.shape
     if upright.get_data_dtype().names or any(size > 1 for size in shape[4:]):
         raise UmlError(f"{name}: found a NIfTI file of colours or vectors, expected grey values")
     count = shape[3] if len(shape) > 3 else 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from uml_tf.formats.detection import DICOM_SUFFIXES, has_dicom_preamble, is_encrypted, is_nifti
+from uml_tf.formats.detection import is_dicom, is_dicom_content, is_encrypted, is_nifti
 from uml_tf.formats.dicom import read_dicom
 from uml_tf.formats.identifiers import check_burned_in
 from uml_tf.formats.nifti import read_nifti
@@ -32,11 +32,9 @@ def decode_any(
     Raises:
         UmlError: the content is none of the known formats, or as the readers of the formats.
     """
-    if has_dicom_preamble(data):
-        return read_dicom(data, name, intensity, selection.frame)
     if is_encrypted(data):
         raise UmlError(f"{name}: found an encrypted DICOM file, expected it decrypted")
-    if path.suffix.lower() in DICOM_SUFFIXES:
+    if is_dicom_content(path, data):
         return read_dicom(data, name, intensity, selection.frame)
     if is_nifti(path):
         return read_nifti(path, data, name, intensity, selection)
@@ -90,7 +88,7 @@ class FileReading:
         Raises:
             UmlError: as ``read``.
         """
-        if path.suffix.lower() in IMAGE_SUFFIXES:
+        if path.suffix.lower() in IMAGE_SUFFIXES and not is_dicom(path):
             return read_image_size(path)
         height, width = self.read(path).pixels.shape[:2]
         return height, width

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from uml_tf.formats.dicom import DicomPicture, quiet_pydicom
+from uml_tf.formats.extra import imported
 from uml_tf.formats.output.report import report
-from uml_tf.formats.output.result import ModelName, Result, result_of
+from uml_tf.formats.output.result import MANUFACTURER, ModelName, Result, result_of
 from uml_tf.formats.output.segmentation import doubt_segmentation, mask_segmentation
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import replacing
@@ -19,8 +20,33 @@ from uml_tf.runtime.prediction import Prediction
 MASK, DOUBT, REPORT = "_seg.dcm", "_doubt_seg.dcm", "_report.dcm"
 
 
+def check_object_folder(folders: Sequence[Path], out: Path) -> None:
+    """Refuses a folder of images as the folder of their DICOM objects, which would be images the next time.
+
+    Raises:
+        UmlError: ``out`` is one of the folders.
+    """
+    if out.resolve() in {folder.resolve() for folder in folders}:
+        raise UmlError(f"--dicom {out}: found the folder of the images, expected another one")
+
+
+def _check_ours(path: Path) -> None:
+    """Refuses to replace or delete a file that is there and that was not written here."""
+    if not path.exists():
+        return
+    pydicom = imported("pydicom", "--dicom")
+    try:
+        maker = pydicom.dcmread(path, specific_tags=["Manufacturer"]).get("Manufacturer")
+    except Exception:  # no DICOM: in a damaged file, pydicom raises whatever struct or zlib raises
+        maker = None
+    if maker != MANUFACTURER:
+        raise UmlError(f"{path}: exists already, and was not written by uml-tf; expected another --dicom")
+
+
 def write_dicom(folder: Path, stem: str, result: Result) -> list[Path]:
     """Writes mask, doubt and report; of an image that cannot be graded, the report alone.
+
+    Those of an earlier prediction are replaced, and no other file.
 
     Args:
         folder: where.
@@ -31,7 +57,8 @@ def write_dicom(folder: Path, stem: str, result: Result) -> list[Path]:
         The files.
 
     Raises:
-        UmlError: the source lacks what an object of its study needs, or a file cannot be written.
+        UmlError: the source lacks what an object of its study needs, a file cannot be written, or one
+            would be replaced that was not written here.
     """
     with quiet_pydicom():
         try:
@@ -45,6 +72,8 @@ def write_dicom(folder: Path, stem: str, result: Result) -> list[Path]:
                 f"{stem}: --dicom: the source lacks what an object of its study needs "
                 f"({type(error).__name__})"
             ) from error
+        for ending in (MASK, DOUBT, REPORT):
+            _check_ours(folder / f"{stem}{ending}")
         for ending in (MASK, DOUBT, REPORT):  # of an earlier prediction, which may have been graded
             if ending not in objects:
                 (folder / f"{stem}{ending}").unlink(missing_ok=True)
