@@ -30,19 +30,27 @@ def monitor(
     from uml_tf.cli.quiet import import_tensorflow
     from uml_tf.tracking.card import read_stated
 
-    card = read_stated(model).card
+    stated = read_stated(model)
+    card = stated.card
     import_tensorflow()  # some metrics do, and it prints notices
+    from uml_tf.reports.calibrated import fitted_anew
     from uml_tf.reports.material import open_material
     from uml_tf.reports.monitoring import as_json, as_text, compare, counts_of_measures, read_tallies
     from uml_tf.runtime.files import write_json
     from uml_tf.tracking.monitoring import log_monitoring
 
-    found = read_tallies(tallies, card.run_id)
+    found = read_tallies(tallies, card.run_id, stated.device_identity)
     material = open_material(against or card.run_id)
     if material.card.run_id != card.run_id:
         raise UmlError(
             f"--against {against}: run_id: found '{material.card.run_id}', expected that of --model, "
             f"'{card.run_id}'"
+        )
+    if anew := fitted_anew(material.card, card):
+        raise UmlError(
+            f"--model {model}: found another {' and '.join(anew)} than "
+            f"{f'--against {against}' if against else 'its training'} was measured with, expected --against "
+            "EVALUATION of this very model, as `uml-tf evaluate` writes it"
         )
     compared = compare(counts_of_measures(material.measures, card.image_classes), found)
     click.echo(as_text(compared))

@@ -242,11 +242,14 @@ def card(model: str, out: Path, columns: tuple[str, ...]) -> None:
             f"model '{model}': found no training run in its card, expected a model of `uml-tf train`"
         )
     import_tensorflow()  # some metrics do, and it prints notices
+    from uml_tf.reports.calibrated import fitted_anew, without_decisions
     from uml_tf.reports.card import card_data, write_card
     from uml_tf.reports.groups import LABEL, groupings_of
     from uml_tf.reports.material import open_material
 
     material = open_material(stated.card.run_id)
+    if fitted_anew(material.card, stated.card):
+        material = without_decisions(material)
     groupings = groupings_of(material, (LABEL, *columns))
     for file in write_card(out, card_data(model, stated, material, groupings), material, groupings):
         click.echo(f"written: {file}")

@@ -19,7 +19,29 @@ def _reason_for_none(material: Material, dataset: PreparedDataset | None) -> str
         return "the answers are means of several predictions"
     if dataset is None:
         return f"the data set is no longer at {material.root}; --data says where it is"
+    if not material.is_measured_on(dataset):
+        return f"the data set at {material.root} has changed since it was measured"
     return ""
+
+
+def _moved(material: Material, root: Path) -> Material:
+    """The material with its data set at another place.
+
+    Raises:
+        UmlError: another data set is there.
+    """
+    from dataclasses import replace
+
+    from uml_tf.data.dataset import PreparedDataset
+    from uml_tf.runtime.errors import UmlError
+
+    found = PreparedDataset.open(root)
+    if not material.is_measured_on(found):
+        raise UmlError(
+            f"--data {root}: fingerprint: found {found.fingerprint[:12]}, expected "
+            f"{material.fingerprint[:12]}, that of the data set that was measured"
+        )
+    return replace(material, root=root)
 
 
 def _choices(
@@ -60,8 +82,6 @@ def report(source: str, out: Path, columns: tuple[str, ...], no_images: bool, da
 
     RUN is a run id or "last"; EVALUATION is a folder that `uml-tf evaluate` wrote.
     """
-    from dataclasses import replace
-
     from uml_tf.cli.quiet import import_tensorflow
 
     import_tensorflow()  # some metrics do, and it prints notices
@@ -69,7 +89,7 @@ def report(source: str, out: Path, columns: tuple[str, ...], no_images: bool, da
 
     material = open_material(source)
     if data is not None:
-        material = replace(material, root=data)
+        material = _moved(material, data)
     from uml_tf.reports.page import render
     from uml_tf.runtime.files import write_text
 

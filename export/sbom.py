@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import NAMESPACE_URL, uuid5
 
-from packaging.requirements import Requirement
-
 from uml_tf.export.page_libraries import PAGE_LIBRARIES
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import write_text
@@ -42,6 +40,8 @@ def installed_with(names: Iterable[str]) -> dict[str, list[str]]:
     Args:
         names: packages that are installed here. A package that is needed on other systems alone is left out.
     """
+    from packaging.requirements import Requirement
+
     found: dict[str, list[str]] = {}
     left = list(names)
     while left:

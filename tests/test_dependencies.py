@@ -20,12 +20,12 @@ def _normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _imported(*folders: str) -> set[str]:
-    """Top-level names of everything that the files import, at any level of indentation."""
+def _imported(*folders: str, nodes=ast.walk) -> set[str]:
+    """Top-level names of what the files import; by default at any level of indentation."""
     found = set()
     for folder in folders:
         for path in (ROOT / folder).rglob("*.py"):
-            for node in ast.walk(ast.parse(path.read_text())):
+            for node in nodes(ast.parse(path.read_text())):
                 if isinstance(node, ast.Import):
                     found |= {alias.name.partition(".")[0] for alias in node.names}
                 elif isinstance(node, ast.ImportFrom) and node.level == 0:
@@ -58,6 +58,11 @@ def _missing(imported: set[str], declared: set[str]) -> dict[str, list[str]]:
 )
 def test_every_imported_package_is_declared(folders, extras):
     assert _missing(_imported(*folders), _declared(*extras)) == {}
+
+
+def test_commands_start_without_any_extra():
+    at_once = _imported("uml_tf", "cli", "export", nodes=ast.iter_child_nodes)
+    assert _missing(at_once - {"onnx", "onnxruntime"}, _declared()) == {}  # these only by their own module
 
 
 def test_onnx_is_imported_by_its_own_module_only():

@@ -18,6 +18,7 @@ from lenient import LENIENT
 
 import uml_tf.runtime
 from uml_tf.runtime.device_model import DeviceModel
+from uml_tf.runtime.file_state import KEY, state_of
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +137,7 @@ def test_bundle_runs_with_its_three_packages_only(device, bundle, photographs, t
     model = DeviceModel(bundle[0] / "model.tflite")
     for path in photographs:
         found = json.loads((tmp_path / "predictions" / f"{path.stem}.json").read_text())
-        expected = model.predict(path).to_dict(str(path)) | {"model": model.identity}
+        expected = model.predict(path).to_dict(str(path)) | {"model": model.identity, KEY: state_of(path)}
         assert found == json.loads(json.dumps(expected))  # lists, no tuples
         assert (tmp_path / "predictions" / f"{path.stem}_overlay.png").is_file()
 

@@ -5,12 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
+import zipfile
 
 import mlflow
 import pytest
 
 from uml_tf.evaluation.measures_file import load_measures
+from uml_tf.evaluation.origin import Origin, save_origin
+from uml_tf.reports.monitoring import read_tallies
+from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.tally import Tally, read_tally
+from uml_tf.tracking.card import read_stated
 from uml_tf.tracking.store import last_run_id, run_folder
 
 
@@ -84,3 +90,61 @@ def test_a_tally_of_another_model_is_refused(in_work, run, tmp_path):
     told = run("monitor", tmp_path / "tally", "--model", "last", expect=1)
     assert "run_id: found 'other', expected" in told
     assert "found no tally in" in run("monitor", tmp_path, "--model", "last", expect=1)
+
+
+def _with_threshold(model, path, above):
+    """A copy of a network's file with another threshold, as a calibration leaves it."""
+    with zipfile.ZipFile(model) as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            data = old.read(name)
+            if name == "config.json":
+                whole = json.loads(data)
+                whole["config"]["card"] |= {"accept_above": above, "accept_reason": ""}
+                data = json.dumps(whole).encode()
+            new.writestr(name, data)
+    return path
+
+
+@pytest.fixture
+def calibrated(in_work, tmp_path):
+    """A file of the training's network that accepts every answer, which the training's does not."""
+    path = _with_threshold(run_folder(last_run_id()) / "model.keras", tmp_path / "new.keras", 0.001)
+    assert read_stated(str(path)).card.accept_above != read_stated("last").card.accept_above
+    return path
+
+
+def test_the_card_of_a_calibrated_model_tells_no_decisions_of_another(calibrated, run, tmp_path):
+    run("registry", "card", calibrated, "--out", tmp_path)
+    data = json.loads((tmp_path / "model-card.json").read_text())
+    assert "from a confidence of 0.001 on" in data["thresholds"]["promise"]
+    groups = [one["metrics"] for one in data["subgroups"]["label"].values()]
+    for metrics in (data["metrics"], *groups):
+        assert "accuracy" in metrics
+        assert not {"accepted", "accepted_risk", "referred", "ungradable"} & set(metrics)
+    limits = " ".join(data["limits"])
+    assert "calibrated after it was measured (new: threshold of acceptance)" in limits
+    assert "`uml-tf evaluate MODEL --data DIR --out FOLDER` measures it" in limits
+    assert "accepts no answer" not in limits
+
+
+def test_a_calibrated_model_is_monitored_against_its_own_evaluation(calibrated, run, tmp_path):
+    run_id, stated = last_run_id(), read_stated(str(calibrated))
+    measures = load_measures(run_folder(run_id) / "measures.npz")
+    Tally(tmp_path / "tally", "m" * 64, run_id, pytest.fail).count(*_answers(measures))
+    told = run("monitor", tmp_path / "tally", "--model", calibrated, expect=1)
+    assert "found another threshold of acceptance than its training was measured with" in told
+    assert "expected --against EVALUATION of this very model" in told
+    own = tmp_path / "own"
+    own.mkdir()
+    save_origin(own, Origin(str(calibrated), stated.card, "test", "phantoms", "gone", ""), measures)
+    shutil.copy(run_folder(run_id) / "metrics.json", own)
+    run("monitor", tmp_path / "tally", "--model", calibrated, "--against", own)
+    told = run("monitor", tmp_path / "tally", "--model", "last", "--against", own, expect=1)
+    assert f"than --against {own} was measured with" in told
+
+
+def test_a_tally_of_another_file_of_the_training_is_refused(tmp_path):
+    Tally(tmp_path, "m" * 64, "run", pytest.fail).count({"decision": "unreadable"})
+    assert len(read_tallies([tmp_path], "run", "m" * 64)) == 1
+    with pytest.raises(UmlError, match="model: found 'mmmmmmmmmmmm', expected 'oooooooooooo', the file of"):
+        read_tallies([tmp_path], "run", "o" * 64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -109,6 +110,34 @@ def test_bands_hold_every_image_once():
     assert len(found) == 5
     assert max(len(images) for images in found.values()) < 70
     assert list(groups({"a": "2", "b": "1"})) == ["1", "2"]
+
+
+def test_what_is_no_finite_number_is_not_stated():
+    ages = {str(i): str(20 + i) for i in range(40)}
+    found = groups(ages | {"x": "nan", "y": "inf", "z": ""})
+    assert found.pop("not stated") == ["x", "y", "z"]
+    assert sorted(image for images in found.values() for image in images) == sorted(ages)
+    assert groups({"a": "1", "b": "nan"}) == {"1": ["a"], "not stated": ["b"]}
+    assert groups({"a": "not stated", "b": ""}) == {"not stated": ["a", "b"]}
+
+
+def test_bands_of_large_numbers_stay_apart():
+    found = groups({str(i): str(10_000_000 + i) for i in range(40)})
+    assert [len(images) for images in found.values()] == [10, 10, 9, 11]
+    assert next(iter(found)) == "10000000 to below 10000010"
+
+
+def test_another_data_set_with_the_same_names_is_refused(evaluated, run, monkeypatch, tmp_path):
+    work, evaluation, data = evaluated
+    monkeypatch.chdir(work)
+    moved = shutil.copytree(data, tmp_path / "moved")
+    options = ("--by", "site", "--no-images", "--out", tmp_path / "moved.html")
+    run("report", evaluation, "--data", moved, *options)
+    first, second, *_ = sorted((moved / "images").iterdir())
+    first.write_bytes(second.read_bytes())
+    told = run("report", evaluation, "--data", moved, "--out", tmp_path / "other.html", expect=1)
+    assert re.search(r"moved: fingerprint: found [0-9a-f]{12}, expected [0-9a-f]{12}, that of the data", told)
+    assert not (tmp_path / "other.html").exists()
 
 
 def test_without_images_there_is_none(evaluated, run, monkeypatch):

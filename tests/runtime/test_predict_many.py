@@ -127,10 +127,12 @@ def test_finished_images_are_passed_over_until_image_or_model_change(exported, p
     (out / "03.json").write_text("{half")
     assert run().endswith("1 of them by an earlier run")
     assert _content(out) == first
-    os.utime(photos / "00.png", ns=(2**62, 2**62))  # changed since
-    assert run().endswith("3 of them by an earlier run")
-    os.utime(photos / "00.png", ns=(0, 0))
-    assert run().endswith("4 of them by an earlier run")
+    state = (photos / "00.png").stat()
+    for time in (2**62, 0):  # changed since, by a clock that is ahead or behind
+        os.utime(photos / "00.png", ns=(time, time))
+        assert run().endswith("3 of them by an earlier run")
+        assert run().endswith("4 of them by an earlier run")
+    os.utime(photos / "00.png", ns=(state.st_atime_ns, state.st_mtime_ns))
     assert run("--again").endswith(f"4 of 4 images written to {out}")
     changed = json.loads((out / "00.json").read_text()) | {"model": "another"}
     (out / "00.json").write_text(json.dumps(changed))

@@ -134,5 +134,12 @@ def test_equal_stems_get_their_whole_names_and_equal_names_are_refused(tmp_path)
     out = tmp_path / "out"
     images = [tmp_path / "a/x.png", tmp_path / "a/x.jpg", tmp_path / "a/z.png"]
     assert plan_predictions(images, out) == ["x.png", "x.jpg", "z"]
-    with pytest.raises(UmlError, match=r"IMAGE: found 'x.png' twice"):
-        plan_predictions([tmp_path / "a/x.png", tmp_path / "b/x.png"], out)
+    images += [tmp_path / "a/x.jpg.png"]
+    assert plan_predictions(images, out) == ["x.png", "x.jpg", "z", "x.jpg.png"]
+    images = [tmp_path / "a.png", tmp_path / "a.nii.gz"]
+    assert plan_predictions(images, out, aliases={images[1]: "a"}) == ["a.png", "a"]
+    images = [tmp_path / "a/x.png", tmp_path / "b/x.png"]
+    with pytest.raises(UmlError, match=rf"IMAGE: found 'x.png' twice \({images[0]} and {images[1]}\)"):
+        plan_predictions(images, out)
+    with pytest.raises(UmlError, match=r"found 'dicom_0' twice \(image 1 and image 2\)"):
+        plan_predictions(images, out, aliases=dict.fromkeys(images, "dicom_0"))

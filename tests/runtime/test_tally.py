@@ -138,3 +138,14 @@ def test_run_py_counts_every_new_answer_once(exported, tmp_path):
     assert not (tmp_path / "other-tally").exists()
     assert device.main(exported, [*base, "--tally", str(tmp_path / "named")]) == 0
     assert not (tmp_path / "named").exists()
+
+
+def test_run_py_counts_an_image_that_is_read_twice_once_whatever_the_clock(exported, tmp_path):
+    image = tmp_path / "eye.png"
+    for run, (seed, time) in enumerate([(0, 2**62), (1, 0)], start=1):
+        picture = np.random.default_rng(seed).integers(0, 255, (70, 70, 3), dtype=np.uint8)
+        assert cv2.imwrite(str(image), picture)
+        os.utime(image, ns=(time, time))
+        for options in (["--no-pictures"], []):
+            assert device.main(exported, [str(image), "--out", str(tmp_path / "out"), *options]) == 0
+        assert read_tally(_only(tmp_path / "out-tally")).images == run

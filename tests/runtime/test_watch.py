@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -118,6 +119,26 @@ def test_equal_stems_have_names_of_their_own_also_after_a_restart(exported, fold
         "x.tif.json": "x.tif",
     }
     assert [row["decision"] == "unreadable" for row in _rows(folders[1])] == [False, False, True]
+    (folders[0] / "x.tif.png").write_bytes(_png(2))  # its stem is another's whole name
+    (folders[0] / "y.jpg.png").write_bytes(_png(3))
+    _watch(model, folders)
+    for name in ("y.png", "y.jpg"):
+        (folders[0] / name).write_bytes(_png(4))
+        _watch(model, folders)
+    assert _watch(model, folders) == ([], [])
+    names = {path.name: json.loads(path.read_text())["image"] for path in folders[1].glob("*.json")}
+    assert Path(names["x.tif.png.json"]).name == "x.tif.png"
+    found = {name: Path(image).name for name, image in names.items() if name.startswith("y")}
+    assert found == {"y.jpg.json": "y.jpg.png", "y.json": "y.png", "y.jpg-2.json": "y.jpg"}
+
+
+def test_a_clock_that_is_wrong_changes_nothing(exported, folders):
+    model, path = DeviceModel(exported, 1), folders[0] / "x.png"
+    for seed, time in ((0, 2**62), (1, 0)):  # ahead; then another file that is older
+        path.write_bytes(_png(seed))
+        os.utime(path, ns=(time, time))
+        assert len(_watch(model, folders)[0]) == 1
+        assert _watch(model, folders) == ([], [])
 
 
 def test_run_py_watches_until_it_is_stopped_and_only_once_for_a_folder(exported, folders):

@@ -23,6 +23,7 @@ from uml_tf.data.pipeline import Examples, decode_row, load_examples, resized
 from uml_tf.data.pixel_store import Pixels, PixelStore
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.placement import Box, Fit, Placement, place
+from uml_tf.runtime.threads import cores
 
 _VERSION = 1
 """Of what an entry holds; a change of decoding or resizing needs another."""
@@ -59,7 +60,7 @@ class Inputs:
     ) -> None:
         self.dataset, self.size, self._fit, self._boxes = dataset, size, fit, boxes
         self.store, self._entries, self._warn = store, entries, warn
-        self._pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="decoding")
+        self._pool = ThreadPoolExecutor(cores(), thread_name_prefix="decoding")
         self._full = False
 
     def made(self, row: Row) -> Pixels:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -37,17 +39,33 @@ def column(dataset: PreparedDataset, name: str) -> dict[str, str]:
     return {(row["image"] or "").strip(): (row[name] or "").strip() for row in reader}
 
 
-def _as_numbers(values: Sequence[str]) -> list[float] | None:
+def _as_numbers(values: Mapping[str, str]) -> dict[str, float] | None:
+    """Image -> its number, of those that are finite; None where a value is no number."""
     try:
-        return [float(value) for value in values]
+        numbers = {image: float(value) for image, value in values.items()}
     except ValueError:
         return None
+    return {image: number for image, number in numbers.items() if math.isfinite(number)}
 
 
-def _band(number: float, edges: Sequence[float]) -> str:
-    place = int(np.clip(np.searchsorted(edges, number, side="right") - 1, 0, len(edges) - 2))
-    last = place == len(edges) - 2
-    return f"{edges[place]:g} to {'' if last else 'below '}{edges[place + 1]:g}"
+def _band_names(edges: Sequence[float]) -> list[str]:
+    """A name for each band between two edges, which no other band has."""
+    texts = [f"{edge:g}" for edge in edges]
+    if len(set(texts)) < len(edges):
+        texts = [np.format_float_positional(edge, trim="-") for edge in edges]
+    bands = [f"{low} to below {high}" for low, high in pairwise(texts)]
+    return [*bands[:-1], f"{texts[-2]} to {texts[-1]}"]
+
+
+def _bands(numbers: Mapping[str, float]) -> dict[str, list[str]]:
+    """Name of a band -> its images; each band has about equally many."""
+    found = list(numbers.values())
+    edges = np.unique(np.quantile(found, np.linspace(0, 1, _BANDS + 1), method="nearest")).tolist()
+    places = np.clip(np.searchsorted(edges, found, side="right") - 1, 0, len(edges) - 2)
+    return {
+        name: [image for image, own in zip(numbers, places, strict=True) if own == place]
+        for place, name in enumerate(_band_names(edges))
+    }
 
 
 def groups(values: Mapping[str, str]) -> dict[str, list[str]]:
@@ -57,20 +75,19 @@ def groups(values: Mapping[str, str]) -> dict[str, list[str]]:
     is cut into four bands of about equally many images.
 
     Args:
-        values: image -> value of a column; "" is the group "not stated".
+        values: image -> value of a column; "" is the group "not stated", and in a column of numbers all that
+            is not finite, such as "nan", too.
     """
-    stated = {image: value for image, value in values.items() if value}
-    numbers = _as_numbers(list(stated.values()))
-    names: dict[str, str]
-    if numbers is not None and len(set(numbers)) > _MOST_VALUES:
-        edges = np.unique(np.quantile(numbers, np.linspace(0, 1, _BANDS + 1), method="nearest")).tolist()
-        names = {image: _band(n, edges) for image, n in zip(stated, numbers, strict=True)}
-        ordered = [_band(edge, edges) for edge in edges[:-1]]
+    stated = {image: value for image, value in values.items() if value not in ("", NOT_STATED)}
+    numbers = _as_numbers(stated)
+    if numbers is not None:
+        stated = {image: stated[image] for image in numbers}
+    if numbers is not None and len(set(numbers.values())) > _MOST_VALUES:
+        found = _bands(numbers)
     else:
-        names = stated
-        ordered = sorted(set(stated.values()))
-    found = {name: [image for image in names if names[image] == name] for name in ordered}
-    missing = [image for image, value in values.items() if not value]
+        names = sorted(set(stated.values()))
+        found = {name: [image for image in stated if stated[image] == name] for name in names}
+    missing = [image for image in values if image not in stated]
     return {name: images for name, images in found.items() if images} | (
         {NOT_STATED: missing} if missing else {}
     )

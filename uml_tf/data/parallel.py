@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
+
+from uml_tf.runtime.threads import cores
 
 Result = TypeVar("Result")
 
@@ -20,7 +21,7 @@ def in_order(function: Callable[[Any], Result], items: Sequence[Any]) -> Iterato
             computing a small result.
         items: what it is called with.
     """
-    processes = os.cpu_count() or 1
+    processes = cores()
     if len(items) < _LEAST or processes == 1:
         yield from map(function, items)
         return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -17,6 +16,7 @@ from uml_tf.data.share import WHOLE, Share
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.images import Array
 from uml_tf.runtime.placement import PADDING, Box, Fit, Placement, place
+from uml_tf.runtime.threads import cores
 
 BATCH_KEYS = ("image", "label", "mask", "has_mask", "ratio")
 
@@ -129,7 +129,7 @@ def load_examples(
         image, mask, target = tf.numpy_function(decode, [index], [tf.uint8, tf.uint8, tf.int32])
         return resized(image, tf.ensure_shape(target, (4,)), size), tf.ensure_shape(mask, size)
 
-    stream = tf.data.Dataset.range(len(rows)).map(read, num_parallel_calls=os.cpu_count() or 1)
+    stream = tf.data.Dataset.range(len(rows)).map(read, num_parallel_calls=cores())
     images = np.empty((len(rows), *size, 3), np.uint8)
     masks = np.empty((len(rows), *size), np.uint8)
     try:

@@ -7,7 +7,6 @@ a time; here all metrics of the same images share each resample.
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from uml_tf.runtime.threads import cores
 
 RESAMPLES = 1000
 LEVEL = 0.95
@@ -71,7 +72,7 @@ def resamples(
 
 def _draws(statistic: Any, subjects: Sequence[Hashable], seed: int) -> NDArray[Any]:
     """``(RESAMPLES, M)`` of M metrics; of many images each process takes its share of the resamples."""
-    processes = os.cpu_count() or 1
+    processes = cores()
     if len(subjects) < _MANY or processes == 1:
         return _part(statistic, subjects, seed, 0, 1)
     from joblib import Parallel, delayed  # here, because to import it takes long

@@ -14,12 +14,14 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from uml_tf.evaluation.summary import Metrics, as_json
+from uml_tf.reports.calibrated import fitted_anew
 from uml_tf.reports.facts import promise, split_counts
 from uml_tf.reports.groups import FEW, Grouping
 from uml_tf.reports.material import Material
 from uml_tf.reports.words import chief, shown
 from uml_tf.runtime.files import write_json, write_text
 from uml_tf.runtime.metadata import INTENDED_USE
+from uml_tf.runtime.model_card import ModelCard
 from uml_tf.runtime.referral import FAMILIAR
 from uml_tf.runtime.version import VERSION
 from uml_tf.tracking.card import StatedModel
@@ -35,12 +37,25 @@ _NOT_FOR = (
 _FIDELITY = ("kept", "class_agreement", "mask_agreement", "class_uncertainty_rho", "mask_uncertainty_rho")
 
 
-def _limits(material: Material, groupings: Sequence[Grouping]) -> list[str]:
+def _not_measured(material: Material, card: ModelCard) -> list[str]:
+    """What of the figures is not that of a model that was calibrated after the measurement."""
+    anew = fitted_anew(material.card, card)
+    if not anew:
+        return []
+    return [
+        f"It was calibrated after it was measured (new: {', '.join(anew)}). What it decides since then is "
+        "not measured here, and figures of doubt and confidence are those from before: `uml-tf evaluate "
+        "MODEL --data DIR --out FOLDER` measures it."
+    ]
+
+
+def _limits(material: Material, card: ModelCard, groupings: Sequence[Grouping]) -> list[str]:
     """What the figures do not show, from the figures themselves."""
-    measures, card = material.measures, material.card
+    measures = material.measures
     subjects = len({m.resampled_with for m in measures})
     found = [
-        f"Its figures come from {len(measures)} images of {subjects} subjects of {material.dataset} alone."
+        f"Its figures come from {len(measures)} images of {subjects} subjects of {material.dataset} alone.",
+        *_not_measured(material, card),
     ]
     masked = sum(m.masked for m in measures)
     if masked < len(measures):
@@ -95,7 +110,8 @@ def card_data(
     Args:
         name: the MODEL as it was given.
         stated: what its file says.
-        material: its training run.
+        material: its training run; of a model that was calibrated since, without decisions
+            (``uml_tf.reports.calibrated``).
         groupings: the images of the test split by group.
     """
     card, params = stated.card, material.params
@@ -140,7 +156,7 @@ def card_data(
         "metrics": as_json(material.metrics),
         "subgroups": _subgroups(groupings),
         "exports": _exports(material),
-        "limits": _limits(material, groupings),
+        "limits": _limits(material, card, groupings),
         "hashes": {
             "file": stated.file,
             "file_sha256": stated.sha256,

@@ -98,5 +98,6 @@ def measured_facts(material: Material) -> Facts:
         "With a class that is known": str(sum(m.label >= 0 for m in measures)),
         "With an expert's outline": str(sum(m.masked for m in measures)),
         "Averaged": material.mean_of,
+        "Not checked": "" if material.fingerprint else "that its data set is still the one that was measured",
     }
     return {label: text for label, text in facts.items() if text}

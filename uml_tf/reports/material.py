@@ -66,6 +66,10 @@ class Material:
         """The data set of the images; None where it is no longer there."""
         return PreparedDataset.open(self.root) if (self.root / MANIFEST_NAME).is_file() else None
 
+    def is_measured_on(self, dataset: PreparedDataset) -> bool:
+        """Whether a data set is the one whose images were measured; True where that was not recorded."""
+        return not self.fingerprint or dataset.fingerprint == self.fingerprint
+
 
 def _metrics(path: Path) -> Metrics:
     try:

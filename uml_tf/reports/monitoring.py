@@ -142,12 +142,13 @@ def _days(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("*.json") if not path.name.startswith("."))
 
 
-def read_tallies(paths: Sequence[Path], run_id: str) -> list[DayTally]:
+def read_tallies(paths: Sequence[Path], run_id: str, identity: str = "") -> list[DayTally]:
     """The tallies in files and folders, of one model.
 
     Args:
         paths: files of one day each, or folders of them.
         run_id: of the model's training.
+        identity: of the file that the devices run; "" where any of this training may be it.
 
     Raises:
         UmlError: a file cannot be read or is of another model, or there is none.
@@ -159,6 +160,10 @@ def read_tallies(paths: Sequence[Path], run_id: str) -> list[DayTally]:
         if tally.run_id != run_id:
             raise UmlError(
                 f"{file}: run_id: found '{tally.run_id}', expected '{run_id}', the training of --model"
+            )
+        if identity and tally.model != identity:
+            raise UmlError(
+                f"{file}: model: found '{tally.model[:12]}', expected '{identity[:12]}', the file of --model"
             )
         found.append(tally)
     if not found:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from hashlib import sha256
 from pathlib import Path
@@ -18,6 +17,7 @@ from uml_tf.runtime.integer import dequantize, finish, quantize
 from uml_tf.runtime.metadata import CONFIDENT_FORMAT, FileMetadata, read_metadata
 from uml_tf.runtime.placement import Placement
 from uml_tf.runtime.prediction import Prediction, predict_image
+from uml_tf.runtime.threads import cores
 
 Array = NDArray[Any]
 
@@ -60,7 +60,7 @@ class DeviceModel:
         self.metadata: FileMetadata = read_metadata(self._data, path)
         self.card = self.metadata.card
         self.image_size = self.metadata.image_size
-        threads = threads or min(os.cpu_count() or 1, _MOST_THREADS)
+        threads = threads or min(cores(), _MOST_THREADS)
         try:
             self._interpreter = Interpreter(model_content=self._data, num_threads=threads)
             self._interpreter.allocate_tensors()

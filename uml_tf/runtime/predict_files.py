@@ -10,6 +10,7 @@ from pathlib import Path
 
 from uml_tf.runtime.batches import predict_each
 from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.file_state import KEY, state_of
 from uml_tf.runtime.files import write_text
 from uml_tf.runtime.images import read_image, read_picture
 from uml_tf.runtime.intensity import Intensity
@@ -46,7 +47,8 @@ class PredictOptions:
         read: reads a file; by default PNG, JPEG, TIFF, BMP and WebP alone.
         aliases: image -> what stands for its name, where that may be a patient's.
         also: called with the stem of its files, the picture and the prediction of each image, in a thread.
-        tally: counts every new answer; None to count none.
+        tally: counts every new answer, that is, none for an image that the same model has answered already;
+            None to count none.
     """
 
     pictures: bool = True
@@ -68,12 +70,14 @@ class _Job:
         path: its file.
         name: what lines and the JSON call it.
         stem: what the names of its predictions begin with.
+        state: of its file.
     """
 
     place: int
     path: Path
     name: str
     stem: str
+    state: str
 
 
 @dataclass(frozen=True)
@@ -85,28 +89,20 @@ class _Done:
     thumbnail: bytes = b""
 
 
-def finished(
-    out: Path, stem: str, path: Path, identity: str, pictures: bool, name: str | None = None
-) -> Answer | None:
-    """The answer that an earlier run has written for an image, or None.
-
-    Args:
-        out: folder of the predictions.
-        stem: what the names of the image's files begin with.
-        path: the image; it must not have been changed since.
-        identity: of the model, which must be the same.
-        pictures: whether the pictures must be there.
-        name: what the JSON calls the image; by default its path.
-    """
-    files = files_of(out, stem, pictures)
+def _earlier(out: Path, job: _Job, identity: str) -> Answer | None:
+    """What an earlier run with the same model has answered for an image that is unchanged since, or None."""
+    (file,) = files_of(out, job.stem, pictures=False)
     try:
-        if files[-1].stat().st_mtime_ns < path.stat().st_mtime_ns:
-            return None
-        answer: Answer = json.loads(files[-1].read_text(encoding="utf-8"))
-        is_same = (answer["image"], answer["model"]) == (name or str(path), identity)
+        answer: Answer = json.loads(file.read_text(encoding="utf-8"))
+        is_same = (answer["image"], answer["model"], answer[KEY]) == (job.name, identity, job.state)
     except (OSError, ValueError, KeyError, TypeError):  # none, damaged, or of another program
         return None
-    return answer if is_same and all(file.exists() for file in files) else None
+    return answer if is_same else None
+
+
+def _is_whole(out: Path, job: _Job, pictures: bool) -> bool:
+    """Whether all files of a prediction are there."""
+    return all(file.exists() for file in files_of(out, job.stem, pictures))
 
 
 def line_of(answer: Answer) -> str:
@@ -148,17 +144,19 @@ def predict_files(
     stems = plan_predictions(images, out, [TABLE, PAGE] if several else [], options.aliases)
     answers: list[Answer | None] = [None] * len(images)
     jobs = [
-        _Job(place, path, options.aliases.get(path, str(path)), stem)
+        _Job(place, path, options.aliases.get(path, str(path)), stem, state_of(path))
         for place, (path, stem) in enumerate(zip(images, stems, strict=True))
     ]
+    earlier = [_earlier(out, job, identity) for job in jobs]
     if several and not options.again:
-        for job in jobs:
-            answers[job.place] = finished(out, job.stem, job.path, identity, options.pictures, job.name)
+        for job, answer in zip(jobs, earlier, strict=True):
+            answers[job.place] = answer if _is_whole(out, job, options.pictures) else None
     left = [job for job in jobs if answers[job.place] is None]
     done = len(jobs) - len(left)
     progress(done)
     thumbnails: dict[int, bytes] = {}
-    for result in _counted(_predictions(model, identity, left, out, options), options.tally):
+    is_new = [answer is None for answer in earlier]
+    for result in _counted(_predictions(model, identity, left, out, options), options.tally, is_new):
         answer = answers[result.place] = result.answer
         if several and len(thumbnails) < MOST:
             thumbnails[result.place] = result.thumbnail
@@ -183,7 +181,7 @@ def _predictions(
         return options.read(job.path, model.card.mapping, job.name)
 
     def use(job: _Job, picture: Picture, prediction: Prediction) -> _Done:
-        data = prediction.to_dict(job.name) | {"model": identity}
+        data = prediction.to_dict(job.name) | {"model": identity, KEY: job.state}
         if options.also is not None:
             options.also(job.stem, picture, prediction)
         overlay = write_prediction(out, job.stem, data, picture.pixels, prediction, options.pictures)
@@ -195,13 +193,14 @@ def _predictions(
     return predict_each(model, jobs, read, use, failed, options.workers)
 
 
-def _counted(results: Iterator[_Done], tally: Tally | None) -> Iterator[_Done]:
-    """The results, which a tally counts once a second: to count each takes as long as the network."""
+def _counted(results: Iterator[_Done], tally: Tally | None, is_new: Sequence[bool]) -> Iterator[_Done]:
+    """The results; a tally counts the new ones once a second, because it waits for the disk each time."""
     uncounted: list[Answer] = []
     counted_at = time.monotonic()
     try:
         for result in results:
-            uncounted.append(result.answer)
+            if is_new[result.place]:
+                uncounted.append(result.answer)
             if tally is not None and time.monotonic() - counted_at >= _SECONDS_BETWEEN_COUNTS:
                 tally.count(*uncounted)
                 uncounted.clear()

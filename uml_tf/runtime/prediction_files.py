@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,18 +23,24 @@ less the confidence of every pixel."""
 
 
 def _stems(images: Sequence[Path], aliases: Mapping[Path, str]) -> list[str]:
-    """The name of each image's files: its alias, its stem, or its whole name where two stems are equal.
+    """The name of each image's files: its alias, its stem, or its whole name where another has that stem.
 
     Raises:
         UmlError: two files have the same name.
     """
-    plain = [path.stem for path in images]
+    short = Counter(aliases.get(path) or path.stem for path in images)
+    whole = {path.name for path in images if path not in aliases and path.suffix}
     names = [
-        aliases.get(path) or (path.stem if plain.count(path.stem) == 1 else path.name) for path in images
+        aliases.get(path) or (path.name if short[path.stem] > 1 or path.stem in whole else path.stem)
+        for path in images
     ]
-    doubled = sorted({name for name in names if names.count(name) > 1})
-    if doubled:
-        raise UmlError(f"IMAGE: found '{doubled[0]}' twice, expected different file names")
+    count = Counter(names)
+    doubled = next((name for name in names if count[name] > 1), None)
+    if doubled is not None:
+        # An alias stands for a name that may be a patient's.
+        called = [f"image {n}" if path in aliases else str(path) for n, path in enumerate(images, start=1)]
+        both = " and ".join(text for text, name in zip(called, names, strict=True) if name == doubled)
+        raise UmlError(f"IMAGE: found '{doubled}' twice ({both}), expected different file names")
     return names
 
 

@@ -7,6 +7,7 @@ when its JSON is there, which is written last, and the table is written anew fro
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import re
 import time
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from uml_tf.runtime.batches import predict_each
 from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.file_state import KEY, file_state
 from uml_tf.runtime.files import write_json, write_text
 from uml_tf.runtime.image_arguments import images_in
 from uml_tf.runtime.images import read_picture
@@ -32,9 +34,6 @@ from uml_tf.runtime.predictions_table import (
     unreadable,
 )
 from uml_tf.runtime.tally import Tally
-
-Signature = tuple[int, int]
-"""Size and time of change of a file; two equal ones in a row mean that nobody writes it."""
 
 LOCK = ".watch.lock"
 _TEMPORARY = re.compile(r"\..+-[a-z0-9_]{8}\.(png|json|csv)")
@@ -62,9 +61,9 @@ class WatchOptions:
 
 @dataclass
 class _Waiting:
-    """A file without an answer: how it looked, since when, and whether it was tried like this."""
+    """A file without an answer: its state, since when, and whether it was tried like this."""
 
-    signature: Signature
+    state: str
     since: float
     is_tried: bool = False
 
@@ -73,7 +72,7 @@ class _Waiting:
 class _Job:
     path: Path
     stem: str
-    signature: Signature
+    state: str
     is_last_try: bool
 
 
@@ -138,8 +137,9 @@ class _Watch:
         self._model, self._folder, self._out, self._options = model, folder, out, options
         self._say, self._complain = say, complain
         self._identity = model.identity
-        self._stems: dict[str, str] = {}  # stem -> the image that has it
-        self._answered: dict[str, Signature | int] = {}  # image -> its signature, or when it was answered
+        self._stems: dict[str, str] = {}  # image -> what the names of its files begin with
+        self._taken: set[str] = set()  # these stems
+        self._answered: dict[str, str] = {}  # image -> the state of its file that was answered
         self._waiting: dict[Path, _Waiting] = {}
 
     def run(self, is_over: Callable[[], bool]) -> None:
@@ -156,8 +156,9 @@ class _Watch:
             if _TEMPORARY.fullmatch(path.name):
                 path.unlink()
         for path, answer in self._write_table():
-            self._stems[path.name.removesuffix(".json")] = answer["image"]
-            self._answered[answer["image"]] = path.stat().st_mtime_ns
+            stem = self._stems[answer["image"]] = path.name.removesuffix(".json")
+            self._taken.add(stem)
+            self._answered[answer["image"]] = answer.get(KEY, "")
 
     def _write_table(self) -> list[tuple[Path, Answer]]:
         """Writes the table of all answers; returns each with its file."""
@@ -186,37 +187,38 @@ class _Watch:
         now, found = time.monotonic(), {}
         for path in images_in(self._folder):
             try:
-                state = path.stat()
+                state = file_state(path.stat())
             except OSError:  # taken away meanwhile
                 continue
-            signature = (state.st_size, state.st_mtime_ns)
-            if self._is_answered(str(path), signature):
+            if self._answered.get(str(path)) == state:
                 continue
             waiting = self._waiting.get(path)
-            if waiting is None or waiting.signature != signature:
-                found[path] = _Waiting(signature, now)
+            if waiting is None or waiting.state != state:  # somebody may still be writing it
+                found[path] = _Waiting(state, now)
                 continue
             found[path] = waiting
             is_last = now - waiting.since >= self._options.patience
             if not waiting.is_tried or is_last:
                 waiting.is_tried = True
-                yield _Job(path, self._stem_of(path), signature, is_last)
+                yield _Job(path, self._stem_of(path), state, is_last)
         self._waiting = found
 
-    def _is_answered(self, image: str, signature: Signature) -> bool:
-        known = self._answered.get(image)
-        return known == signature if isinstance(known, tuple) else known is not None and known >= signature[1]
-
     def _stem_of(self, path: Path) -> str:
-        """What the names of an image's files begin with: its stem, or its name where another has that."""
+        """What the names of an image's files begin with: its stem, its name, or its name with a number.
+
+        The first that is free when the image is first read.
+        """
         image = str(path)
-        known = [stem for stem in (path.stem, path.name) if self._stems.get(stem) == image]
-        stem = (known or [path.name if path.stem in self._stems else path.stem])[0]
-        self._stems[stem] = image
-        return stem
+        if image not in self._stems:
+            numbered = (f"{path.name}-{number}" for number in itertools.count(2))
+            candidates = itertools.chain((path.stem, path.name), numbered)
+            stem = next(stem for stem in candidates if stem not in self._taken)
+            self._stems[image] = stem
+            self._taken.add(stem)
+        return self._stems[image]
 
     def _write(self, job: _Job, picture: Picture, prediction: Prediction) -> tuple[_Job, Answer | None]:
-        answer = prediction.to_dict(str(job.path)) | {"model": self._identity}
+        answer = prediction.to_dict(str(job.path)) | {"model": self._identity, KEY: job.state}
         write_prediction(
             self._out, job.stem, answer, picture.pixels, prediction, self._options.pictures, durable=True
         )
@@ -225,13 +227,13 @@ class _Watch:
     def _failed(self, job: _Job, error: UmlError) -> tuple[_Job, Answer | None]:
         if not job.is_last_try:
             return job, None
-        answer = dict(unreadable(str(job.path), str(error))) | {"model": self._identity}
+        answer = dict(unreadable(str(job.path), str(error))) | {"model": self._identity, KEY: job.state}
         write_json(self._out / f"{job.stem}.json", answer, durable=True)
         return job, answer
 
     def _keep(self, job: _Job, answer: Answer) -> None:
         is_new = answer["image"] not in self._answered
-        self._answered[answer["image"]] = job.signature
+        self._answered[answer["image"]] = job.state
         self._waiting.pop(job.path, None)
         if is_new:
             with (self._out / TABLE).open("a", encoding="utf-8", newline="") as table:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.threads import cores
 from uml_tf.training.interruption import StoppedError, stop_requests
 
 Message = dict[str, Any]
@@ -52,11 +53,6 @@ class Outcome:
 
     messages: dict[str, Message]
     failure: str
-
-
-def cores() -> int:
-    """Number of processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def threads_of_each(jobs: int) -> int:

@@ -37,6 +37,11 @@ class StatedModel:
     sha256: str
     weights_sha256: str = ""
 
+    @property
+    def device_identity(self) -> str:
+        """What a device's tally names this file by; "" for a network's own file, or one with a locator."""
+        return self.sha256 if self.file.endswith(".tflite") and self.card.roi is None else ""
+
 
 def _config(data: bytes, path: Path) -> dict[str, Any]:
     import io

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import os
 
-
-def _cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+from uml_tf.runtime.threads import cores
 
 
 def prefer_parallel_operations() -> None:
@@ -22,6 +19,6 @@ def prefer_parallel_operations() -> None:
     if tf.config.threading.get_intra_op_parallelism_threads() or os.environ.get("TF_NUM_INTRAOP_THREADS"):
         return
     try:
-        tf.config.threading.set_intra_op_parallelism_threads(max(_cores() // 2, 1))
+        tf.config.threading.set_intra_op_parallelism_threads(max(cores() // 2, 1))
     except RuntimeError:  # TensorFlow has started its threads
         return
