@@ -77,7 +77,7 @@ def _check_names_and_failures(page, photograph, folder):
     assert set(_exported(page)) == names | {"a.png", "a_mask-2.png", "results-2.csv", "results.csv"}
     # The browser's own limit on storage cannot be reached with images of a test's size.
     page.evaluate(
-        "IDBObjectStore.prototype.add = () => { throw new DOMException('full', 'QuotaExceededError'); }"
+        "void (IDBObjectStore.prototype.add = () => { throw new DOMException('full', 'QuotaExceededError'); })"
     )
     page.set_input_files("#file", [images[0], broken, images[1]])
     not_kept = "read, but not kept on this device: full"
