@@ -183,7 +183,8 @@ def test_predict_writes_good_images_and_names_bad_ones(trained, phantoms, uml_tf
     assert f"{bad}: not an image" in done.stderr
     names = {path.name for path in (tmp_path / "out").iterdir()}
     parts = (".json", "_mask.png", "_overlay.png", "_uncertainty.png", "_doubt.png")
-    assert names == {stem + part for stem in (good.stem, "grey") for part in parts}
+    files = {stem + part for stem in (good.stem, "grey") for part in parts}
+    assert names == files | {"predictions.csv", "index.html"}
     prediction = json.loads((tmp_path / "out/grey.json").read_text())
     assert prediction["class"] in ("healthy", "glaucoma")
     assert 0 < prediction["familiarity"] <= 1
