@@ -1,7 +1,7 @@
 """64-bit ARM on another machine: Python and the bundle's packages for it, run by QEMU's user mode.
 
-Needs apt and pip, no root, and about 280 MB in the user's cache. Emulation shows that the packages run and
-what they compute, instruction by instruction; of their speed it says nothing.
+Needs Debian's apt with a source of packages, pip, no root, and about 280 MB in the user's cache. Emulation
+shows that the packages run and what they compute, instruction by instruction; of their speed it says nothing.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from platform import freedesktop_os_release
 
 import cv2
 import numpy as np
@@ -30,7 +31,6 @@ _RELEASE = "trixie"  # its QEMU 10 shows LiteRT the named processor; that of boo
 _PYTHON = "3.13"
 _PLATFORMS = ("manylinux_2_28_aarch64", "manylinux_2_27_aarch64", "manylinux2014_aarch64")
 _FORMAT = 1  # of the folder in the cache
-_MIRROR = "http://deb.debian.org/debian"
 _KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
@@ -51,12 +51,34 @@ def _run(command: Sequence[object], folder: Path) -> str:
     return done.stdout
 
 
+def apt_mirror(folder: Path) -> str:
+    """Address from which this machine's apt has its own release of Debian: the same place has the others.
+
+    Args:
+        folder: where apt runs.
+
+    Raises:
+        CannotBeHadError: apt is not there or has no such source.
+    """
+    own = freedesktop_os_release().get("VERSION_CODENAME", "")
+    # Without what is known of a release once its lists have been fetched: they may not be there.
+    listing = ["apt-get", "indextargets", "--no-release-info", "--format", "$(REPO_URI) $(RELEASE)"]
+    for line in _run([*listing, "Created-By: Packages", "Component: main"], folder).splitlines():
+        address, release = line.rsplit(maxsplit=1)
+        if release == own:
+            return address
+    raise CannotBeHadError(
+        f"apt's sources: found none of Debian {own or '(unnamed release)'} main, one is needed"
+    )
+
+
 def _apt_options(folder: Path, host: str) -> list[str]:
     """Options by which apt keeps to a folder, knows no installed package, and sees one release."""
+    mirror = apt_mirror(folder.parent)
     for name in ("lists/partial", "archives/partial"):
         (folder / name).mkdir(parents=True)
     (folder / "status").touch()
-    (folder / "sources").write_text(f"deb [signed-by={_KEYS}] {_MIRROR} {_RELEASE} main\n")
+    (folder / "sources").write_text(f"deb [signed-by={_KEYS}] {mirror} {_RELEASE} main\n")
     settings = {
         "APT::Architecture": "arm64",
         "APT::Install-Recommends": "false",
@@ -144,7 +166,7 @@ def emulated_arm(requirements: Path) -> EmulatedArm:
         requirements: the bundle's ``requirements.txt``.
 
     Raises:
-        CannotBeHadError: apt, dpkg or pip is not there, or cannot fetch what is needed.
+        CannotBeHadError: apt, its source of Debian, dpkg or pip is not there, or cannot fetch what is needed.
     """
     parts = f"{_FORMAT} {_RELEASE} {_PYTHON} {requirements.read_text(encoding='utf-8')}"
     root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "uml-tf"

@@ -11,7 +11,7 @@ import { keep } from "./store.js";
 import { fillTexts, loadTexts, text } from "./texts.js";
 
 const $ = (id) => document.getElementById(id);
-let model, shown, bundle = null, last = Promise.resolve();
+let model, shown, bundle = null, last = Promise.resolve(), waiting = 0, failures = [];
 
 // One after the other: two results on the same canvases would get each other's pictures.
 const inTurn = (job) => (last = last.catch(() => null).then(job));
@@ -57,7 +57,7 @@ async function keepResult(result) {
     await keep(result);
     await listKept(showKept, say);
   } catch (error) {
-    say(text("not_kept", { name: result.name, message: error.message }), true);
+    failures.push(text("not_kept", { name: result.name, message: error.message }));
   }
 }
 
@@ -80,11 +80,24 @@ async function readNow(blob, name) {
     await keepResult(shown);
   } catch (error) {
     $("result").hidden = true;
-    say(text("failed", { name, message: error.message }), true);
+    failures.push(text("failed", { name, message: error.message }));
   }
 }
 
-const read = (blob, name) => inTurn(() => readNow(blob, name));
+// After the last of the waiting images: before, the next one's status would take the place.
+function sayFailures() {
+  if (failures.length) say(failures.join("\n"), true);
+  failures = [];
+}
+
+function read(blob, name) {
+  waiting++;
+  return inTurn(async () => {
+    await readNow(blob, name);
+    if (--waiting === 0) sayFailures();
+  });
+}
+
 const readAll = (files) => Promise.all(files.map((file) => read(file, file.name)));
 
 const showKept = (result) => inTurn(() => showKeptNow(result));

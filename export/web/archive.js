@@ -2,19 +2,24 @@
 
 import { Zip, ZipPassThrough } from "fflate";
 
-const ENDINGS = { mask: "_mask.png", overlay: "_overlay.png", uncertainty: "_uncertainty.png", doubt: "_doubt.png" };
+const TABLE = "results.csv", JSON_ENDING = ".json";
+const PICTURES = { mask: "_mask.png", overlay: "_overlay.png", uncertainty: "_uncertainty.png", doubt: "_doubt.png" };
 const COLUMNS = ["file", "image", "time", "class", "class_confidence", "decision", "reason"];
 
 const stemOf = (name) => name.replace(/\.[^.]*$/, "");
 
-// A stem for every name that no other has, even where file systems ignore case.
+const endingOf = (name) => name.slice(stemOf(name).length);
+
+// A stem for every name with which no file of the ZIP has another's name, even where file systems ignore case.
 function distinct(names) {
-  const used = new Set();
+  const used = new Set([TABLE]);
   return names.map((name) => {
     const plain = stemOf(name).replace(/[/\\]/g, "_");
+    const endings = [endingOf(name), ...Object.values(PICTURES), JSON_ENDING];
+    const files = (stem) => endings.map((ending) => (stem + ending).toLowerCase());
     let stem = plain;
-    for (let n = 2; used.has(stem.toLowerCase()); n++) stem = `${plain}-${n}`;
-    used.add(stem.toLowerCase());
+    for (let n = 2; files(stem).some((file) => used.has(file)); n++) stem = `${plain}-${n}`;
+    files(stem).forEach((file) => used.add(file));
     return stem;
   });
 }
@@ -26,16 +31,15 @@ function cell(value) {
 }
 
 function summary(results, stems) {
-  const rows = results.map(({ name, time, json }, i) => ({ ...json, file: `${stems[i]}.json`, image: name, time }));
+  const rows = results.map(({ name, time, json }, i) => ({ ...json, file: stems[i] + JSON_ENDING, image: name, time }));
   return [COLUMNS, ...rows.map((row) => COLUMNS.map((column) => row[column]))]
     .map((row) => row.map(cell).join(",") + "\r\n").join("");
 }
 
 function filesOf({ name, json, files }, stem) {
-  const ending = name.slice(stemOf(name).length);
-  const pictures = Object.entries(ENDINGS).map(([part, end]) => [stem + end, files[part]]);
+  const pictures = Object.entries(PICTURES).map(([part, ending]) => [stem + ending, files[part]]);
   const text = new Blob([JSON.stringify(json, null, 1)]);
-  return [[stem + ending, files.image], ...pictures, [`${stem}.json`, text]];
+  return [[stem + endingOf(name), files.image], ...pictures, [stem + JSON_ENDING, text]];
 }
 
 /** A Blob with everything of some results (store.js), and results.csv, a table of them. */
@@ -55,7 +59,7 @@ export async function archive(results) {
   for (const [i, result] of results.entries()) {
     for (const [name, blob] of filesOf(result, stems[i])) await add(name, blob);
   }
-  await add("results.csv", new Blob([summary(results, stems)]));
+  await add(TABLE, new Blob([summary(results, stems)]));
   zip.end();
   if (failed) throw failed;
   return new Blob(parts, { type: "application/zip" });

@@ -27,12 +27,27 @@ export class Camera {
     this.failed = failed;
     this.count = 0;
     this.stream = null;
+    this.opening = false;
     this.busy = Promise.resolve();
     $("shoot").addEventListener("click", () => this.shoot());
     $("close").addEventListener("click", () => this.close());
   }
 
   async open() {
+    if (this.opening) return;
+    this.opening = true;
+    this.stop(); // a second stream would leave the first one running
+    try {
+      await this.start();
+    } catch (error) {
+      this.stop();
+      throw error;
+    } finally {
+      this.opening = false;
+    }
+  }
+
+  async start() {
     this.stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment", width: { ideal: 1920 } } });
     this.count = 0;
     $("taken").textContent = "";
@@ -45,10 +60,14 @@ export class Camera {
     this.watch(this.stream).catch(this.failed);
   }
 
-  close() {
+  stop() {
     this.stream?.getTracks().forEach((track) => track.stop());
     this.stream = null;
     $("viewfinder").hidden = true;
+  }
+
+  close() {
+    this.stop();
     $("camera").focus();
   }
 
@@ -83,6 +102,7 @@ export class Camera {
     while (this.stream === stream) {
       const start = performance.now();
       await this.busy;
+      if (this.stream !== stream) return;
       const judged = await judge(this.image(), this.model);
       if (this.stream !== stream) return;
       if (judged.key !== shown) {

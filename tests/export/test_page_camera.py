@@ -27,6 +27,26 @@ def page(page_bundle, browser, serve):
         one.close()
 
 
+RECORD = """
+window.streams = [];
+const devices = navigator.mediaDevices, open = devices.getUserMedia.bind(devices);
+devices.getUserMedia = async (wanted) => { const one = await open(wanted); streams.push(one); return one; };
+"""
+ACTIVE = "streams.map((stream) => stream.active)"
+
+
+def test_one_stream_runs_however_often_the_camera_is_opened(page):
+    page.evaluate(f"(() => {{ {RECORD} }})()")
+    page.evaluate("camera.click(), camera.click()")
+    page.wait_for_selector("#viewfinder:visible")
+    assert page.evaluate(ACTIVE) == [True]
+    page.click("#camera")
+    page.wait_for_selector("#viewfinder:visible")
+    assert page.evaluate(ACTIVE) == [False, True]
+    page.click("#close")
+    assert page.evaluate(ACTIVE) == [False, False]
+
+
 def test_pictures_follow_each_other(page):
     page.click("#camera")
     page.wait_for_selector("#viewfinder:visible")

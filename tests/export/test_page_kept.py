@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shutil
 import zipfile
 
@@ -35,7 +36,9 @@ def _exported(page):
         page.click("#export")
     with zipfile.ZipFile(download.value.path()) as archive:
         assert archive.testzip() is None
-        return {name: archive.read(name) for name in archive.namelist()}
+        files = {name: archive.read(name) for name in archive.namelist()}
+        assert len({name.lower() for name in files}) == len(archive.infolist())
+        return files
 
 
 def _pixels(png):
@@ -46,6 +49,38 @@ def _opened_again(page, address):
     context = page.context
     page.close()
     return open_page(context, address)
+
+
+ENDINGS = ("_mask.png", "_overlay.png", "_uncertainty.png", "_doubt.png", ".json")
+UNDECODABLE = "This is not an image that the browser can decode"
+
+
+def _failures(page, *lines):
+    expect(page.locator("#status[data-error]")).to_have_text(re.compile(lines[-1]), timeout=60_000)
+    found = page.inner_text("#status").splitlines()
+    assert len(found) == len(lines)
+    for line, expected in zip(found, lines, strict=True):
+        assert re.fullmatch(expected, line)
+
+
+def _check_names_and_failures(page, photograph, folder):
+    """The failed of several images are said at the end; no result has the file name of another's picture."""
+    broken, *images = (folder / name for name in ("broken.png", "a.png", "a_mask.png", "results.csv"))
+    broken.write_text("no image")
+    for image in images:
+        shutil.copy(photograph, image)
+    page.set_input_files("#file", [broken, *images])
+    _failures(page, f"broken.png: {UNDECODABLE}")
+    assert page.is_visible("#result")
+    _listed(page, 3)
+    names = {stem + end for stem in ("a", "a_mask-2", "results-2") for end in ENDINGS}
+    assert set(_exported(page)) == names | {"a.png", "a_mask-2.png", "results-2.csv", "results.csv"}
+    # The browser's own limit on storage cannot be reached with images of a test's size.
+    page.evaluate("void (IDBObjectStore.prototype.add = () => { throw new Error('full'); })")
+    page.set_input_files("#file", [images[0], broken, images[1]])
+    not_kept = "read, but not kept on this device: full"
+    _failures(page, f"a.png: {not_kept}", f"broken.png: {UNDECODABLE}", f"a_mask.png: {not_kept}")
+    _listed(page, 3)
 
 
 def test_results_are_kept_shown_again_exported_and_deleted(page_bundle, context, serve, photograph, tmp_path):
@@ -66,8 +101,7 @@ def test_results_are_kept_shown_again_exported_and_deleted(page_bundle, context,
         page = _opened_again(page, f"{address}/a")  # they outlive the page
         _listed(page, 2)
         files = _exported(page)
-        endings = ("_mask.png", "_overlay.png", "_uncertainty.png", "_doubt.png", ".json")
-        expected = {stem + end for stem in ("=eye", "=EYE-2") for end in endings}
+        expected = {stem + end for stem in ("=eye", "=EYE-2") for end in ENDINGS}
         assert set(files) == expected | {"=eye.jpg", "=EYE-2.png", "results.csv"}
         for path, stem in ((first, "=eye"), (second, "=EYE-2")):
             prediction, found = model.predict(path), json.loads(files[f"{stem}.json"])
@@ -90,7 +124,8 @@ def test_results_are_kept_shown_again_exported_and_deleted(page_bundle, context,
         _listed(page, 1)
         assert {name for name in _exported(page) if name.endswith(".json")} == {"=EYE.json"}
         page.once("dialog", lambda dialog: dialog.dismiss())
-        page.click("#clear")
+        with page.expect_event("dialog"):
+            page.click("#clear")
         _listed(page, 1)
         page.once("dialog", lambda dialog: dialog.accept())
         page.click("#clear")
@@ -99,3 +134,4 @@ def test_results_are_kept_shown_again_exported_and_deleted(page_bundle, context,
         page.reload()
         page.wait_for_selector("#file:enabled", timeout=120_000)
         _listed(page, 0)
+        _check_names_and_failures(page, photograph, tmp_path)
