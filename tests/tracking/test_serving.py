@@ -27,6 +27,9 @@ from packaging.requirements import Requirement
 from uml_tf import __version__
 from uml_tf.runtime.contract import CONTRACT
 from uml_tf.tracking.models import SERVED_PACKAGES
+from uml_tf.tracking.store import FINISHED_TAG
+
+TRAININGS = f"tags.`{FINISHED_TAG}` = 'train'"  # other tests log to the store too
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +37,7 @@ def server(trained):
     folder, _ = trained
     store = f"sqlite:///{folder}/mlruns/mlflow.db"
     mlflow.set_tracking_uri(store)
-    (run,) = mlflow.search_runs(experiment_names=["uml-tf"], output_format="list")
+    (run,) = mlflow.search_runs(experiment_names=["uml-tf"], filter_string=TRAININGS, output_format="list")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -205,7 +208,7 @@ def test_a_served_model_pins_what_it_imports_and_nothing_else(trained, run_pytho
     folder, _ = trained
     store = f"sqlite:///{folder}/mlruns/mlflow.db"
     mlflow.set_tracking_uri(store)
-    (run,) = mlflow.search_runs(experiment_names=["uml-tf"], output_format="list")
+    (run,) = mlflow.search_runs(experiment_names=["uml-tf"], filter_string=TRAININGS, output_format="list")
     uri = f"runs:/{run.info.run_id}/model"
     required = Path(mlflow.artifacts.download_artifacts(artifact_uri=f"{uri}/requirements.txt"))
     pinned = {_canonical(line.partition("==")[0]) for line in required.read_text().splitlines()}
