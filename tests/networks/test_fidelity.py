@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from dataclasses import replace
 
@@ -169,6 +170,11 @@ def _check_norms(case, norms):
     # In the released network the path through level 3 (mixer, stage 3 and the layers below it) is ill
     # conditioned in float32: the recorded norms there are themselves 3 % from the exact gradient, which
     # the same graph computed in float64 gives, and ours 1 % on its other side (docs/fidelity.md).
+    # How many of its norms lie within 1 % depends on the processor: 307 and 276 of all 374 by the same code.
+    path = re.compile(r"(cls|seg)_feature_encoder\.(conv1|layer1|layer2)|mut_feature_mixer\.")
+    beside = [error for name, error in errors.items() if not path.match(name)]
+    assert len(beside) >= 0.6 * len(recorded)
+    assert sum(error <= 0.01 for error in beside) >= 0.98 * len(beside)
     assert within >= 0.7 * len(recorded), f"{within} of {len(recorded)}"
     assert max(errors.values()) < 0.05, {n: e for n, e in errors.items() if e > 0.05}
 

@@ -13,7 +13,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from uml_tf.losses.gamma import binet, digamma_remainder, trigamma
+from uml_tf.losses.gamma import binet, digamma, digamma_remainder, trigamma
 
 MAX_CONCENTRATION = 1e15
 """Concentrations are clamped to this inside the loss; the square still fits float32."""
@@ -54,9 +54,7 @@ def kl_from_uniform(concentration: Any) -> Any:
 def expected_cross_entropy(target: Any, concentration: Any) -> Any:
     """E_Dir[-log p_y] = sum_k y_k (digamma(S) - digamma(alpha_k)), ``(...)``."""
     strength = ops.sum(concentration, axis=-1, keepdims=True)
-    of_strength = ops.log(strength) + digamma_remainder(1.0 / strength)
-    of_class = ops.log(concentration) + digamma_remainder(1.0 / concentration)
-    return ops.sum(target * (of_strength - of_class), axis=-1)
+    return ops.sum(target * (digamma(strength) - digamma(concentration)), axis=-1)
 
 
 def _gradient(target: Any, concentration: Any, annealing: Any) -> Any:

@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from uml_tf.losses.dirichlet import MAX_CONCENTRATION
-from uml_tf.losses.gamma import binet, digamma_remainder
+from uml_tf.losses.gamma import binet, digamma
 
 LARGEST_STRENGTH = 1e3
 """Limit of the strength S of a mixture: members that agree in every digit would give infinitely much."""
@@ -46,10 +46,6 @@ def _square(mean: Any) -> Any:
     return ops.sum(mean * mean, axis=-1, keepdims=True)
 
 
-def _digamma(values: Any) -> Any:
-    return ops.log(values) + digamma_remainder(1.0 / values)
-
-
 def _log_gamma(values: Any) -> Any:
     """Log gamma without the constant log(2 pi) / 2, for values of at least 1."""
     return (values - 0.5) * ops.log(values) - values + binet(1.0 / values)
@@ -57,7 +53,7 @@ def _log_gamma(values: Any) -> Any:
 
 def _expected_logarithm(concentration: Any) -> Any:
     """E[log p_k] = digamma(alpha_k) - digamma(S), ``(..., K)``."""
-    return _digamma(concentration) - _digamma(ops.sum(concentration, axis=-1, keepdims=True))
+    return digamma(concentration) - digamma(ops.sum(concentration, axis=-1, keepdims=True))
 
 
 @keras.ops.custom_gradient

@@ -16,6 +16,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from keras import ops
+
 _BINET = (
     8.333333396e-02,
     -1.024883465e-07,
@@ -66,6 +68,11 @@ def binet(t: Any) -> Any:
 def digamma_remainder(t: Any) -> Any:
     """digamma(1 / t) + log t, for t in (0, 1]."""
     return _times_polynomial(t, _DIGAMMA)
+
+
+def digamma(x: Any) -> Any:
+    """digamma(x), for x of at least 1."""
+    return ops.log(x) + digamma_remainder(1.0 / x)
 
 
 def trigamma(t: Any) -> Any:

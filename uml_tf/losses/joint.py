@@ -108,6 +108,14 @@ def mutual_loss(outputs: dict[str, Any], target: Any, weight: Any, lam: Any, spe
     return total
 
 
+def _drawn_probability(outputs: dict[str, Any]) -> Any:
+    """``(B, H, W, C)`` of the final mask, as float32: of its Dirichlet head's mean, or of the softmax."""
+    head = outputs.get("mask_head")
+    if head is not None:
+        return opinion_from_concentration(head, ops).probability
+    return ops.softmax(ops.cast(outputs["segmentation_logits_1"], "float32"), axis=-1)
+
+
 def segmentation_loss(outputs: dict[str, Any], target: Any, weight: Any, lam: Any, spec: LossSpec) -> Any:
     """L_seg, in the paper's or the released network's form.
 
@@ -115,10 +123,8 @@ def segmentation_loss(outputs: dict[str, Any], target: Any, weight: Any, lam: An
     alpha / S, and the evidential loss stands in place of the cross-entropy.
     """
     levels = [ops.cast(z, "float32") for z in _levels(outputs, "segmentation_logits_")]
-    probabilities = [ops.softmax(z, axis=-1) for z in levels]
+    probabilities = [_drawn_probability(outputs), *(ops.softmax(z, axis=-1) for z in levels[1:])]
     head = outputs.get("mask_head")
-    if head is not None:
-        probabilities[0] = opinion_from_concentration(head, ops).probability
     if spec.segmentation == "dice":
         dices = [_dice_loss(target, probability, weight, spec) for probability in probabilities]
         return sum(dices[1:], dices[0]) / len(dices)
@@ -127,16 +133,11 @@ def segmentation_loss(outputs: dict[str, Any], target: Any, weight: Any, lam: An
     return dice + _pixel_mean(pixels, weight)
 
 
-def _ratio_loss(outputs: dict[str, Any], batch: dict[str, Any], spec: LossSpec) -> Any:
+def _ratio_loss(outputs: dict[str, Any], batch: dict[str, Any], cup: int, rim: int) -> Any:
     """The error of the cup-to-disc ratio over the images of which it is known."""
-    head = outputs.get("mask_head")
-    if head is None:
-        probability = ops.softmax(ops.cast(outputs["segmentation_logits_1"], "float32"), axis=-1)
-    else:
-        probability = opinion_from_concentration(head, ops).probability
     ratio = ops.cast(batch["ratio"], "float32")
     known = ops.cast(ops.logical_not(ops.isnan(ratio)), "float32")
-    error = cup_to_disc_loss(ops.where(known > 0, ratio, 0.0), probability, *(spec.cup_and_rim or (0, 0)))
+    error = cup_to_disc_loss(ops.where(known > 0, ratio, 0.0), _drawn_probability(outputs), cup, rim)
     return _masked_mean(error, known)
 
 
@@ -182,7 +183,7 @@ def joint_loss(outputs: dict[str, Any], batch: dict[str, Any], epoch: Any, spec:
         "mut": mutual_loss(outputs, target, weight, lam, spec),
     }
     if spec.ratio and spec.cup_and_rim is not None:
-        terms["seg"] = terms["seg"] + spec.ratio * _ratio_loss(outputs, batch, spec)
+        terms["seg"] = terms["seg"] + spec.ratio * _ratio_loss(outputs, batch, *spec.cup_and_rim)
     if "taught_class" in batch:
         terms |= _with_taught(terms, outputs, batch, ops.cast(known, "float32"), spec)
     total = spec.cls * terms["cls"] + spec.seg * terms["seg"] + spec.mut * terms["mut"]

@@ -96,7 +96,7 @@ def open_teachers(
     """
     if not references:
         return None
-    if not spec.ablation.evidential or not spec.draws_by_evidence:
+    if not spec.draws_by_evidence:
         raise UmlError(
             f"teachers: found preset '{spec.preset}', expected one whose class and mask are drawn by "
             "Dirichlet heads: it learns the teachers' spread as evidence"

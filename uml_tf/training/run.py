@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,11 +16,9 @@ from uml_tf.evaluation.evaluate import Evaluation, evaluate
 from uml_tf.evaluation.opening import LOCATOR_FILE
 from uml_tf.evaluation.sources import compared_groups, foreground_warnings
 from uml_tf.runtime.errors import UmlError
-from uml_tf.runtime.files import read_text, write_text
+from uml_tf.runtime.files import read_text
 from uml_tf.runtime.placement import Box
 from uml_tf.runtime.two_pass import TwoPass
-from uml_tf.tracking.environment import environment
-from uml_tf.tracking.exports import ROOT_PARAM
 from uml_tf.tracking.models import MODEL_NAME, log_model
 from uml_tf.tracking.store import (
     CHECKPOINT_FILE,
@@ -31,16 +29,16 @@ from uml_tf.tracking.store import (
     saving,
     use_store,
 )
-from uml_tf.tracking.unfinished import LOCK_FILE, resumable_run_ids, running, unfinished_run_id
+from uml_tf.tracking.unfinished import resumable_run_ids, running, unfinished_run_id
 from uml_tf.training.build import build_loop, open_same_dataset
-from uml_tf.training.cluster import Cluster, WorkerLostError
+from uml_tf.training.cluster import Cluster
 from uml_tf.training.config import TrainingConfig, parse_config
 from uml_tf.training.display import SILENT, Display
 from uml_tf.training.finish import MODEL_FILE, fit_card, shipped, write_files
-from uml_tf.training.interruption import StoppedError, stop_requests
+from uml_tf.training.interruption import stop_requests
 from uml_tf.training.locator import Locator, open_locator
-from uml_tf.training.loop import Listener, Loop
-from uml_tf.training.report import EpochReport
+from uml_tf.training.loop import Loop
+from uml_tf.training.recording import log_files, log_start, recorded, recording_listener
 
 
 @dataclass(frozen=True)
@@ -111,8 +109,8 @@ def train(
     with saving("new run"):
         title = name or f"{config.preset} {dataset.info.name}"
         run_id = mlflow.start_run(run_name=title, tags=dict(tags or {})).info.run_id
-    with _recorded(run_id), running(run_id):
-        _log_start(run_id, dataset, loop)
+    with recorded(run_id), running(run_id):
+        log_start(run_id, dataset, loop)
         if locator is not None:
             locator.keep(run_folder(run_id))
         return _finish(loop, dataset, run_id, display, locator)
@@ -195,7 +193,7 @@ def _resume(
             return None
         with saving(f"run {run_id}"):
             mlflow.start_run(run_id=run_id)
-        with _recorded(run_id):
+        with recorded(run_id):
             return _finish(loop, dataset, run_id, display, locator)
 
 
@@ -231,48 +229,8 @@ def _build(
     splits = open_splits(dataset, SPLITS[:2], size, display.stage, config.fit, boxes, display.warn)
     roi = None if locator is None else locator.roi
     loop = build_loop(config, dataset, splits, display, cluster, roi)
-    loop.listener = _listener(display, dataset.info.pixel_classes, cluster.is_chief)
+    loop.listener = recording_listener(display, dataset.info.pixel_classes, cluster.is_chief)
     return loop
-
-
-def _listener(display: Display, pixel_classes: tuple[str, ...], is_chief: bool) -> Listener:
-    def log(report: EpochReport) -> None:
-        metrics = {f"train/{name}": value for name, value in report.losses.items()}
-        metrics |= report.validation.named(pixel_classes)
-        metrics |= {"learning_rate": report.learning_rate, "seconds": report.seconds}
-        with saving(f"epoch {report.epoch + 1}"):
-            mlflow.log_metrics(metrics, step=report.epoch)
-
-    def epoch(report: EpochReport) -> None:
-        if is_chief:
-            log(report)
-        display.epoch(report)
-
-    return Listener(step=display.losses, epoch=epoch, warn=display.warn)
-
-
-@contextmanager
-def _recorded(run_id: str) -> Iterator[None]:
-    """Ends the active run as finished, failed, or killed, which includes a requested stop."""
-    try:
-        yield
-        with saving(f"run {run_id}"):
-            mlflow.end_run("FINISHED")
-    except (StoppedError, WorkerLostError) as error:
-        _end_run("KILLED")
-        raise type(error)(f"{error}; resume with: uml-tf train --resume {run_id}") from None
-    except BaseException as error:
-        _end_run("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
-        raise
-
-
-def _end_run(status: str) -> None:
-    """Records how the active run ended, where the store can still be written to."""
-    try:
-        with saving("status"):
-            mlflow.end_run(status)
-    except UmlError:
-        return  # the error that ended the run is the one to report
 
 
 def _finish(
@@ -298,35 +256,8 @@ def _finish(
     with saving(f"run {run_id}"):
         mlflow.log_metrics({f"test/{n}": e.value for n, e in test.metrics.items() if e.value is not None})
         log_model(folder / MODEL_FILE, val.images[0], predictor(val.images[:1]))
-        _log_files(folder)
+        log_files(folder)
         mlflow.set_tag(FINISHED_TAG, "train")
     loop.checkpoint.unlink(missing_ok=True)
     loop.cluster.from_chief(bytes)
     return RunResult(run_id, folder, mlflow.get_tracking_uri(), test)
-
-
-def _log_files(folder: Path) -> None:
-    for path in sorted(folder.iterdir()):
-        if path.is_dir():
-            mlflow.log_artifacts(str(path), path.name)
-        elif path.name not in (CHECKPOINT_FILE, LOCK_FILE):
-            mlflow.log_artifact(str(path))
-
-
-def _log_start(run_id: str, dataset: PreparedDataset, loop: Loop) -> None:
-    config = loop.config
-    write_text(run_folder(run_id) / CONFIG_FILE, config.to_yaml())
-    with saving(f"run {run_id}"):
-        mlflow.log_params(config.flat())
-        mlflow.log_params(
-            {
-                "dataset.name": dataset.info.name,
-                "dataset.fingerprint": dataset.fingerprint,
-                ROOT_PARAM: str(dataset.root.resolve()),
-                "network.parameters": loop.step.model.count_params(),
-                "machine.workers": loop.cluster.workers,
-                "machine.devices": loop.cluster.replicas,
-                **environment(),
-            }
-        )
-        mlflow.log_text(config.to_yaml(), CONFIG_FILE)
