@@ -35,7 +35,7 @@ def test_the_library_hides_nothing_that_other_libraries_print(library):
 def test_commands_hide_it_but_not_with_debug(library, phantoms, start_uml_tf, tmp_path):
     arguments = ("predict", library[0], phantoms.root / phantoms.rows[0].image, "--out", "out")
     for options, shown in (((), False), (("--debug",), True)):
-        process = start_uml_tf(*options, *arguments, cwd=tmp_path)
+        process = start_uml_tf(*options, *arguments, cwd=tmp_path, fresh=True)
         _, errors = process.communicate(timeout=300)
         assert process.returncode == 0, errors
         assert (LITERT in errors) == shown
