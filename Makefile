@@ -5,6 +5,7 @@ BIN := .venv/bin
 
 # pip runs only when the requirements changed since the last install.
 .venv/.installed: pyproject.toml constraints.txt
+	@echo "installing into .venv: 3 GB, some minutes without a line"
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
 	touch $@

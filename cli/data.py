@@ -128,7 +128,8 @@ def _print_counts(report: DatasetCounts) -> None:
         f"{name} {100 * share:.1f} % (on {report.pixel_images[name]} masks)"
         for name, share in report.pixel_share.items()
     )
-    console.print(f"masked pixels: {shares}")
+    masked = any(masks for _, masks in report.counts.values())
+    console.print(f"masked pixels: {shares if masked else 'none, no image has a mask'}")
     for note in report.notes:
         click.echo(f"note: {note}")
 

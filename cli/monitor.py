@@ -25,7 +25,7 @@ def monitor(
     """Compare the tallies of devices with what MODEL was measured on, and log it to MLflow.
 
     TALLY is a folder in which run.py keeps its counts, or one of its files. Printed are the population
-    stability of doubt, density, decisions and classes, and the daily shares with control limits.
+    stability of doubt, familiarity, decisions and classes, and the daily shares with control limits.
     """
     from uml_tf.cli.quiet import import_tensorflow
     from uml_tf.tracking.card import read_stated

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import click
 
+from uml_tf.networks.lean_imports import absent
 from uml_tf.runtime.silence import silenced
 
 
@@ -31,8 +32,15 @@ def quiet(*descriptors: int) -> Iterator[None]:
         yield
 
 
+# Keras imports these where they are installed, for parts of it that nothing here uses.
+OPTIONAL_IN_KERAS = ("matplotlib", "pandas", "sklearn")
+
+
 def import_tensorflow() -> None:
-    """Imports TensorFlow without the notices that it prints then; with ``--debug`` they are printed."""
+    """Imports TensorFlow and Keras without the notices that they print then, which ``--debug`` shows.
+
+    Keras comes without its optional packages, which a command may still import afterwards.
+    """
     # Otherwise the first process reserves the whole memory of the GPU.
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     if _is_debug():
@@ -40,5 +48,5 @@ def import_tensorflow() -> None:
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     warnings.filterwarnings("ignore", category=FutureWarning)
     warnings.filterwarnings("ignore", category=DeprecationWarning)
-    with silenced(2):
-        import tensorflow  # noqa: F401
+    with silenced(2), absent(*OPTIONAL_IN_KERAS):
+        import keras  # noqa: F401

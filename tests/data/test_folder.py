@@ -69,7 +69,8 @@ def test_dry_run_prints_counts_and_draws_a_sheet_and_writes_nothing_else(run, cl
 
 
 def test_the_sheet_lies_beside_out_and_needs_the_dry_run(run, class_folders, tmp_path):
-    run("data", "folder", class_folders, tmp_path / "out", "--labels", "from-folder", "--dry-run")
+    options = ("--labels", "from-folder", "--masks", "{stem}_mask*.png", "--dry-run")
+    run("data", "folder", class_folders, tmp_path / "out", *options)
     assert (tmp_path / "out-sheet.png").is_file()
     output = run("data", "folder", class_folders, tmp_path / "out", "--sheet", "x.png", expect=2)
     assert "--sheet needs --dry-run" in output

@@ -38,6 +38,10 @@ from uml_tf.runtime.errors import UmlError
         ),
         ([], "--classes: found none, expected at least two image classes"),
         (
+            ["--labels", "from-folder"],
+            " files), expected --masks '{stem}_mask*', or --images if they are images",
+        ),
+        (
             ["--labels", "from-folder", "--unions", "x=y"],
             "--unions: found 'x=y', expected REGION=CLASS+CLASS",
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -67,6 +68,31 @@ def _without_masks(images: list[Path], masks: MaskFiles) -> tuple[list[Path], in
     return kept, len([mask for mask, belongs in found.items() if set(belongs) - set(found)])
 
 
+_MASK_ENDING = re.compile(r"[ _.-](?:\w*mask|seg|segmentation|gt|groundtruth|label)\w*", re.IGNORECASE)
+
+
+def _refuse_masks_as_images(images: Sequence[Path]) -> None:
+    """Refuses images that are called like the mask of another image in their folder.
+
+    Raises:
+        UmlError: there is one, with the options that say what it is.
+    """
+    stems = {(image.parent, image.stem): image for image in images}
+    found = []
+    for image in images:
+        for ending in re.finditer(r"[ _.-]", image.stem):
+            owner = stems.get((image.parent, image.stem[: ending.start()]))
+            if owner is not None and _MASK_ENDING.fullmatch(image.stem[ending.start() :]):
+                found.append((image, owner))
+                break
+    if found:
+        image, owner = found[0]
+        raise UmlError(
+            f"{image}: found a name like that of a mask of {owner.name} ({len(found)} such files), expected "
+            f"--masks '{{stem}}{image.stem[len(owner.stem) :]}*', or --images if they are images"
+        )
+
+
 def _find(raw: Path, options: FolderOptions) -> RawDataset:
     images = find_images(raw, options.images)
     values = None if options.pixel_values is None else PixelValues.parse(options.pixel_values)
@@ -97,6 +123,8 @@ def _find(raw: Path, options: FolderOptions) -> RawDataset:
         unions=_unions(options.unions, pixels),
     )
 
+    if known is None and options.images == type(options).model_fields["images"].default:
+        _refuse_masks_as_images(images)
     stems = Counter(image.stem for image in images)
 
     def read(place: int) -> Case:

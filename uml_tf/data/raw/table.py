@@ -112,7 +112,7 @@ def records_of_images(table: Table, column: str, images: Sequence[str]) -> list[
     Raises:
         UmlError: a row names several images, or several rows name one.
     """
-    table.check_columns([column], "image column")
+    table.check_columns([column], "--image-column")
     by_key: dict[str, list[int]] = defaultdict(list)
     for index, image in enumerate(images):
         for key in _keys(image):

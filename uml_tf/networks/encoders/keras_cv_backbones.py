@@ -6,14 +6,17 @@ keras-cv's hub or a local folder written by its ``save_to_preset``; it resolves 
 
 from __future__ import annotations
 
+import importlib
 import json
 from functools import partial
+from types import ModuleType
 from typing import Any
 
 import keras
 
 from uml_tf.networks.encoders.registry import ENCODERS, PRESET_SOURCES, Encoder, PresetSource
 from uml_tf.networks.fast_layers import with_fast_layers
+from uml_tf.networks.lean_imports import absent
 from uml_tf.networks.normalization import MOMENTUM
 from uml_tf.networks.spec import EncoderSpec
 from uml_tf.runtime.errors import UmlError
@@ -93,6 +96,17 @@ _SMALLEST: dict[str, dict[str, Any]] = {
 _DECIDED_HERE = ("name", "trainable", "input_shape", "input_tensor", "include_rescaling")
 
 
+def _keras_cv(kagglehub: bool = False) -> ModuleType:
+    """The package without what it imports for its figures, and without its hub's client unless asked for."""
+    with absent("matplotlib", "pandas", "kagglehub"):
+        import keras_cv
+    if kagglehub:
+        from keras_cv.src.utils import preset_utils
+
+        preset_utils.kagglehub = importlib.import_module("kagglehub")
+    return keras_cv
+
+
 def _pyramid(backbone: keras.Model, model_name: str, encoder: str) -> keras.Model:
     """The part of a backbone that computes its first levels, finest first."""
     layers = backbone.pyramid_level_inputs
@@ -105,8 +119,7 @@ def _pyramid(backbone: keras.Model, model_name: str, encoder: str) -> keras.Mode
 
 def _build(class_name: str, input_shape: tuple[int, int, int], name: str, **arguments: Any) -> keras.Model:
     """The first four pyramid features of a keras-cv backbone, finest first."""
-    import keras_cv
-
+    keras_cv = _keras_cv()
     decided = [argument for argument in _DECIDED_HERE if argument in arguments]
     if decided:
         raise UmlError(f"encoder '{SOURCE}:{class_name}': found the arguments {', '.join(decided)}")
@@ -118,8 +131,7 @@ def _build(class_name: str, input_shape: tuple[int, int, int], name: str, **argu
 
 def _from_preset(preset: str, load_weights: bool) -> keras.Model:
     """keras-cv's backbone of a preset, from its hub or from a local folder."""
-    import keras_cv
-
+    keras_cv = _keras_cv(kagglehub=True)
     try:
         return keras_cv.models.Backbone.from_preset(preset, load_weights=load_weights)
     except Exception as error:  # the hub's client, Keras and keras-cv raise many kinds
