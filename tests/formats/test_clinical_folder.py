@@ -113,6 +113,11 @@ def test_a_model_reads_by_the_mapping_of_its_card(tmp_path, fundus_model, run):
         if region["box"]:
             assert region["height_mm"] == pytest.approx(region["box"][3] * 0.2)
     assert "spacing_mm" not in of_png
+    with (tmp_path / "o/predictions.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert all(row["area_disc"] for row in rows)
+    (known,) = [row["area_mm2_disc"] for row in rows if row["area_mm2_disc"]]
+    assert float(known) == pytest.approx(of_dicom["pixels"]["disc"]["area_mm2"])
 
 
 def test_the_size_of_pixels_is_a_column_where_images_do_not_share_it(tmp_path, run):

@@ -18,6 +18,7 @@ Answer = Mapping[str, Any]
 """The JSON of one prediction; of an image that could not be read, ``image``, ``decision`` and ``reason``."""
 
 _NUMBERS = ("class_confidence", "class_uncertainty", "familiarity", "mask_confidence", "mask_uncertainty")
+_AREAS = ("area", "area_mm2")
 _RATIO = "vertical_cup_to_disc_ratio"
 
 
@@ -31,11 +32,13 @@ def columns(card: ModelCard) -> list[str]:
 
     ``image``, ``predicted`` (the most probable class), ``probability_CLASS``, ``class_confidence``,
     ``class_uncertainty``, ``familiarity``, ``decision``, ``reason``, ``mask_confidence`` and
-    ``mask_uncertainty`` (means over the pixels), ``area_REGION`` (pixels of the original image), where the
-    classes have them ``vertical_cup_to_disc_ratio``, and ``quality_REGION`` where the Dice is estimated.
+    ``mask_uncertainty`` (means over the pixels), ``area_REGION`` (pixels of the original image) and
+    ``area_mm2_REGION`` (where the file tells the size of a pixel), where the classes have them
+    ``vertical_cup_to_disc_ratio``, and ``quality_REGION`` where the Dice is estimated.
     """
     probabilities = [f"probability_{name}" for name in card.image_classes]
-    areas = [f"area_{name}" for name in region_members(card.pixel_classes, card.unions)]
+    regions = region_members(card.pixel_classes, card.unions)
+    areas = [f"{measured}_{name}" for measured in _AREAS for name in regions]
     ratios = [_RATIO] if {"cup", "rim"} <= set(card.pixel_classes) else []
     measured = [*_NUMBERS[:3], "decision", "reason", *_NUMBERS[3:]]
     qualities = [f"quality_{name}" for name in card.mask_quality]
@@ -49,7 +52,8 @@ def _row(answer: Answer) -> dict[str, str]:
     row["predicted"] = answer["class"]
     row |= {name: f"{answer[name]:.6g}" for name in _NUMBERS}
     row |= {f"probability_{name}": f"{value:.6g}" for name, value in answer["class_probability"].items()}
-    row |= {f"area_{name}": str(region["area"]) for name, region in answer["pixels"].items()}
+    for name, region in answer["pixels"].items():
+        row |= {f"{measured}_{name}": f"{region[measured]:.9g}" for measured in _AREAS if measured in region}
     if answer.get(_RATIO) is not None:
         row[_RATIO] = f"{answer[_RATIO]:.6g}"
     quality = answer.get("mask_quality", {})

@@ -3,18 +3,21 @@
 Source: Hylton et al., "Neoadjuvant Chemotherapy for Breast Cancer: Functional Tumor Volume by MR Imaging
 Predicts Recurrence-free Survival", Radiology 279, 2016; the collection is on The Cancer Imaging Archive.
 
-Two layouts are read:
+Three layouts are read:
 
 - slices, as the authors of UML prepared them: ``images/PATIENT/PATIENT_PCR_sN_img.jpg`` and
   ``masks/PATIENT/PATIENT_PCR_sN_msk.jpg``, PCR 0 or 1, in Train, Valid and Test; the splits are kept;
 - volumes: ``PATIENT/image.npy`` and ``PATIENT/mask.npy``, and ``clinical.csv`` with the columns SUBJECTID and
   PCR. An image is ``(S, H, W)``, or ``(S, H, W, 3)`` for three phases of the contrast agent; a mask is
-  ``(S, H, W)``, not 0 in the tumour; S slices.
+  ``(S, H, W)``, not 0 in the tumour; S slices;
+- the same with ``PATIENT/``, by the name of the folder or by the Patient ID, holding DICOM slices in place of
+  ``image.npy``, and a segmentation of them (DICOM SEG) or ``mask.npy``.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -25,6 +28,7 @@ from pydantic import Field
 
 from uml_tf.data.converter import CONVERTERS, Case, Converter, PublishedSplitOptions, RawDataset
 from uml_tf.data.dataset import DatasetInfo
+from uml_tf.data.raw.dicom_volumes import MASK_NAME, DicomVolume, find_volume
 from uml_tf.data.raw.image_facts import split_of_folders
 from uml_tf.data.raw.mask_files import read_region
 from uml_tf.data.raw.named_files import published
@@ -32,7 +36,7 @@ from uml_tf.data.raw.table import read_table
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.images import Array
 
-TABLE_NAME, IMAGE_NAME, MASK_NAME = "clinical.csv", "image.npy", "mask.npy"
+TABLE_NAME, IMAGE_NAME = "clinical.csv", "image.npy"
 CLASSES = ("no_pcr", "pcr")
 _SLICE = re.compile(r"(?P<patient>.+)_(?P<pcr>[01])_s(?P<number>\d+)_img\.(?:jpg|png)")
 _DARKEST, _BRIGHTEST = 1, 99
@@ -57,6 +61,16 @@ class Ispy1Options(PublishedSplitOptions):
     slices: Literal["tumour", "all"] = Field(
         default="tumour", description="Slices of volumes: those that show the tumour, or all."
     )
+
+
+@dataclass(frozen=True)
+class _DicomSlice:
+    """One DICOM file of a volume."""
+
+    file: Path
+    label: str
+    patient: str
+    mask: Array | None
 
 
 @dataclass(frozen=True)
@@ -90,16 +104,15 @@ def to_grey_values(values: Array, darkest: float, brightest: float) -> Array:
     return grey if grey.ndim == 3 else np.repeat(grey[..., None], 3, axis=-1)
 
 
-def _volume_slices(raw: Path, options: Ispy1Options) -> tuple[list[_Slice], list[str]]:
+def _volume_slices(
+    raw: Path, options: Ispy1Options, labels: Mapping[str, str]
+) -> tuple[list[_Slice], list[str]]:
     """The slices to take; and a note for each patient whose files do not fit."""
-    table = read_table(raw / TABLE_NAME, ["SUBJECTID", "PCR"])
     found, notes = [], []
-    for record in table.records:
-        patient, value = record["SUBJECTID"], record["PCR"]
+    for patient, label in labels.items():
         if not (raw / patient / IMAGE_NAME).is_file():
             notes.append(f"{raw / patient / IMAGE_NAME}: no such file, for patient '{patient}'")
             continue
-        label = CLASSES[int(value)] if value in ("0", "1") else ""
         image, mask = _load(raw / patient / IMAGE_NAME), _load(raw / patient / MASK_NAME)
         if mask.ndim != 3 or image.shape[:3] != mask.shape or image.shape[3:] not in ((), (3,)):
             raise UmlError(
@@ -111,10 +124,67 @@ def _volume_slices(raw: Path, options: Ispy1Options) -> tuple[list[_Slice], list
     return found, notes
 
 
-def _find_volumes(raw: Path, options: Ispy1Options) -> RawDataset:
-    found, notes = _volume_slices(raw, options)
+def _labels(raw: Path) -> dict[str, str]:
+    """Patient -> class, or "" where it is not known."""
+    table = read_table(raw / TABLE_NAME, ["SUBJECTID", "PCR"])
+    return {
+        record["SUBJECTID"]: CLASSES[int(record["PCR"])] if record["PCR"] in ("0", "1") else ""
+        for record in table.records
+    }
+
+
+def _dicom_slices(
+    folder: Path, volume: DicomVolume, options: Ispy1Options, labels: Mapping[str, str]
+) -> list[_DicomSlice]:
+    if volume.masks is None and options.slices == "tumour":
+        raise UmlError(
+            f"{folder}/: found neither a segmentation (DICOM SEG) nor {MASK_NAME}, expected one of them, "
+            "or --slices all"
+        )
+    masks = volume.masks or {}
+    label = labels.get(folder.name, labels.get(volume.patient, ""))
+    taken = [file for file in volume.files if options.slices == "all" or masks[file].any()]
+    patient = volume.patient or folder.name
+    # What is no slice is among them, so that it is told when it is read.
+    return [_DicomSlice(file, label, patient, masks.get(file)) for file in (*taken, *volume.others)]
+
+
+def _read_dicom(item: _DicomSlice) -> Case:
+    mask = None if item.mask is None else item.mask.astype(np.uint8)
+    return Case(item.file.stem, item.file, item.label, mask, subject=item.patient)
+
+
+def _find_dicom(raw: Path, options: Ispy1Options, labels: Mapping[str, str]) -> RawDataset | None:
+    """The slices of all folders that hold DICOM slices; None where none does."""
+    found, folders, unlabelled = [], 0, 0
+    for folder in sorted(path for path in raw.iterdir() if path.is_dir()):
+        volume = find_volume(folder)
+        if volume is not None:
+            slices = _dicom_slices(folder, volume, options, labels)
+            found += slices
+            folders += 1
+            unlabelled += bool(slices) and not slices[0].label
+    if not folders:
+        return None
     if not found:
-        raise UmlError(f"{raw}: found no slice, expected PATIENT/{IMAGE_NAME} for the rows of {TABLE_NAME}")
+        raise UmlError(f"{raw}: found no slice with a tumour in {folders} folders, expected some")
+    notes = [f"{unlabelled} of {folders} folders have no PCR in {TABLE_NAME}"] if unlabelled else []
+    return RawDataset(INFO, found, _read_dicom, tuple(notes))
+
+
+def _find_volumes(raw: Path, options: Ispy1Options) -> RawDataset:
+    labels = _labels(raw)
+    dicom = _find_dicom(raw, options, labels)
+    if dicom is not None:
+        if any((raw / patient / IMAGE_NAME).is_file() for patient in labels):
+            raise UmlError(f"{raw}: found DICOM slices and {IMAGE_NAME}, expected one kind of volume")
+        return dicom
+    found, notes = _volume_slices(raw, options, labels)
+    if not found:
+        raise UmlError(
+            f"{raw}: found no slice, expected PATIENT/{IMAGE_NAME} or DICOM slices for the rows of "
+            f"{TABLE_NAME}"
+        )
 
     @lru_cache(maxsize=1)  # the slices of a patient follow each other
     def limits(patient: str) -> tuple[float, float]:
@@ -171,12 +241,16 @@ def _find(raw: Path, options: Ispy1Options) -> RawDataset:
         found = "slices and volumes" if images else "neither"
         raise UmlError(
             f"{raw}: found {found}, expected images/PATIENT/PATIENT_PCR_sN_img.jpg, or {TABLE_NAME} and "
-            f"PATIENT/{IMAGE_NAME}"
+            f"PATIENT/{IMAGE_NAME} or DICOM slices in PATIENT"
         )
     return _find_slices(raw, options, images) if images else _find_volumes(raw, options)
 
 
 CONVERTERS.add(
     "ispy1",
-    Converter("Convert slices or NumPy volumes of the I-SPY 1 breast MRI RAW into OUT.", Ispy1Options, _find),
+    Converter(
+        "Convert slices, or DICOM or NumPy volumes, of the I-SPY 1 breast MRI RAW into OUT.",
+        Ispy1Options,
+        _find,
+    ),
 )
