@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from forked_commands import own_environment, start_command
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 if "PYTEST_XDIST_WORKER" not in os.environ:  # one folder for all test processes, and none of the user's
@@ -68,11 +69,6 @@ def busi_raw() -> Path:
     return _shared("data") / "busi"
 
 
-def _environment() -> dict[str, str]:
-    """The environment without the variables that MLflow has set in this process."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
-
-
 @pytest.fixture(scope="session")
 def drishti_raw() -> Path:
     return _shared("data/drishti")
@@ -90,20 +86,8 @@ def isic_raw() -> Path:
 
 @pytest.fixture(scope="session")
 def start_uml_tf():
-    """Starts the installed command in a process of its own; returns the process."""
-    executable = Path(sys.executable).parent / "uml-tf"
-
-    def start(*arguments: object, cwd: Path, **variables: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [str(executable), *map(str, arguments)],
-            cwd=cwd,
-            env=_environment() | variables,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    return start
+    """Starts ``uml-tf`` in a process of its own, see forked_commands.py; returns the process."""
+    return start_command
 
 
 @pytest.fixture(autouse=True)
@@ -120,7 +104,7 @@ def run_python():
         done = subprocess.run(
             [sys.executable, *map(str, arguments)],
             cwd=cwd,
-            env=_environment() | variables,
+            env=own_environment() | variables,
             capture_output=True,
             text=True,
             check=False,
@@ -133,10 +117,12 @@ def run_python():
 
 @pytest.fixture(scope="session")
 def uml_tf_command(start_uml_tf):
-    """Runs the installed command in a process of its own; returns the completed process."""
+    """Runs ``uml-tf`` in a process of its own, see forked_commands.py; returns the completed process."""
 
-    def run(*arguments: object, cwd: Path, expect: int = 0) -> subprocess.CompletedProcess[str]:
-        process = start_uml_tf(*arguments, cwd=cwd)
+    def run(
+        *arguments: object, cwd: Path, expect: int = 0, fresh: bool = False
+    ) -> subprocess.CompletedProcess[str]:
+        process = start_uml_tf(*arguments, cwd=cwd, fresh=fresh)
         output, errors = process.communicate(timeout=900)
         assert process.returncode == expect, f"exit {process.returncode}\n{output}\n{errors}"
         assert "Traceback" not in errors
@@ -272,7 +258,8 @@ def trained(tmp_path_factory, phantoms, uml_tf_command):
     with _once(tmp_path_factory, "work") as (folder, done):
         if not done.exists():
             (folder / "tiny.yaml").write_text(TINY_CONFIG)
-            process = uml_tf_command("train", "--config", "tiny.yaml", "--data", phantoms.root, cwd=folder)
+            arguments = ("train", "--config", "tiny.yaml", "--data", phantoms.root)
+            process = uml_tf_command(*arguments, cwd=folder, fresh=True)
             done.write_text(json.dumps([process.args, process.returncode, process.stdout, process.stderr]))
         return folder, subprocess.CompletedProcess(*json.loads(done.read_text()))
 

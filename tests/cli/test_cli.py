@@ -1,4 +1,4 @@
-"""The installed command, in processes of its own, on real files and a real MLflow store."""
+"""The command, in processes of its own, on real files and a real MLflow store."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_data_errors_exit_1_with_one_line(uml_tf_command, tmp_path, arguments, l
 
 
 def test_check_and_preview(uml_tf_command, phantoms, tmp_path):
-    done = uml_tf_command("data", "check", phantoms.root, cwd=tmp_path)
+    done = uml_tf_command("data", "check", phantoms.root, cwd=tmp_path, fresh=True)
     assert "no problems found" in done.stdout
     seed = str(2**70)  # a seed may be of any size
     sheet = ("--out", "sheet.png", "--count", "6", "--seed", seed)
@@ -157,7 +157,8 @@ def test_logged_model_loads_and_returns_the_contract(store):
 
 def test_evaluate_repeats_what_training_measured(trained, phantoms, uml_tf_command):
     folder, done = trained
-    uml_tf_command("evaluate", "last", "--data", phantoms.root, "--out", "measured", cwd=folder)
+    arguments = ("evaluate", "last", "--data", phantoms.root, "--out", "measured")
+    uml_tf_command(*arguments, cwd=folder, fresh=True)
     numbers = Path(re.search(r"^numbers +(\S+)$", done.stdout, re.M)[1])
     before, after = (
         json.loads(numbers.read_text()),
@@ -184,9 +185,8 @@ def test_predict_writes_good_images_and_names_bad_ones(trained, phantoms, uml_tf
     cv2.imwrite(str(grey), cv2.resize(photo[..., 1], (150, 110)))
     bad = tmp_path / "text.png"
     bad.write_text("no image")
-    done = uml_tf_command(
-        "predict", "last", good, bad, grey, "--out", tmp_path / "out", cwd=trained[0], expect=1
-    )
+    arguments = ("predict", "last", good, bad, grey, "--out", tmp_path / "out")
+    done = uml_tf_command(*arguments, cwd=trained[0], expect=1, fresh=True)
     assert f"{bad}: not an image" in done.stderr
     names = {path.name for path in (tmp_path / "out").iterdir()}
     parts = (".json", "_mask.png", "_overlay.png", "_uncertainty.png", "_doubt.png")

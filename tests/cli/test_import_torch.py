@@ -87,16 +87,16 @@ def _encoder_module(layer):
     return f"cls_feature_encoder.{name.replace('_', '.')}"
 
 
-def _import(command, checkpoint, out, cwd, expect=0, **changed):
+def _import(command, checkpoint, out, cwd, expect=0, fresh=False, **changed):
     options = {"--preset": "paper", "--classes": K, "--seg-classes": C, "--image-size": 48, **changed}
     arguments = [part for pair in options.items() for part in pair]
-    return command("import-torch", checkpoint, *arguments, "--out", out, cwd=cwd, expect=expect)
+    return command("import-torch", checkpoint, *arguments, "--out", out, cwd=cwd, expect=expect, fresh=fresh)
 
 
 def test_import_and_predict(paper_checkpoint, uml_tf_command, tmp_path):
     path, model = paper_checkpoint
     names = {"--class-names": "a,b,c", "--pixel-names": "background,lesion"}
-    _import(uml_tf_command, path, "model.keras", tmp_path, **names)
+    _import(uml_tf_command, path, "model.keras", tmp_path, fresh=True, **names)
     imported = keras.models.load_model(tmp_path / "model.keras")
     assert imported.card.image_classes == ("a", "b", "c")
     images = np.random.default_rng(0).uniform(0, 255, (1, 48, 48, 3)).astype(np.float32)

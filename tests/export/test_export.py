@@ -25,7 +25,7 @@ from uml_tf.runtime.file_state import KEY, state_of
 def bundle(trained, uml_tf_command):
     folder, _ = trained
     arguments = ("last", "--tflite", "--quantize", "int8", "--out", "bundle", *LENIENT)
-    done = uml_tf_command("export", *arguments, cwd=folder)
+    done = uml_tf_command("export", *arguments, cwd=folder, fresh=True)
     return folder / "bundle", done
 
 

@@ -117,7 +117,7 @@ def test_exports_are_linked_from_the_version_and_listed(registered, uml_tf_comma
     _registry(uml_tf_command, folder, "promote", "glaucoma", numbers[GOOD], "--alias", "device")
     model = "models:/glaucoma@device"
     uml_tf_command("export", model, "--tflite", "--no-web", "--out", tmp_path / "bundle", cwd=folder)
-    listed = _registry(uml_tf_command, folder, "list").stdout
+    listed = uml_tf_command("registry", "list", cwd=folder, fresh=True).stdout
     assert re.search(r"tflite-none rho 1\.0000/1\.0000 \d+ kB", listed)
     assert phantoms.fingerprint[:8] in listed
     for column in ("accuracy", "auc ↑", "ece ↓", "↓ lower is better", "rim 0.", "disc 0."):

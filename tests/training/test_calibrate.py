@@ -34,7 +34,8 @@ def test_a_network_gets_new_limits_and_keeps_its_weights(network, phantoms, uml_
     network.save(tmp_path / "old.keras")
     before = (tmp_path / "old.keras").read_bytes()
     options = ("--data", phantoms.root, "--split", "train", "--risk-target", "0.3", "--confidence", "0.8")
-    done = uml_tf_command("calibrate", "old.keras", *options, "--out", "new.keras", cwd=tmp_path)
+    arguments = ("calibrate", "old.keras", *options, "--out", "new.keras")
+    done = uml_tf_command(*arguments, cwd=tmp_path, fresh=True)
     assert "accepts" in done.stdout
     assert (tmp_path / "old.keras").read_bytes() == before
     found = read_network(tmp_path / "new.keras")
@@ -46,7 +47,7 @@ def test_a_network_gets_new_limits_and_keeps_its_weights(network, phantoms, uml_
     assert new.class_temperature != old.class_temperature
     assert (found.card.risk_target, found.card.risk_confidence) == (0.3, 0.8)
     assert found.card.accept_above != network.card.accept_above
-    refused = uml_tf_command("calibrate", "old.keras", *options, "--out", "new.keras", cwd=tmp_path, expect=1)
+    refused = uml_tf_command(*arguments, cwd=tmp_path, expect=1)
     assert "exists already" in refused.stderr
 
 

@@ -9,17 +9,22 @@ import socket
 import mlflow
 import pytest
 
-CONFIG = """\
-epochs: 2
+# The quickest network to build: what processes do in one folder is the same for all.
+NETWORK = """\
+preset: unet-edge
+encoder_weights: none
 image_size: 32
-phantoms: {images: 20, size: 64}
+"""
+CONFIG = f"""\
+{NETWORK}epochs: 2
+phantoms: {{images: 20, size: 64}}
 """
 
 
 @pytest.fixture
 def running(start_uml_tf, tmp_path, phantoms):
     """A training that runs: (process, run id)."""
-    (tmp_path / "long.yaml").write_text("epochs: 1000\nimage_size: 32\n")
+    (tmp_path / "long.yaml").write_text(f"{NETWORK}epochs: 1000\n")
     process = start_uml_tf("train", "--config", "long.yaml", "--data", phantoms.root, cwd=tmp_path)
     lines = []
     for line in process.stderr:

@@ -3,19 +3,22 @@
 Source: Hylton et al., "Neoadjuvant Chemotherapy for Breast Cancer: Functional Tumor Volume by MR Imaging
 Predicts Recurrence-free Survival", Radiology 279, 2016; the collection is on The Cancer Imaging Archive.
 
-Two layouts are read:
+Three layouts are read:
 
 - slices, as the authors of UML prepared them: ``images/PATIENT/PATIENT_PCR_sN_img.jpg`` and
   ``masks/PATIENT/PATIENT_PCR_sN_msk.jpg``, PCR 0 or 1, in Train, Valid and Test; the splits are kept;
 - volumes: ``PATIENT/image.npy`` and ``PATIENT/mask.npy``, and ``clinical.csv`` with the columns SUBJECTID and
   PCR. An image is ``(S, H, W)``, or ``(S, H, W, 3)`` for three phases of the contrast agent; a mask is
-  ``(S, H, W)``, not 0 in the tumour; S slices.
+  ``(S, H, W)``, not 0 in the tumour; S slices;
+- the same with ``PATIENT/``, by the name of the folder or by the Patient ID, holding DICOM slices in place of
+  ``image.npy``, and a segmentation of them (DICOM SEG) or ``mask.npy``.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -23,8 +26,16 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from uml_tf.data.converter import CONVERTERS, Case, Converter, PublishedSplitOptions, RawDataset
+from uml_tf.data.converter import (
+    CONVERTERS,
+    Case,
+    ColumnOptions,
+    Converter,
+    PublishedSplitOptions,
+    RawDataset,
+)
 from uml_tf.data.dataset import DatasetInfo
+from uml_tf.data.raw.dicom_volumes import MASK_NAME, DicomVolume, find_volume
 from uml_tf.data.raw.image_facts import split_of_folders
 from uml_tf.data.raw.mask_files import read_region
 from uml_tf.data.raw.named_files import published
@@ -32,7 +43,7 @@ from uml_tf.data.raw.table import read_table
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.images import Array
 
-TABLE_NAME, IMAGE_NAME, MASK_NAME = "clinical.csv", "image.npy", "mask.npy"
+TABLE_NAME, IMAGE_NAME = "clinical.csv", "image.npy"
 CLASSES = ("no_pcr", "pcr")
 _SLICE = re.compile(r"(?P<patient>.+)_(?P<pcr>[01])_s(?P<number>\d+)_img\.(?:jpg|png)")
 _DARKEST, _BRIGHTEST = 1, 99
@@ -47,7 +58,7 @@ INFO = DatasetInfo(
 )
 
 
-class Ispy1Options(PublishedSplitOptions):
+class Ispy1Options(ColumnOptions, PublishedSplitOptions):
     """Which slices are taken.
 
     Attributes:
@@ -60,11 +71,34 @@ class Ispy1Options(PublishedSplitOptions):
 
 
 @dataclass(frozen=True)
+class _Known:
+    """What the table says of a patient.
+
+    Attributes:
+        label: class, or "" where it is not known.
+        columns: the further columns that were asked for.
+    """
+
+    label: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _DicomSlice:
+    """One DICOM file of a volume."""
+
+    file: Path
+    known: _Known
+    patient: str
+    mask: Array | None
+
+
+@dataclass(frozen=True)
 class _Slice:
     """One slice of a volume."""
 
     patient: str
-    label: str
+    known: _Known
     number: int
 
 
@@ -90,16 +124,15 @@ def to_grey_values(values: Array, darkest: float, brightest: float) -> Array:
     return grey if grey.ndim == 3 else np.repeat(grey[..., None], 3, axis=-1)
 
 
-def _volume_slices(raw: Path, options: Ispy1Options) -> tuple[list[_Slice], list[str]]:
+def _volume_slices(
+    raw: Path, options: Ispy1Options, patients: Mapping[str, _Known]
+) -> tuple[list[_Slice], list[str]]:
     """The slices to take; and a note for each patient whose files do not fit."""
-    table = read_table(raw / TABLE_NAME, ["SUBJECTID", "PCR"])
     found, notes = [], []
-    for record in table.records:
-        patient, value = record["SUBJECTID"], record["PCR"]
+    for patient, known in patients.items():
         if not (raw / patient / IMAGE_NAME).is_file():
             notes.append(f"{raw / patient / IMAGE_NAME}: no such file, for patient '{patient}'")
             continue
-        label = CLASSES[int(value)] if value in ("0", "1") else ""
         image, mask = _load(raw / patient / IMAGE_NAME), _load(raw / patient / MASK_NAME)
         if mask.ndim != 3 or image.shape[:3] != mask.shape or image.shape[3:] not in ((), (3,)):
             raise UmlError(
@@ -107,14 +140,82 @@ def _volume_slices(raw: Path, options: Ispy1Options) -> tuple[list[_Slice], list
                 "expected (S, H, W) or (S, H, W, 3), and (S, H, W)"
             )
         numbers = range(len(mask)) if options.slices == "all" else np.flatnonzero(mask[:].any(axis=(1, 2)))
-        found += [_Slice(patient, label, int(number)) for number in numbers]
+        found += [_Slice(patient, known, int(number)) for number in numbers]
     return found, notes
 
 
-def _find_volumes(raw: Path, options: Ispy1Options) -> RawDataset:
-    found, notes = _volume_slices(raw, options)
+def _patients(raw: Path, options: Ispy1Options) -> dict[str, _Known]:
+    """Patient -> what the table says."""
+    table = read_table(raw / TABLE_NAME, ["SUBJECTID", "PCR"])
+    wanted = options.columns_of(table.columns)
+    return {
+        record["SUBJECTID"]: _Known(
+            CLASSES[int(record["PCR"])] if record["PCR"] in ("0", "1") else "",
+            {name: record[name] for name in wanted},
+        )
+        for record in table.records
+    }
+
+
+def _dicom_slices(
+    folder: Path, volume: DicomVolume, options: Ispy1Options, patients: Mapping[str, _Known]
+) -> list[_DicomSlice]:
+    if volume.masks is None and options.slices == "tumour":
+        raise UmlError(
+            f"{folder}/: found neither a segmentation (DICOM SEG) nor {MASK_NAME}, expected one of them, "
+            "or --slices all"
+        )
+    masks = volume.masks or {}
+    known = patients.get(folder.name, patients.get(volume.patient, _Known()))
+    taken = [file for file in volume.files if options.slices == "all" or masks[file].any()]
+    patient = volume.patient or folder.name
+    # What is no slice is among them, so that it is told when it is read.
+    return [_DicomSlice(file, known, patient, masks.get(file)) for file in (*taken, *volume.others)]
+
+
+def _read_dicom(item: _DicomSlice) -> Case:
+    mask = None if item.mask is None else item.mask.astype(np.uint8)
+    return Case(
+        item.file.stem,
+        item.file,
+        item.known.label,
+        mask,
+        subject=item.patient,
+        columns=item.known.columns,
+    )
+
+
+def _find_dicom(raw: Path, options: Ispy1Options, patients: Mapping[str, _Known]) -> RawDataset | None:
+    """The slices of all folders that hold DICOM slices; None where none does."""
+    found, folders, unlabelled = [], 0, 0
+    for folder in sorted(path for path in raw.iterdir() if path.is_dir()):
+        volume = find_volume(folder)
+        if volume is not None:
+            slices = _dicom_slices(folder, volume, options, patients)
+            found += slices
+            folders += 1
+            unlabelled += bool(slices) and not slices[0].known.label
+    if not folders:
+        return None
     if not found:
-        raise UmlError(f"{raw}: found no slice, expected PATIENT/{IMAGE_NAME} for the rows of {TABLE_NAME}")
+        raise UmlError(f"{raw}: found no slice with a tumour in {folders} folders, expected some")
+    notes = [f"{unlabelled} of {folders} folders have no PCR in {TABLE_NAME}"] if unlabelled else []
+    return RawDataset(INFO, found, _read_dicom, tuple(notes))
+
+
+def _find_volumes(raw: Path, options: Ispy1Options) -> RawDataset:
+    patients = _patients(raw, options)
+    dicom = _find_dicom(raw, options, patients)
+    if dicom is not None:
+        if any((raw / patient / IMAGE_NAME).is_file() for patient in patients):
+            raise UmlError(f"{raw}: found DICOM slices and {IMAGE_NAME}, expected one kind of volume")
+        return dicom
+    found, notes = _volume_slices(raw, options, patients)
+    if not found:
+        raise UmlError(
+            f"{raw}: found no slice, expected PATIENT/{IMAGE_NAME} or DICOM slices for the rows of "
+            f"{TABLE_NAME}"
+        )
 
     @lru_cache(maxsize=1)  # the slices of a patient follow each other
     def limits(patient: str) -> tuple[float, float]:
@@ -128,7 +229,13 @@ def _find_volumes(raw: Path, options: Ispy1Options) -> RawDataset:
         mask = (_load(folder / MASK_NAME)[item.number] != 0).astype(np.uint8)
         name = f"{item.patient}_s{item.number}"
         return Case(
-            name, image, item.label, mask, subject=item.patient, source=f"{folder}, slice {item.number}"
+            name,
+            image,
+            item.known.label,
+            mask,
+            subject=item.patient,
+            columns=item.known.columns,
+            source=f"{folder}, slice {item.number}",
         )
 
     return RawDataset(INFO, found, read, tuple(notes))
@@ -171,12 +278,16 @@ def _find(raw: Path, options: Ispy1Options) -> RawDataset:
         found = "slices and volumes" if images else "neither"
         raise UmlError(
             f"{raw}: found {found}, expected images/PATIENT/PATIENT_PCR_sN_img.jpg, or {TABLE_NAME} and "
-            f"PATIENT/{IMAGE_NAME}"
+            f"PATIENT/{IMAGE_NAME} or DICOM slices in PATIENT"
         )
     return _find_slices(raw, options, images) if images else _find_volumes(raw, options)
 
 
 CONVERTERS.add(
     "ispy1",
-    Converter("Convert slices or NumPy volumes of the I-SPY 1 breast MRI RAW into OUT.", Ispy1Options, _find),
+    Converter(
+        "Convert slices, or DICOM or NumPy volumes, of the I-SPY 1 breast MRI RAW into OUT.",
+        Ispy1Options,
+        _find,
+    ),
 )
