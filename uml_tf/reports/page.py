@@ -152,6 +152,7 @@ def _figures(material: Material) -> dict[str, str]:
     """Name -> SVG; Matplotlib reads its style when a figure is made, so each is made when it is saved."""
     labels = {
         "reliability": "Stated confidence against the share that is right",
+        "decisions": "Each picture by its confidence, right and wrong ones apart, coloured by the decision",
         "risk_coverage": "Share of wrong answers against the share of pictures that are answered",
     }
     found: dict[str, str] = {}
