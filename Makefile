@@ -21,7 +21,7 @@ BIN := .venv/bin
 	@touch $@
 
 demo: .venv/.installed
-	$(BIN)/uml-tf train
+	$(BIN)/uml-tf train --risk-target 0.02
 
 test: .venv/.installed-test .venv/.browser lint
 	$(BIN)/python -m pytest

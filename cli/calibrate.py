@@ -67,7 +67,9 @@ def calibrate(model: str, data: Path, split: str, out: Path, risk_target: float,
             with quiet(2):
                 uri = calibration.register_calibrated(out, network, named[1], model, dataset)
             click.echo(f"version   {uri}")
-    accepts = card.accept_reason if card.accept_above is None else f"from {card.accept_above:.4f} on"
+    accepts = f"none: {card.accept_reason}"
+    if card.accept_above is not None:
+        accepts = f"answers with a class confidence of at least {card.accept_above:.4f}"
     click.echo(f"accepts   {accepts}")
     click.echo(f"model     {out}")
 

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from uml_tf.training.validation import Validation
 
 
+_SILENCE = 60.0
+"""Seconds after which a stage writes a line where no bar is shown."""
+
+
 def _dice(values: Sequence[float]) -> str:
     return "/".join(f"{d:.3f}" for d in values)
 
@@ -67,11 +71,16 @@ class TerminalDisplay:
     def stage(self, name: str, total: int) -> Callable[[int], None]:
         """Begins a stage; returns a callable that takes the number done."""
         task = self._progress.add_task(name, total=total, note="")
+        printed = time.monotonic()
 
         def done(count: int) -> None:
+            nonlocal printed
             self._progress.update(task, completed=count, visible=count < total)
             if count == total:
                 self.console.print(f"{name}: {total}")
+            elif not self.console.is_terminal and time.monotonic() - printed >= _SILENCE:
+                printed = time.monotonic()
+                self.console.print(f"{name}: {count} of {total}")
 
         return done
 

@@ -120,6 +120,7 @@ def show(name: str, version: str | None) -> None:
     from uml_tf.tracking.registry import find_version
 
     v = find_version(name, version)
+    width = max(32, *map(len, v.metrics), *map(len, v.exports))
     for label, text in (
         ("model", _name_of(v)),
         ("alias", ", ".join(v.aliases) or "none"),
@@ -128,17 +129,17 @@ def show(name: str, version: str | None) -> None:
         ("data", v.fingerprint),
         ("code", v.git_commit),
     ):
-        click.echo(f"{label:32s} {text}")
+        click.echo(f"{label:{width}s} {text}")
     for metric, value in sorted(v.metrics.items()):
-        click.echo(f"{metric:32s} {value:.4f}")
+        click.echo(f"{metric:{width}s} {value:.4f}")
     for kind, numbers in v.exports.items():
-        click.echo(f"{kind:32s} {v.export_uris.get(kind, 'no file was kept')}")
+        click.echo(f"{kind:{width}s} {v.export_uris.get(kind, 'no file was kept')}")
         for key, label in _FIDELITY:
             if key in numbers:
-                click.echo(f"  {label:30s} {numbers[key]:.4f}")
+                click.echo(f"  {label:{width - 2}s} {numbers[key]:.4f}")
         for key, value in numbers.items():
             if key.startswith("bytes_"):
-                click.echo(f"  {key:30s} {value:.0f}")
+                click.echo(f"  {key:{width - 2}s} {value:.0f}")
 
 
 @registry.command()

@@ -39,8 +39,8 @@ def _readme(metadata: FileMetadata, web: bool) -> str:
 
 Set up: `python -m venv env && env/bin/pip install -r requirements.txt`
 Run: `env/bin/python run.py example.png`, or any images. Every file here is first compared with manifest.json.
-For each image the folder predictions/ gets JSON, mask, overlay and uncertainty map, for a folder also a table
-and index.html. `run.py --watch DIR --out OUT` predicts images as they land in DIR.
+For each image the folder predictions/ gets JSON, mask, overlay and maps of uncertainty and doubt, for a
+folder also a table and index.html. `run.py --watch DIR --out OUT` predicts images as they land in DIR.
 Counts by day, without images or names, go to predictions-tally/ for `uml-tf monitor` (--no-tally: none).
 {page}
 The decision is accept, refer (to a specialist) or ungradable (take another image), each with its reason.

@@ -114,7 +114,14 @@ def test_train_prints_where_everything_is(trained):
     assert set(metrics["accuracy"]) == {"value", "low", "high", "images", "subjects"}
     assert {"dice_rim", "dice_cup", "dice_disc", "hd95_cup", "class_aurc", "mask_ece"} <= set(metrics)
     figures = {path.stem for path in (model.parent / "figures").glob("*.png")}
-    expected = {"training_curves", "confusion_matrix", "reliability", "risk_coverage", "sample_sheet"}
+    expected = {
+        "training_curves",
+        "confusion_matrix",
+        "reliability",
+        "risk_coverage",
+        "sample_sheet",
+        "decisions",
+    }
     assert figures == expected
 
 

@@ -7,12 +7,19 @@ import json
 
 import cv2
 import numpy as np
+import pydicom
 import pytest
 import yaml
 from dicom_files import write_dicom
 
-from uml_tf.data.dataset import DatasetInfo, PreparedDataset
+from uml_tf.data.dataset import DatasetInfo, PreparedDataset, Row
+from uml_tf.data.pixel_size import MIXED, distance_unit
 from uml_tf.evaluation.measure import mask_pair
+from uml_tf.evaluation.summary import as_markdown
+from uml_tf.formats.dicom import quiet_pydicom
+from uml_tf.formats.header_columns import header_columns
+from uml_tf.metrics.bootstrap import Estimate
+from uml_tf.reports.words import chief, shown
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.images import read_image
 from uml_tf.runtime.intensity import Intensity
@@ -62,6 +69,51 @@ def test_names_are_kept_where_that_is_asked_for(raw, tmp_path, run):
     rows = list(csv.DictReader((tmp_path / "out/manifest.csv").open()))
     assert {row["subject"] for row in rows} == {"P0", "P1", "P2"}
     assert {row["image"] for row in rows} == {f"images/im{number}.png" for number in range(6)}
+
+
+def test_sex_age_device_and_columns_of_a_table_come_into_the_manifest(raw, tmp_path, run):
+    """A clinic cannot add them later: who an image is of cannot be told from its name any more."""
+    for number, path in enumerate(sorted(raw.rglob("*.dcm"))):
+        header = pydicom.dcmread(path)
+        header.PatientSex, header.Manufacturer, header.ManufacturerModelName = "FM"[number % 2], "A", "9"
+        header.PatientAge = f"{number + 40:03d}Y"
+        header.save_as(path)
+    rows = [f"im{number},{'north' if number < 5 else ''},X" for number in range(6)]
+    (raw / "sites.csv").write_text("\n".join(["image,site,sex", *rows]))
+    table = ("--table", "sites.csv", "--columns", "site,age,device,side,modality")
+    _convert(run, raw, tmp_path / "a", *table, "--name", "a")
+    _convert(run, raw, tmp_path / "b", "--columns", "sex", "--name", "b")
+    run("data", "merge", tmp_path / "a", tmp_path / "b", tmp_path / "c")
+    rows = list(csv.DictReader((tmp_path / "c/manifest.csv").open()))
+    first, second = (sorted(r["age"] + r["sex"] for r in rows if r["dataset"] == name) for name in "ab")
+    assert first == ["40", "41", "42", "43", "44", "45"]
+    assert second == ["F", "F", "F", "M", "M", "M"]
+    assert [row["site"] for row in rows if row["age"] == "45"] == [""]
+    assert {(r["device"], r["modality"], r["side"]) for r in rows if r["age"]} == {("A 9", "OP", "")}
+    said = run("data", "folder", raw, tmp_path / "d", "--columns", "sit", *table[:2], expect=1)
+    assert "--columns: found 'sit', expected some of image, site, sex, age, device" in said
+    assert "found 'subject'" in run("data", "folder", raw, tmp_path / "d", "--columns", "subject", expect=1)
+
+
+@pytest.mark.parametrize(
+    ("fields", "age"),
+    [
+        ({"PatientAge": "063Y"}, "63"),
+        ({"PatientAge": "018M"}, "1"),
+        ({"PatientAge": "024M"}, "2"),
+        ({"PatientAge": "100Y"}, "90"),
+        ({"PatientBirthDate": "19500702", "StudyDate": "20200701"}, "69"),
+        ({"PatientBirthDate": "19500702"}, ""),
+        ({"PatientAge": "old", "StudyDate": "2020"}, ""),
+        ({}, ""),
+    ],
+)
+def test_ages_are_whole_years_and_very_old_ones_are_one(fields, age):
+    header = pydicom.Dataset()
+    with quiet_pydicom():
+        for keyword, value in fields.items():
+            setattr(header, keyword, value)
+        assert header_columns(header, ("age", "site")) == {"age": age}
 
 
 def test_two_mappings_are_not_merged(raw, tmp_path, run):
@@ -145,6 +197,25 @@ def test_the_size_of_pixels_is_a_column_where_images_do_not_share_it(tmp_path, r
     manifest.write_text(manifest.read_text().replace("0.1 0.2", "0.1 by 0.2"))
     with pytest.raises(UmlError, match=r"manifest\.csv: line \d: spacing: found '0\.1 by 0\.2'"):
         PreparedDataset.open(tmp_path / "mixed")
+
+
+@pytest.mark.parametrize(
+    ("shared", "own", "unit"),
+    [
+        (None, ("", ""), "pixels"),
+        ((0.1, 0.2), ("", ""), "mm"),
+        (None, ("0.1 0.2", "1 1"), "mm"),
+        (None, ("0.1 0.2", ""), MIXED),
+    ],
+)
+def test_the_unit_of_distances_is_told(tmp_path, shared, own, unit):
+    info = DatasetInfo(name="a", image_classes=("a", "b"), pixel_classes=("x", "y"), spacing=shared)
+    rows = tuple(Row(f"{text}.png", "", "a", "test", "", spacing=text) for text in own)
+    assert distance_unit(PreparedDataset(tmp_path, info, rows), "test") == unit
+    metrics = {"assd_y": Estimate(1.0, 0.5, 2.0, 2, 2, 10)}
+    assert f"Distances (assd, hd95) are in {unit}." in as_markdown(metrics, unit)
+    told = [shown(metrics[n], w.share, w.unit) for n, w in chief(metrics, unit).items()]
+    assert told == ([] if unit == MIXED else [(f"1.00 {unit}", "0.50 to 2.00")])
 
 
 def test_distances_are_those_of_the_image():

@@ -91,7 +91,7 @@ def _segmentation(path, files, kind="BINARY", referenced=True):
 def raw(tmp_path_factory):
     """Ten patients: most with a segmentation, of one kind or another, and two with an array."""
     folder = tmp_path_factory.mktemp("ispy1") / "raw"
-    lines = ["SUBJECTID,PCR"]
+    lines = ["SUBJECTID,PCR,Site"]
     for number in range(10):
         patient, at = f"MRN7734091{number}", folder / f"Ottoline_Quillfeather_{number}"
         files = _series(at, patient, number)
@@ -100,8 +100,8 @@ def raw(tmp_path_factory):
             _segmentation(at / "seg/Quillfeather_seg.dcm", files, kind, referenced=number != 2)
         else:
             np.save(at / "mask.npy", np.stack([_marked(place) for place in range(SLICES)]))
-        lines.append(f"{patient if number % 2 else at.name},{number % 2}")  # by either name
-    (folder / "clinical.csv").write_text("\n".join([*lines, "MRN77340999,1\n"]))
+        lines.append(f"{patient if number % 2 else at.name},{number % 2},s{number % 2}")  # by either name
+    (folder / "clinical.csv").write_text("\n".join([*lines, "MRN77340999,1,s1\n"]))
     return folder
 
 
@@ -117,12 +117,16 @@ def _rows(out):
 
 def test_slices_with_their_segmentation_become_a_data_set(raw, tmp_path, run):
     out = tmp_path / "out"
-    printed = run("data", "ispy1", raw, out, "--window", "500", "1000")
+    printed = run("data", "ispy1", raw, out, "--window", "500", "1000", "--columns", "Site,sex")
     dataset, by_size = _rows(out)
     assert len(dataset.rows) == 20
     assert {size: len(rows) for size, rows in by_size.items()} == {int(_marked(p).sum()): 10 for p in TUMOUR}
     assert dataset.info.spacing == (0.7, 0.8)
     assert dataset.info.intensity.window == (500, 1000)
+    assert {(row.label, *row.more) for row in dataset.rows} == {
+        ("no_pcr", ("Site", "s0"), ("sex", "F")),
+        ("pcr", ("Site", "s1"), ("sex", "F")),
+    }
     subjects = {row.subject: row.label for row in dataset.rows}
     assert sorted(subjects) == [f"patient_{n:04d}" for n in range(1, 11)]
     assert sorted(subjects.values()) == ["no_pcr"] * 5 + ["pcr"] * 5

@@ -59,6 +59,7 @@ def test_a_file_gets_a_new_threshold_alone(network, phantoms, uml_tf_command, tm
         "calibrate", "old.tflite", "--data", phantoms.root, "--out", "new.tflite", cwd=tmp_path
     )
     assert "temperatures, confidence and familiarity are in the file's graph" in done.stdout
+    assert "accepts   none: 0 labelled, familiar validation images" in done.stdout
     old, new = (DeviceModel(tmp_path / name) for name in ("old.tflite", "new.tflite"))
     assert new.card.trust == old.card.trust
     assert new.card.accept_above is None

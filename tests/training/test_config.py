@@ -53,6 +53,7 @@ def test_presets_set_the_defaults_that_are_left_open():
     ("text", "expected"),
     [
         ("epoch: 3", "epoch: found 3 for an unknown field, expected one of data, phantoms"),
+        ("epoch: 3", "; did you mean epochs?"),
         ("loss: {clss: 3}", "loss.clss: found 3 for an unknown field, expected one of cls, seg"),
         ("epochs: -1", "epochs: found -1"),
         ("loss: {cls: x}", "loss.cls: found 'x'"),

@@ -13,6 +13,7 @@ from uml_tf.data.counts import count_pixels
 from uml_tf.data.manifest_rows import KnownCase
 from uml_tf.data.near_duplicates import signature
 from uml_tf.formats.dicom import DicomPicture
+from uml_tf.formats.header_columns import header_columns
 from uml_tf.formats.reading import FileReading
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.image_header import read_header
@@ -54,12 +55,14 @@ class CaseReader:
         reading: how files are read.
         folder: of the prepared form, in which the files are written; None to write none.
         signed: whether near-duplicates will be looked for.
+        columns: names of further columns of the manifest.
     """
 
     raw: RawDataset
     reading: FileReading
     folder: Path | None
     signed: bool
+    columns: tuple[str, ...] = ()
 
     def __call__(self, numbered: tuple[int, object]) -> ReadCase:
         """Reads one item, and writes its files."""
@@ -99,7 +102,16 @@ class CaseReader:
             group=case.group,
             split=case.split,
             signature=signature(loaded.image) if self.signed else None,
+            more=self._more(loaded),
         )
+
+    def _more(self, loaded: LoadedCase) -> tuple[tuple[str, str], ...]:
+        """The further columns: what the converter knows goes before what a DICOM header says."""
+        found = dict.fromkeys(self.columns, "")
+        if isinstance(loaded.picture, DicomPicture):
+            found |= header_columns(loaded.picture.header, self.columns)
+        found |= {name: value for name, value in loaded.case.columns.items() if value}
+        return tuple(found.items())
 
 
 def _unnamed(path: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from uml_tf.data.case_files import CaseReader, ReadCase, named, remove_unnamed
-from uml_tf.data.converter import Converter, ConvertOptions, RawDataset, RawOptions
+from uml_tf.data.converter import ColumnOptions, Converter, ConvertOptions, RawDataset, RawOptions
 from uml_tf.data.dataset import DatasetInfo, PreparedDataset, Row, spacing_text, write_dataset
 from uml_tf.data.manifest_rows import KnownCase, manifest_rows
 from uml_tf.data.parallel import in_order
@@ -53,6 +53,7 @@ class _Reading:
         self._strict = options.strict if isinstance(options, RawOptions) else True
         self._converter, self._raw = converter, raw
         self._signed = _distance(options) is not None
+        self._columns = options.further_columns if isinstance(options, ColumnOptions) else ()
         self.reading = options.reading() if isinstance(options, RawOptions) else FileReading()
         self._scrub = Scrubber(None if self.reading.keep_identifiers else raw)
         self._patients: dict[str, str] = {}
@@ -116,7 +117,7 @@ class _Reading:
         taken: set[str] = set()
         # Without its items, which would go to the other processes again and again.
         raw = replace(self.found, items=())
-        reader = CaseReader(raw, self.reading, folder, self._signed)
+        reader = CaseReader(raw, self.reading, folder, self._signed, self._columns)
         for number, read in enumerate(in_order(reader, list(enumerate(items)))):
             for problem in read.problems:
                 self._leave_out(problem)

@@ -6,17 +6,19 @@ offers what is registered; ``uml_tf.data.conversion`` checks the cases, groups, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from uml_tf.data.dataset import DatasetInfo
+from uml_tf.data.dataset import COLUMNS, OPTIONAL_COLUMNS, DatasetInfo
 from uml_tf.data.near_duplicates import DEFAULT_DISTANCE, HASH_BITS
+from uml_tf.formats.header_columns import HEADER_COLUMNS
 from uml_tf.formats.reading import FileReading
 from uml_tf.formats.selection import Axis, Selection
+from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.images import Array
 from uml_tf.runtime.intensity import Intensity
 from uml_tf.runtime.registry import Registry
@@ -113,6 +115,48 @@ class RawOptions(ConvertOptions):
         )
 
 
+class ColumnOptions(RawOptions):
+    """Options of a converter that can fill further columns of the manifest.
+
+    Attributes:
+        columns: their names, with commas between: of the converter's table, or of ``HEADER_COLUMNS``.
+    """
+
+    columns: str | None = Field(
+        default=None,
+        description="Further columns of the manifest, to report by: of the table, or of DICOM headers "
+        f"({', '.join(HEADER_COLUMNS)}).",
+    )
+
+    @property
+    def further_columns(self) -> tuple[str, ...]:
+        """The names in ``columns``."""
+        names = (name.strip() for name in (self.columns or "").split(","))
+        return tuple(dict.fromkeys(name for name in names if name))
+
+    @model_validator(mode="after")
+    def _columns_are_free(self) -> ColumnOptions:
+        for name in self.further_columns:
+            if name in (*COLUMNS, *OPTIONAL_COLUMNS):
+                raise ValueError(f"columns: found '{name}', which every data set can have, expected others")
+        return self
+
+    def columns_of(self, known: Sequence[str]) -> tuple[str, ...]:
+        """Those of the further columns that a table has.
+
+        Args:
+            known: the columns of the table.
+
+        Raises:
+            UmlError: one is neither there nor of a DICOM header.
+        """
+        for name in self.further_columns:
+            if name not in known and name not in HEADER_COLUMNS:
+                found = ", ".join(dict.fromkeys((*known, *HEADER_COLUMNS)))
+                raise UmlError(f"--columns: found '{name}', expected some of {found}")
+        return tuple(name for name in self.further_columns if name in known)
+
+
 class PublishedSplitOptions(RawOptions):
     """Options of a converter whose source publishes splits.
 
@@ -146,6 +190,7 @@ class Case:
             mask. See ``uml_tf.data.agreement``.
         vertical_cup_to_disc_ratio: as a doctor measured it, a number in [0, 1] as text; "" where it is not
             known.
+        columns: name -> value of further columns of the manifest that were asked for.
         source: the raw file, for messages; by default the image's path or the name.
         problems: a line for each thing that is left out of this case, as "FILE: what, found, expected".
     """
@@ -159,6 +204,7 @@ class Case:
     split: str = ""
     agreement: Array | None = None
     vertical_cup_to_disc_ratio: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
     problems: tuple[str, ...] = ()
 

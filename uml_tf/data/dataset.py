@@ -98,6 +98,7 @@ class Row:
         dataset: name of the data set that the image comes from, in a set that was merged from several; or "".
         spacing: height and width of a pixel in millimetres, with a space between, where the images of the set
             do not share them; or "".
+        more: (name, value) of every other column, such as site, device, sex or age.
     """
 
     image: str
@@ -109,6 +110,7 @@ class Row:
     dataset: str = ""
     vertical_cup_to_disc_ratio: str = ""
     spacing: str = ""
+    more: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         if self.spacing:
@@ -241,6 +243,7 @@ def _read_rows(path: Path) -> tuple[Row, ...]:
         missing = ", ".join(column for column in COLUMNS if column not in found)
         raise UmlError(f"{path}: columns: found {', '.join(found) or 'none'}, missing {missing}")
     rows = []
+    others = [column for column in found if column and column not in (*COLUMNS, *OPTIONAL_COLUMNS)]
     for number, record in enumerate(reader, start=2):
         columns = (*COLUMNS, *(column for column in OPTIONAL_COLUMNS if column in found))
         values = {column: (record[column] or "").strip() for column in columns}
@@ -263,7 +266,7 @@ def _read_rows(path: Path) -> tuple[Row, ...]:
                 f"{path}: line {number}: {RATIO}: found '{values[RATIO]}', expected a number from 0 to 1"
             )
         try:
-            rows.append(Row(**values))
+            rows.append(Row(**values, more=tuple((name, (record[name] or "").strip()) for name in others)))
         except ValueError:
             raise UmlError(
                 f"{path}: line {number}: spacing: found '{values['spacing']}', expected height and width "
@@ -277,15 +280,19 @@ def _read_rows(path: Path) -> tuple[Row, ...]:
 def write_dataset(root: Path, info: DatasetInfo, rows: Iterable[Row]) -> PreparedDataset:
     """Writes ``dataset.yaml`` and then ``manifest.csv``; the files of the rows must be in the folder.
 
-    An optional column is written where a row has it: a set without it stays byte for byte what it was.
+    An optional column, and any other, is written where a row has it: a set without it stays byte for byte
+    what it was.
     """
     rows = list(rows)
     data = {key: value for key, value in info.model_dump(mode="json").items() if value not in (None, {}, "")}
     write_text(root / YAML_NAME, yaml.safe_dump(data, sort_keys=False, allow_unicode=True))
     buffer = io.StringIO()
     optional = [column for column in OPTIONAL_COLUMNS if any(getattr(row, column) for row in rows)]
-    writer = csv.DictWriter(buffer, [*COLUMNS, *optional], extrasaction="ignore", lineterminator="\n")
+    others = list(dict.fromkeys(name for row in rows for name, _ in row.more))
+    writer = csv.DictWriter(
+        buffer, [*COLUMNS, *optional, *others], restval="", extrasaction="ignore", lineterminator="\n"
+    )
     writer.writeheader()
-    writer.writerows(vars(row) for row in rows)
+    writer.writerows(dict(row.more) | vars(row) for row in rows)
     write_text(root / MANIFEST_NAME, buffer.getvalue())
     return PreparedDataset.open(root)

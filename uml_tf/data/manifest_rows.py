@@ -24,6 +24,7 @@ class KnownCase:
         label, subject, group, split, vertical_cup_to_disc_ratio: as in ``Case``.
         signature: of the image; None where near-duplicates are not looked for.
         spacing: of the manifest's row.
+        more: likewise.
     """
 
     image: str
@@ -36,6 +37,7 @@ class KnownCase:
     split: str
     signature: Signature | None
     spacing: str = ""
+    more: tuple[tuple[str, str], ...] = ()
 
 
 def _subjects(cases: Sequence[KnownCase], distance: int | None) -> list[str]:
@@ -131,6 +133,7 @@ def manifest_rows(cases: Sequence[KnownCase], options: ConvertOptions, distance:
             agreement=case.agreement,
             spacing=case.spacing,
             vertical_cup_to_disc_ratio=case.vertical_cup_to_disc_ratio,
+            more=case.more,
         )
         for case, split, subject in zip(cases, splits, subjects, strict=True)
     ]

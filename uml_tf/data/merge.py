@@ -79,6 +79,7 @@ class _Merging:
                 dataset=source,
                 spacing=self._spacing(dataset, row),
                 vertical_cup_to_disc_ratio=row.vertical_cup_to_disc_ratio,
+                more=row.more,
             )
             if not merged.mask and not merged.label:
                 self.notes.append(f"{dataset.root / row.image}: nothing of it is known here; left out")

@@ -10,7 +10,12 @@ from matplotlib.figure import Figure
 from uml_tf.evaluation.measure import ImageMeasure
 from uml_tf.evaluation.statistics import ClassArrays, class_arrays
 from uml_tf.evaluation.summary import Metrics
-from uml_tf.figures.plots import confusion_matrix, reliability_diagram, risk_coverage_curve
+from uml_tf.figures.plots import (
+    confusion_matrix,
+    decided_images,
+    reliability_diagram,
+    risk_coverage_curve,
+)
 from uml_tf.metrics.calibration import calibration_histogram
 from uml_tf.runtime.model_card import ModelCard
 
@@ -38,7 +43,7 @@ def _decided(metrics: Metrics) -> tuple[float, float, tuple[float, float]] | Non
 def evaluation_figures(
     measures: Sequence[ImageMeasure], metrics: Metrics, card: ModelCard
 ) -> dict[str, Figure]:
-    """Reliability and, with labels, confusion matrix and risk-coverage curve, by name.
+    """Reliability and, with labels, confusion matrix, risk-coverage curve and decided images, by name.
 
     Args:
         measures: of the images of a split.
@@ -59,4 +64,7 @@ def evaluation_figures(
             "confusion_matrix": confusion_matrix(arrays.labels, predicted, card.image_classes),
             "risk_coverage": risk_coverage_curve(orders, arrays.correct, _decided(metrics)),
         }
+        decisions = [measures[place].decision for place in arrays.images]
+        if all(decisions):
+            figures["decisions"] = decided_images(arrays.confidence, arrays.correct, decisions)
     return figures

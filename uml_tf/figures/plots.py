@@ -84,6 +84,40 @@ def reliability_diagram(histograms: Mapping[str, NDArray[Any]]) -> Figure:
     return figure
 
 
+_LANES = {"accept": "tab:blue", "refer": "tab:orange", "ungradable": "tab:grey"}
+
+
+def decided_images(
+    confidence: NDArray[Any], correct: NDArray[Any], decisions: Sequence[str], seed: int = 0
+) -> Figure:
+    """A dot for each image by its confidence, the right and the wrong ones apart, coloured by the decision.
+
+    Args:
+        confidence: ``(N,)`` in [0, 1].
+        correct: ``(N,)`` bool: whether the class is correct.
+        decisions: of the images, "accept", "refer" or "ungradable".
+        seed: of the heights of the dots in their lane, which mean nothing.
+    """
+    figure = Figure(figsize=(7, 2.6), layout="constrained")
+    axes = figure.subplots()
+    decided = np.array(decisions, object)
+    spread = np.random.default_rng(seed).uniform(-0.35, 0.35, len(decided))
+    for decision, colour in _LANES.items():
+        taken = decided == decision
+        if taken.any():
+            heights = correct[taken] + spread[taken]
+            label = f"{decision}: {np.count_nonzero(taken)}"
+            axes.scatter(confidence[taken], heights, 14, colour, alpha=0.7, lw=0, label=label)
+    kept = [f"{np.count_nonzero(correct[decided == 'accept'] == right)}" for right in (True, False)]
+    counts = [np.count_nonzero(correct), np.count_nonzero(~correct)]
+    lanes = zip(("right", "wrong"), kept, counts, strict=True)
+    axes.set_yticks([1, 0], [f"{name}: {count}\n{accepted} accepted" for name, accepted, count in lanes])
+    axes.set(xlabel="class confidence", ylim=(-0.5, 1.5))
+    axes.axhline(0.5, color="grey", lw=0.5)
+    axes.legend(fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=len(_LANES), frameon=False)
+    return figure
+
+
 def risk_coverage_curve(
     scores: Mapping[str, NDArray[Any]],
     correct: NDArray[Any],

@@ -36,6 +36,6 @@ METRICS.add(
     ConfidenceMetric(
         value=adaptive_calibration_error,
         better="lower",
-        description="the same over 15 bins of equally many images (Nguyen and O'Connor, 2015)",
+        description="expected calibration error, 15 bins of equally many images (Nguyen and O'Connor, 2015)",
     ),
 )

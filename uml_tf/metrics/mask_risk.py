@@ -33,7 +33,7 @@ METRICS.add(
         value=area_under_generalized_risk,
         better="lower",
         bounds=(0.0, 0.5),
-        description="the same under the generalized risk-coverage curve (Traub et al., 2024)",
+        description="area under the generalized risk-coverage curve of masks (Traub et al., 2024)",
     ),
 )
 METRICS.add(

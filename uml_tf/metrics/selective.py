@@ -99,6 +99,6 @@ METRICS.add(
     SelectiveMetric(
         value=excess_aurc,
         better="lower",
-        description="the same less that of a perfect score for the same predictions",
+        description="class_aurc less that of a perfect score for the same predictions",
     ),
 )

@@ -59,8 +59,8 @@ def shown_measures(material: Material) -> list[ImageMeasure]:
 
 def _metric_rows(material: Material) -> list[dict[str, str]]:
     rows = []
-    for name, words in chief(material.metrics).items():
-        value, interval = shown(material.metrics[name], words.share)
+    for name, words in chief(material.metrics, material.unit).items():
+        value, interval = shown(material.metrics[name], words.share, words.unit)
         images = str(material.metrics[name].images)
         rows.append(
             {
@@ -152,6 +152,7 @@ def _figures(material: Material) -> dict[str, str]:
     """Name -> SVG; Matplotlib reads its style when a figure is made, so each is made when it is saved."""
     labels = {
         "reliability": "Stated confidence against the share that is right",
+        "decisions": "Each picture by its confidence, right and wrong ones apart, coloured by the decision",
         "risk_coverage": "Share of wrong answers against the share of pictures that are answered",
     }
     found: dict[str, str] = {}

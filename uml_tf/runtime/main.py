@@ -71,7 +71,7 @@ def _tally(network: Model, options: argparse.Namespace, complain: Callable[[str]
 
 
 def main(model: Path, arguments: Sequence[str]) -> int:
-    """Reads each image with the model and writes JSON, mask, overlay and uncertainty map to a folder.
+    """Reads each image with the model and writes JSON, mask, overlay and two maps to a folder.
 
     Args:
         model: the ``.tflite`` file; its locator lies beside it where it has one.

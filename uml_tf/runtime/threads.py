@@ -17,7 +17,7 @@ def cores() -> int:
 def prefer_parallel_images() -> None:
     """Keeps NumPy and OpenCV from dividing one image between threads; to be called before they are imported.
 
-    Their threads wait for each other by turning round: for images of usual sizes that costs more CPU time
+    Their threads wait for each other by spinning: for images of usual sizes that costs more CPU time
     than the work, and images beside each other use the cores better. What the user has set is kept.
     """
     for name in _ONE_THREAD:

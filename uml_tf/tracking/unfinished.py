@@ -67,7 +67,10 @@ def _last(option: str) -> str:
     for run_id in _with_checkpoint():
         if not _is_finished(run_id, option):
             return run_id
-    raise UmlError(f"{option}: found no checkpoint in {local_store() / 'runs'}, expected one")
+    raise UmlError(
+        f"{option}: found no checkpoint in {local_store() / 'runs'}, expected that of a training that was "
+        "stopped (a finished one has none)"
+    )
 
 
 def resumable_run_ids() -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -216,7 +217,9 @@ def _describe(error: ValidationError) -> str:
     for part in first["loc"][:-1]:
         section = section.model_fields[part].annotation
     name, known = ".".join(map(str, first["loc"])), ", ".join(section.model_fields)
-    return f"{name}: found {first['input']!r} for an unknown field, expected one of {known}"
+    close = get_close_matches(str(first["loc"][-1]), section.model_fields, 1)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    return f"{name}: found {first['input']!r} for an unknown field, expected one of {known}{hint}"
 
 
 def _validated(values: dict[str, Any], name: str, overrides: dict[str, Any]) -> TrainingConfig:

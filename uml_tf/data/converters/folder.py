@@ -141,6 +141,7 @@ def _find(raw: Path, options: FolderOptions) -> RawDataset:
             subject=facts.subjects[place],
             split=facts.splits[place],
             problems=tuple(problems),
+            columns=facts.columns[place],
         )
 
     return RawDataset(info, range(len(images)), read, (*notes, *facts.notes))

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -26,7 +26,14 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from uml_tf.data.converter import CONVERTERS, Case, Converter, PublishedSplitOptions, RawDataset
+from uml_tf.data.converter import (
+    CONVERTERS,
+    Case,
+    ColumnOptions,
+    Converter,
+    PublishedSplitOptions,
+    RawDataset,
+)
 from uml_tf.data.dataset import DatasetInfo
 from uml_tf.data.raw.dicom_volumes import MASK_NAME, DicomVolume, find_volume
 from uml_tf.data.raw.image_facts import split_of_folders
@@ -51,7 +58,7 @@ INFO = DatasetInfo(
 )
 
 
-class Ispy1Options(PublishedSplitOptions):
+class Ispy1Options(ColumnOptions, PublishedSplitOptions):
     """Which slices are taken.
 
     Attributes:
@@ -64,11 +71,24 @@ class Ispy1Options(PublishedSplitOptions):
 
 
 @dataclass(frozen=True)
+class _Known:
+    """What the table says of a patient.
+
+    Attributes:
+        label: class, or "" where it is not known.
+        columns: the further columns that were asked for.
+    """
+
+    label: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class _DicomSlice:
     """One DICOM file of a volume."""
 
     file: Path
-    label: str
+    known: _Known
     patient: str
     mask: Array | None
 
@@ -78,7 +98,7 @@ class _Slice:
     """One slice of a volume."""
 
     patient: str
-    label: str
+    known: _Known
     number: int
 
 
@@ -105,11 +125,11 @@ def to_grey_values(values: Array, darkest: float, brightest: float) -> Array:
 
 
 def _volume_slices(
-    raw: Path, options: Ispy1Options, labels: Mapping[str, str]
+    raw: Path, options: Ispy1Options, patients: Mapping[str, _Known]
 ) -> tuple[list[_Slice], list[str]]:
     """The slices to take; and a note for each patient whose files do not fit."""
     found, notes = [], []
-    for patient, label in labels.items():
+    for patient, known in patients.items():
         if not (raw / patient / IMAGE_NAME).is_file():
             notes.append(f"{raw / patient / IMAGE_NAME}: no such file, for patient '{patient}'")
             continue
@@ -120,21 +140,25 @@ def _volume_slices(
                 "expected (S, H, W) or (S, H, W, 3), and (S, H, W)"
             )
         numbers = range(len(mask)) if options.slices == "all" else np.flatnonzero(mask[:].any(axis=(1, 2)))
-        found += [_Slice(patient, label, int(number)) for number in numbers]
+        found += [_Slice(patient, known, int(number)) for number in numbers]
     return found, notes
 
 
-def _labels(raw: Path) -> dict[str, str]:
-    """Patient -> class, or "" where it is not known."""
+def _patients(raw: Path, options: Ispy1Options) -> dict[str, _Known]:
+    """Patient -> what the table says."""
     table = read_table(raw / TABLE_NAME, ["SUBJECTID", "PCR"])
+    wanted = options.columns_of(table.columns)
     return {
-        record["SUBJECTID"]: CLASSES[int(record["PCR"])] if record["PCR"] in ("0", "1") else ""
+        record["SUBJECTID"]: _Known(
+            CLASSES[int(record["PCR"])] if record["PCR"] in ("0", "1") else "",
+            {name: record[name] for name in wanted},
+        )
         for record in table.records
     }
 
 
 def _dicom_slices(
-    folder: Path, volume: DicomVolume, options: Ispy1Options, labels: Mapping[str, str]
+    folder: Path, volume: DicomVolume, options: Ispy1Options, patients: Mapping[str, _Known]
 ) -> list[_DicomSlice]:
     if volume.masks is None and options.slices == "tumour":
         raise UmlError(
@@ -142,28 +166,35 @@ def _dicom_slices(
             "or --slices all"
         )
     masks = volume.masks or {}
-    label = labels.get(folder.name, labels.get(volume.patient, ""))
+    known = patients.get(folder.name, patients.get(volume.patient, _Known()))
     taken = [file for file in volume.files if options.slices == "all" or masks[file].any()]
     patient = volume.patient or folder.name
     # What is no slice is among them, so that it is told when it is read.
-    return [_DicomSlice(file, label, patient, masks.get(file)) for file in (*taken, *volume.others)]
+    return [_DicomSlice(file, known, patient, masks.get(file)) for file in (*taken, *volume.others)]
 
 
 def _read_dicom(item: _DicomSlice) -> Case:
     mask = None if item.mask is None else item.mask.astype(np.uint8)
-    return Case(item.file.stem, item.file, item.label, mask, subject=item.patient)
+    return Case(
+        item.file.stem,
+        item.file,
+        item.known.label,
+        mask,
+        subject=item.patient,
+        columns=item.known.columns,
+    )
 
 
-def _find_dicom(raw: Path, options: Ispy1Options, labels: Mapping[str, str]) -> RawDataset | None:
+def _find_dicom(raw: Path, options: Ispy1Options, patients: Mapping[str, _Known]) -> RawDataset | None:
     """The slices of all folders that hold DICOM slices; None where none does."""
     found, folders, unlabelled = [], 0, 0
     for folder in sorted(path for path in raw.iterdir() if path.is_dir()):
         volume = find_volume(folder)
         if volume is not None:
-            slices = _dicom_slices(folder, volume, options, labels)
+            slices = _dicom_slices(folder, volume, options, patients)
             found += slices
             folders += 1
-            unlabelled += bool(slices) and not slices[0].label
+            unlabelled += bool(slices) and not slices[0].known.label
     if not folders:
         return None
     if not found:
@@ -173,13 +204,13 @@ def _find_dicom(raw: Path, options: Ispy1Options, labels: Mapping[str, str]) -> 
 
 
 def _find_volumes(raw: Path, options: Ispy1Options) -> RawDataset:
-    labels = _labels(raw)
-    dicom = _find_dicom(raw, options, labels)
+    patients = _patients(raw, options)
+    dicom = _find_dicom(raw, options, patients)
     if dicom is not None:
-        if any((raw / patient / IMAGE_NAME).is_file() for patient in labels):
+        if any((raw / patient / IMAGE_NAME).is_file() for patient in patients):
             raise UmlError(f"{raw}: found DICOM slices and {IMAGE_NAME}, expected one kind of volume")
         return dicom
-    found, notes = _volume_slices(raw, options, labels)
+    found, notes = _volume_slices(raw, options, patients)
     if not found:
         raise UmlError(
             f"{raw}: found no slice, expected PATIENT/{IMAGE_NAME} or DICOM slices for the rows of "
@@ -198,7 +229,13 @@ def _find_volumes(raw: Path, options: Ispy1Options) -> RawDataset:
         mask = (_load(folder / MASK_NAME)[item.number] != 0).astype(np.uint8)
         name = f"{item.patient}_s{item.number}"
         return Case(
-            name, image, item.label, mask, subject=item.patient, source=f"{folder}, slice {item.number}"
+            name,
+            image,
+            item.known.label,
+            mask,
+            subject=item.patient,
+            columns=item.known.columns,
+            source=f"{folder}, slice {item.number}",
         )
 
     return RawDataset(INFO, found, read, tuple(notes))

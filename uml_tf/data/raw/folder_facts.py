@@ -31,6 +31,7 @@ class FolderFacts:
         splits: published; "" where none is kept.
         problems: of single images, by place; such an image is left out.
         notes: for the dry run.
+        columns: name -> value of the further columns that the table has.
     """
 
     labels: list[str]
@@ -38,6 +39,7 @@ class FolderFacts:
     splits: list[str]
     problems: dict[int, str]
     notes: list[str]
+    columns: list[dict[str, str]]
 
 
 def existing_file(path: Path, raw: Path) -> Path:
@@ -146,6 +148,14 @@ def _splits(
     return splits
 
 
+def _columns(
+    options: FolderOptions, table: Table | None, rows: Sequence[Record | None]
+) -> list[dict[str, str]]:
+    """What the table says in the further columns; those that it lacks may be of DICOM headers."""
+    wanted = options.columns_of(() if table is None else table.columns)
+    return [{} if row is None else {name: row[name] for name in wanted} for row in rows]
+
+
 def find_facts(options: FolderOptions, raw: Path, names: Sequence[str]) -> FolderFacts:
     """What the options tell of the images.
 
@@ -168,4 +178,5 @@ def find_facts(options: FolderOptions, raw: Path, names: Sequence[str]) -> Folde
     if any(subjects) and not all(subjects):
         missing = [name for name, subject in zip(names, subjects, strict=True) if not subject]
         notes.append(f"{len(missing)} images have no patient, the first {missing[0]}")
-    return FolderFacts(labels, subjects, _splits(options, names, table, rows, problems), problems, notes)
+    splits = _splits(options, names, table, rows, problems)
+    return FolderFacts(labels, subjects, splits, problems, notes, _columns(options, table, rows))

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from pydantic import Field
 
-from uml_tf.data.converter import RawOptions
+from uml_tf.data.converter import ColumnOptions
 
 FROM_FOLDER = "from-folder"
 
 
-class FolderOptions(RawOptions):
+class FolderOptions(ColumnOptions):
     """What is where in the raw folder.
 
     Attributes:
