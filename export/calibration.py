@@ -10,6 +10,7 @@ import numpy as np
 
 from uml_tf.data.dataset import YAML_NAME, PreparedDataset
 from uml_tf.formats.detection import is_picture
+from uml_tf.formats.identifiers import Scrubber
 from uml_tf.formats.reading import FileReading
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.images import Array
@@ -42,9 +43,10 @@ def _images_in(folder: Path, say: Callable[[str], None]) -> list[Path]:
     files = sorted(p for p in folder.rglob("*") if p.is_file() and is_picture(p))
     masks = [path for path in files if _is_mask(path, folder)]
     if masks:
+        scrub = Scrubber(folder)  # a mask of a DICOM file may be called like the patient
         say(
             f"--calibration {folder}: left out {len(masks)} of {len(files)} files, which are masks by their "
-            f"names or folders, e.g. {masks[0].relative_to(folder)}"
+            f"names or folders, e.g. {scrub(str(masks[0].relative_to(folder)))}"
         )
     return [path for path in files if path not in set(masks)]
 

@@ -26,7 +26,10 @@ if "PYTEST_XDIST_WORKER" not in os.environ:  # one folder for all test processes
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
-SLOWEST_FIRST = ("test_registry", "test_export", "test_resume", "test_distributed", "test_cli", "test_kinds")
+SLOWEST_FIRST = (
+    *("test_registry", "test_export", "test_resume", "test_distributed", "test_cli", "test_kinds"),
+    *("test_step", "test_study_command", "test_arm", "test_full_disk", "test_running", "test_python_api"),
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -103,6 +103,7 @@ class ForkedCommand:
     def communicate(self, timeout: float | None = None) -> tuple[str, str]:
         """Everything that the process still prints until it ends; kills it after ``timeout`` seconds."""
         limit = Timer(timeout or 3600, self.kill)
+        limit.daemon = True
         limit.start()
         with ThreadPoolExecutor(2) as pool, self.stdout, self.stderr:
             output, errors = pool.map(lambda stream: stream.read(), (self.stdout, self.stderr))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from extended_package import copy_with_example
+from extended_package import copy_with_example, run_in_copy
 
 from uml_tf.export.kinds import KINDS
 
@@ -25,33 +24,25 @@ def copied(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def run(copied, trained):
-    """Runs ``uml-tf`` of the copied package in the folder of the trained network."""
-    code = "import sys; from uml_tf.cli.main import main; main(prog_name='uml-tf')"
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
-
-    def call(*arguments):
-        return subprocess.run(
-            [sys.executable, "-c", code, *map(str, arguments)],
-            cwd=trained[0],
-            env=environment | {"PYTHONPATH": str(copied)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    return call
-
-
-def test_example_of_the_page_is_listed_and_exports(run, trained, tmp_path):
-    shown = run("export", "--help").stdout
-    assert "--tflite --quantize int16-logits" in shown
-    out = tmp_path / "bundle"
+def story(copied, trained, tmp_path_factory):
+    """What the copied package's commands gave in the folder of the trained network: (bundle, results)."""
+    out = tmp_path_factory.mktemp("kind") / "bundle"
     # After two epochs a single image of nine may flip.
     bounds = ("accepted_agreement=0", "class_agreement=0.7", "decision_agreement=0.5")
     bounds += ("class_rho=0.8", "failure_auroc_drop=1")
     lenient = [f"--tolerance={bound}" for bound in bounds]
-    done = run("export", "last", "--tflite", "--quantize", "int16-logits", "--no-web", "--out", out, *lenient)
+    kind = ("export", "last", "--tflite", "--quantize", "int16-logits")
+    commands = (
+        ("export", "--help"),
+        (*kind, "--no-web", "--out", out, *lenient),
+        (*kind, "--input", "uint8", "--out", "never"),
+    )
+    return out, run_in_copy(copied, *commands, cwd=trained[0])
+
+
+def test_example_of_the_page_is_listed_and_exports(story, tmp_path):
+    out, (shown, done, refused) = story
+    assert "--tflite --quantize int16-logits" in shown.stdout
     assert done.returncode == 0, done.stderr
     report = json.loads((out / "fidelity.json").read_text())
     assert report["export"] == "tflite-int16-logits"
@@ -60,11 +51,8 @@ def test_example_of_the_page_is_listed_and_exports(run, trained, tmp_path):
     example = [sys.executable, "-I", out / "run.py", out / "example.png", "--out", tmp_path / "predictions"]
     assert subprocess.run(example, check=False).returncode == 0
     assert json.loads((tmp_path / "predictions/example.json").read_text())["class_uncertainty"] > 0
-    done = run(
-        "export", "last", "--tflite", "--quantize", "int16-logits", "--input", "uint8", "--out", "never"
-    )
-    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
-    assert "--input: found uint8, --tflite --quantize int16-logits takes int16" in done.stderr
+    assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
+    assert "--input: found uint8, --tflite --quantize int16-logits takes int16" in refused.stderr
 
 
 def test_example_passes_the_checks_of_the_project(copied):

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from uml_tf.runtime import main as device
-from uml_tf.runtime.predictions_page import most_doubtful, predictions_page
+from uml_tf.runtime.predictions_page import Shown, most_doubtful, predictions_page
 
 NASTY = '<img src=x onerror=alert(1)> & "#1" 50%.png'
 
@@ -117,3 +117,19 @@ def test_a_page_of_more_images_than_it_shows_says_so():
     assert "The 0 most doubtful are shown; predictions.csv has all." in predictions_page(
         [], {"refer": 9}, "m"
     )
+
+
+def test_sizes_are_in_millimetres_where_that_of_a_pixel_is_known():
+    region = {"area": 812, "box": [1, 2, 30, 40]}
+    answer = {
+        "image": "a.png",
+        "decision": "accept",
+        "reason": "",
+        "class": "x",
+        "class_probability": {"x": 0.9},
+        **dict.fromkeys(("class_confidence", "class_uncertainty", "familiarity"), 0.9),
+        "pixels": {"rim": region, "cup": region | {"area_mm2": 0.3248, "width_mm": 0.6, "height_mm": 0.8}},
+    }
+    text = predictions_page([Shown(answer, "a", b"")], {"accept": 1}, "model")
+    assert "<th>area of rim</th><td>812 pixels</td>" in text
+    assert "<th>area of cup</th><td>812 pixels, 0.3248 mm\N{SUPERSCRIPT TWO}, 0.6 x 0.8 mm</td>" in text

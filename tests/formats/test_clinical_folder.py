@@ -12,10 +12,14 @@ import pytest
 import yaml
 from dicom_files import write_dicom
 
-from uml_tf.data.dataset import DatasetInfo, PreparedDataset
+from uml_tf.data.dataset import DatasetInfo, PreparedDataset, Row
+from uml_tf.data.pixel_size import MIXED, distance_unit
 from uml_tf.evaluation.measure import mask_pair
+from uml_tf.evaluation.summary import as_markdown
 from uml_tf.formats.dicom import quiet_pydicom
 from uml_tf.formats.header_columns import header_columns
+from uml_tf.metrics.bootstrap import Estimate
+from uml_tf.reports.words import chief, shown
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.images import read_image
 from uml_tf.runtime.intensity import Intensity
@@ -193,6 +197,25 @@ def test_the_size_of_pixels_is_a_column_where_images_do_not_share_it(tmp_path, r
     manifest.write_text(manifest.read_text().replace("0.1 0.2", "0.1 by 0.2"))
     with pytest.raises(UmlError, match=r"manifest\.csv: line \d: spacing: found '0\.1 by 0\.2'"):
         PreparedDataset.open(tmp_path / "mixed")
+
+
+@pytest.mark.parametrize(
+    ("shared", "own", "unit"),
+    [
+        (None, ("", ""), "pixels"),
+        ((0.1, 0.2), ("", ""), "mm"),
+        (None, ("0.1 0.2", "1 1"), "mm"),
+        (None, ("0.1 0.2", ""), MIXED),
+    ],
+)
+def test_the_unit_of_distances_is_told(tmp_path, shared, own, unit):
+    info = DatasetInfo(name="a", image_classes=("a", "b"), pixel_classes=("x", "y"), spacing=shared)
+    rows = tuple(Row(f"{text}.png", "", "a", "test", "", spacing=text) for text in own)
+    assert distance_unit(PreparedDataset(tmp_path, info, rows), "test") == unit
+    metrics = {"assd_y": Estimate(1.0, 0.5, 2.0, 2, 2, 10)}
+    assert f"Distances (assd, hd95) are in {unit}." in as_markdown(metrics, unit)
+    told = [shown(metrics[n], w.share, w.unit) for n, w in chief(metrics, unit).items()]
+    assert told == ([] if unit == MIXED else [(f"1.00 {unit}", "0.50 to 2.00")])
 
 
 def test_distances_are_those_of_the_image():

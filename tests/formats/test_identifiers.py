@@ -10,9 +10,11 @@ import pydicom
 import pytest
 from dicom_files import IDENTIFIERS, write_dicom
 
+from uml_tf.export.calibration import calibration_files, read_calibration
 from uml_tf.formats.identifiers import Scrubber, aliases, content_alias
 from uml_tf.formats.reading import FileReading
 from uml_tf.formats.selection import Selection
+from uml_tf.runtime.errors import UmlError
 
 WORDS = [word for value in IDENTIFIERS.values() for word in value.split("^")]
 
@@ -124,3 +126,21 @@ def test_names_are_kept_where_that_is_asked_for(raw):
     assert aliases([raw / "none.dcm"]) == {raw / "none.dcm": "image_1"}
     volume = raw / "v.nii.gz"
     assert aliases([volume], Selection(axis="coronal", slice=3)) == {volume: "v_coronal3"}
+
+
+def test_lines_about_files_of_a_folder_name_no_patient(raw, tmp_path):
+    """As of `evaluate --out-of-distribution` and `export --calibration`, which read folders as they are."""
+    broken = raw / "glaucoma/Quillfeather_broken.dcm"
+    with pytest.raises(UmlError) as refused:
+        FileReading().read(broken)
+    assert str(refused.value).startswith(content_alias(broken.read_bytes()))
+    with pytest.raises(UmlError, match=r"^a DICOM file: no such file"):
+        FileReading().read(raw / "Quillfeather_gone.dcm")
+    with pytest.raises(UmlError, match="Quillfeather_broken"):
+        FileReading(keep_identifiers=True).read(broken)
+    said = []
+    files = calibration_files(raw, 10, said.append)
+    with pytest.raises(UmlError) as refused:
+        read_calibration(files, (32, 32))
+    assert "left out 4 of 11 files" in said[0]
+    assert _found([said[0].encode(), str(refused.value).encode()]) == []

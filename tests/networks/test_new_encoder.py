@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import pytest
-from extended_package import copy_with_example
+from extended_package import copy_with_example, run_in_copy
 
 FILE = "uml_tf/networks/encoders/tiny.py"
 
@@ -31,27 +27,20 @@ print("read again:", again.spec.class_encoder.name)
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """Runs Python code with the copy of the package that has the example's file in it."""
+def results(tmp_path_factory):
+    """What the list of encoders and the code gave in the copy of the package."""
     folder = copy_with_example(tmp_path_factory.mktemp("extended"), FILE)
-    environment = {**os.environ, "PYTHONPATH": str(folder)}
-
-    def call(code, *arguments):
-        command = [sys.executable, "-c", code, *arguments]
-        done = subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    return call
+    found = run_in_copy(folder, ("train", "--list-encoders"), BUILD)
+    for result in found:
+        assert result.returncode == 0, result.stderr
+    return found
 
 
-def test_the_encoder_is_listed_beside_the_others(run):
-    names = run("from uml_tf.cli.main import main; main()", "train", "--list-encoders").splitlines()
+def test_the_encoder_is_listed_beside_the_others(results):
+    names = results[0].stdout.splitlines()
     assert {"tiny", "vgg16_bn", "keras_cv:ResNetV2Backbone"} <= set(names)
     assert "mobilenet_v2  (published weights)" in names
 
 
-def test_a_network_around_it_is_built_saved_and_read(run):
-    assert "read again: tiny" in run(BUILD)
+def test_a_network_around_it_is_built_saved_and_read(results):
+    assert "read again: tiny" in results[1].stdout

@@ -89,6 +89,11 @@ def test_numbers_are_those_of_the_evaluation(page, evaluated):
         low, high = (f"{100 * found[end]:.1f} %" for end in ("low", "high"))
         assert f"{100 * found['value']:.1f} % {low} to {high} {found['images']}" in text
     assert "at most 5 % wrong" in text
+    distance = metrics["assd_disc"]
+    assert re.search(rf"Distance of the outlines: disc .*? {distance['value']:.2f} pixels ", text)
+    assert "Distances in pixels of the pictures, of which the size in mm is not known" in text
+    table = (evaluated[1] / "metrics.md").read_text()
+    assert "Distances (assd, hd95) are in pixels." in table
     assert "phantoms &lt;of&gt; nobody" in page.read_text()
 
 

@@ -9,6 +9,7 @@ from itertools import islice
 import numpy as np
 
 from uml_tf.data.dataset import PreparedDataset, Row
+from uml_tf.data.pixel_size import distance_unit
 from uml_tf.data.reading import read_agreement, read_row
 from uml_tf.evaluation.mean_model import MeanModel
 from uml_tf.evaluation.measure import ImageMeasure, measure_image
@@ -34,12 +35,14 @@ class Evaluation:
         measures: per image, in manifest order.
         metrics: name -> estimate.
         sources: source -> the same of its images alone; empty where all images are of one source.
+        unit: of distances, see ``uml_tf.data.pixel_size``; "" where it is not known.
     """
 
     split: str
     measures: list[ImageMeasure]
     metrics: Metrics
     sources: dict[str, Metrics] = field(default_factory=dict)
+    unit: str = ""
 
 
 def check_classes(card: ModelCard, dataset: PreparedDataset) -> None:
@@ -181,4 +184,4 @@ def evaluate(
     """``measure_split`` and the metrics of its measures, of all and of each source, each with an interval."""
     measures = measure_split(model, dataset, split, progress)
     sources = {name: summarise(images) for name, images in measures_by_source(measures).items()}
-    return Evaluation(split, measures, summarise(measures), sources)
+    return Evaluation(split, measures, summarise(measures), sources, distance_unit(dataset, split))

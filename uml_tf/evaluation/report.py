@@ -34,7 +34,7 @@ def _info(card: ModelCard) -> DatasetInfo:
 
 
 def _markdown(evaluation: Evaluation, card: ModelCard) -> str:
-    text = as_markdown(evaluation.metrics)
+    text = as_markdown(evaluation.metrics, evaluation.unit)
     if evaluation.sources:
         rows = overview_rows({card.dataset or "data set": evaluation})[1:]
         text += f"\nBy source:\n\n{overview_markdown(rows, default_names(_info(card)))}"

@@ -15,6 +15,9 @@ from uml_tf.metrics.scores import reported_name
 
 Metrics = dict[str, Estimate]
 
+DISTANCES = ("assd_", "hd95_")
+"""What the names of distances begin with."""
+
 
 def estimates(found: Sequence[Statistic], measures: Sequence[ImageMeasure]) -> Metrics:
     """Value and interval of statistics over these measures; the images of a subject are resampled together.
@@ -96,8 +99,13 @@ def _scores_table(metrics: Metrics, kind: type[ScoredMetric]) -> list[str]:
     return lines if len(lines) > 3 else []
 
 
-def as_markdown(metrics: Metrics) -> str:
-    """Markdown tables: every metric with its interval; all scores of doubt of class, masks and pixels."""
+def as_markdown(metrics: Metrics, unit: str = "") -> str:
+    """Markdown tables: every metric with its interval; all scores of doubt of class, masks and pixels.
+
+    Args:
+        metrics: name -> estimate.
+        unit: of distances; "" says nothing of it.
+    """
     kinds = [kind for kind in KINDS if issubclass(kind, ScoredMetric)]
     lines = ["| metric | value | 95 % interval | better | images | subjects |", "| --- |" + " --- |" * 5]
     for name, estimate in metrics.items():
@@ -107,6 +115,8 @@ def as_markdown(metrics: Metrics) -> str:
         undefined = estimate.value is None
         numbers = "not defined | " if undefined else f"{estimate.value:.4f} | {_interval(estimate)}"
         lines.append(f"| {name} | {numbers} | {metric.better} | {estimate.images} | {estimate.subjects} |")
+    if unit and any(name.startswith(DISTANCES) for name in metrics):
+        lines += ["", f"Distances ({', '.join(name.rstrip('_') for name in DISTANCES)}) are in {unit}."]
     for kind in kinds:
         lines += _scores_table(metrics, kind)
     return "\n".join(lines) + "\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from uml_tf.formats.detection import is_dicom, is_dicom_content, is_encrypted, is_nifti
 from uml_tf.formats.dicom import read_dicom
-from uml_tf.formats.identifiers import check_burned_in
+from uml_tf.formats.identifiers import check_burned_in, content_alias
 from uml_tf.formats.nifti import read_nifti
 from uml_tf.formats.selection import WHOLE, Selection
 from uml_tf.runtime.errors import UmlError
@@ -71,16 +71,19 @@ class FileReading:
 
         Args:
             path: the file.
-            name: what messages call it; by default its path.
+            name: what messages call it; by default its path, or of a DICOM file, whose name may be that of a
+                patient, its alias, unless identifiers are kept.
 
         Raises:
             UmlError: the file is missing, or as ``decode``.
         """
+        hidden = name is None and not self.keep_identifiers and is_dicom(path)
         try:
             data = read_bytes(path)
         except UmlError as error:
-            raise UmlError(str(error).replace(str(path), name or str(path))) from error
-        return self.decode(path, data, name or str(path))
+            shown = "a DICOM file" if hidden else name or str(path)
+            raise UmlError(str(error).replace(str(path), shown)) from error
+        return self.decode(path, data, content_alias(data) if hidden else name or str(path))
 
     def size(self, path: Path) -> tuple[int, int]:
         """(H, W) of the picture that ``read`` returns; of the usual image formats from the header alone.

@@ -151,6 +151,7 @@ def card_data(
             "dataset": material.dataset,
             "split": material.split,
             "images": len(material.measures),
+            "distances_in": material.unit or None,
             "subjects": len({m.resampled_with for m in material.measures}),
         },
         "metrics": as_json(material.metrics),
@@ -166,10 +167,10 @@ def card_data(
     }
 
 
-def _rows(metrics: Metrics) -> list[tuple[str, ...]]:
+def _rows(metrics: Metrics, unit: str) -> list[tuple[str, ...]]:
     return [
-        (words.name, *shown(metrics[name], words.share), str(metrics[name].images))
-        for name, words in chief(metrics).items()
+        (words.name, *shown(metrics[name], words.share, words.unit), str(metrics[name].images))
+        for name, words in chief(metrics, unit).items()
     ]
 
 
@@ -195,7 +196,7 @@ def card_markdown(data: Mapping[str, Any], material: Material, groupings: Sequen
         columns = list(dict.fromkeys(name for _, cells in rows for name in cells))
         tables.append((grouping.by, columns, rows))
     return environment.get_template("card.md").render(
-        **data, rows=_rows(material.metrics), tables=tables, number=_number
+        **data, rows=_rows(material.metrics, material.unit), tables=tables, number=_number
     )
 
 

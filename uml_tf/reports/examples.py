@@ -22,6 +22,8 @@ from uml_tf.runtime.prediction import Model, predict_image
 SIDE = 340
 """Longest side of a picture on the page, pixels."""
 QUALITY = 82
+_THICKNESS = 2
+"""Pixels of an outline; a page may show the picture at half its size."""
 
 Array = NDArray[Any]
 
@@ -61,9 +63,6 @@ def most_confident_wrong(measures: Sequence[ImageMeasure], count: int) -> list[I
 
 
 def _as_url(image: Array) -> str:
-    factor = SIDE / max(image.shape[:2])
-    if factor < 1:
-        image = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
     _, data = cv2.imencode(
         ".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, QUALITY]
     )
@@ -71,7 +70,13 @@ def _as_url(image: Array) -> str:
 
 
 def _outlined(image: Array, mask: Array) -> str:
-    return _as_url(draw_outlines(enlarge(image), enlarge(mask)))
+    """The outlines are drawn on the picture as it is shown: drawn before, they would fade as it shrinks."""
+    image, mask = enlarge(image), enlarge(mask)
+    factor = SIDE / max(image.shape[:2])
+    if factor < 1:
+        image = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+        mask = cv2.resize(mask, image.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+    return _as_url(draw_outlines(image, mask, thickness=_THICKNESS))
 
 
 def _overlays(model: Model, dataset: PreparedDataset, row: Row) -> Overlays:

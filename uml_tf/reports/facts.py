@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from uml_tf.data.dataset import MANIFEST_NAME, SPLITS, PreparedDataset
+from uml_tf.data.pixel_size import PIXELS
+from uml_tf.evaluation.summary import DISTANCES
 from uml_tf.reports.material import Material
 from uml_tf.reports.words import listed
 from uml_tf.runtime.model_card import ModelCard
@@ -82,6 +84,15 @@ def training_facts(material: Material) -> Facts:
     return {label: text for label, text in facts.items() if text} | _with_what(card, params)
 
 
+def _distances(material: Material) -> str:
+    """In which unit they are; "" where it is not known, or none was measured."""
+    if not material.unit or not any(name.startswith(DISTANCES) for name in material.metrics):
+        return ""
+    if material.unit == PIXELS:
+        return "in pixels of the pictures, of which the size in mm is not known"
+    return f"in {material.unit}"
+
+
 def measured_facts(material: Material) -> Facts:
     """On which images it was measured."""
     measures = material.measures
@@ -97,6 +108,7 @@ def measured_facts(material: Material) -> Facts:
         f"{material.dataset}" + (f"; {kept.get(material.split, '')}" if own else "; another data set"),
         "With a class that is known": str(sum(m.label >= 0 for m in measures)),
         "With an expert's outline": str(sum(m.masked for m in measures)),
+        "Distances": _distances(material),
         "Averaged": material.mean_of,
         "Not checked": "" if material.fingerprint else "that its data set is still the one that was measured",
     }

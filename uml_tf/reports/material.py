@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from uml_tf.data.dataset import MANIFEST_NAME, PreparedDataset
+from uml_tf.data.pixel_size import distance_unit
 from uml_tf.evaluation.measure import ImageMeasure
 from uml_tf.evaluation.measures_file import MEASURES_FILE, load_measures
 from uml_tf.evaluation.origin import load_origin
@@ -65,6 +67,12 @@ class Material:
     def images(self) -> PreparedDataset | None:
         """The data set of the images; None where it is no longer there."""
         return PreparedDataset.open(self.root) if (self.root / MANIFEST_NAME).is_file() else None
+
+    @cached_property
+    def unit(self) -> str:
+        """Of distances, see ``uml_tf.data.pixel_size``; "" where the data set is no longer there."""
+        dataset = self.images()
+        return "" if dataset is None else distance_unit(dataset, self.split)
 
     def is_measured_on(self, dataset: PreparedDataset) -> bool:
         """Whether a data set is the one whose images were measured; True where that was not recorded."""

@@ -59,8 +59,8 @@ def shown_measures(material: Material) -> list[ImageMeasure]:
 
 def _metric_rows(material: Material) -> list[dict[str, str]]:
     rows = []
-    for name, words in chief(material.metrics).items():
-        value, interval = shown(material.metrics[name], words.share)
+    for name, words in chief(material.metrics, material.unit).items():
+        value, interval = shown(material.metrics[name], words.share, words.unit)
         images = str(material.metrics[name].images)
         rows.append(
             {

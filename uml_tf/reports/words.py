@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from uml_tf.data.pixel_size import MILLIMETRES, PIXELS
 from uml_tf.evaluation.summary import Metrics
 from uml_tf.metrics.bootstrap import Estimate
 from uml_tf.metrics.metric import metric_of
@@ -20,11 +21,13 @@ class Words:
         name: a few words.
         meaning: one sentence.
         share: whether it is a share that is told in percent.
+        unit: of a value that has one.
     """
 
     name: str
     meaning: str
     share: bool = True
+    unit: str = ""
 
 
 _CHIEF = {
@@ -60,18 +63,38 @@ _CHIEF = {
 }
 
 
-def _region(name: str) -> Words | None:
-    metric = metric_of(name)
-    if metric is None or not name.startswith("dice_"):
+_DISTANCE = (
+    "How far the model's outline lies from the expert's, on average along both; a region that the model "
+    "missed counts with the diagonal of the picture."
+)
+
+
+def _region(name: str, unit: str) -> Words | None:
+    if metric_of(name) is None:
         return None
-    region = name.removeprefix("dice_")
-    return Words(f"Agreement of the outline (Dice): {region}", _CHIEF["mean_dice"].meaning, share=False)
+    if name.startswith("dice_"):
+        region = name.removeprefix("dice_")
+        return Words(f"Agreement of the outline (Dice): {region}", _CHIEF["mean_dice"].meaning, share=False)
+    if name.startswith("assd_") and unit in (MILLIMETRES, PIXELS):
+        region = name.removeprefix("assd_")
+        return Words(f"Distance of the outlines: {region}", _DISTANCE, share=False, unit=unit)
+    return None
 
 
-def chief(metrics: Metrics) -> dict[str, Words]:
-    """Reported name -> its words, of the metrics that a clinic asks for first and that were measured."""
-    regions = {name: words for name in metrics if (words := _region(name)) is not None}
-    return {name: words for name, words in (_CHIEF | regions).items() if name in metrics}
+def chief(metrics: Metrics, unit: str = "") -> dict[str, Words]:
+    """Reported name -> its words, of the metrics that a clinic asks for first and that were measured.
+
+    Args:
+        metrics: that were measured.
+        unit: of distances, which are left out where it is not the same for all images or not known.
+    """
+    regions = {name: words for name in metrics if (words := _region(name, unit)) is not None}
+    distances = {name: words for name, words in regions.items() if words.unit}  # after all agreements
+    return {
+        name: words
+        for name, words in (_CHIEF | {n: w for n, w in regions.items() if not w.unit} | distances).items()
+        if name in metrics
+    }
 
 
 def percent(value: float) -> str:
@@ -79,14 +102,15 @@ def percent(value: float) -> str:
     return f"{100 * value:.1f} %"
 
 
-def shown(estimate: Estimate | None, share: bool = False) -> tuple[str, str]:
+def shown(estimate: Estimate | None, share: bool = False, unit: str = "") -> tuple[str, str]:
     """A value and its interval as text; the interval is "" where there is none."""
     if estimate is None or estimate.value is None:
         return UNDEFINED, ""
-    form = percent if share else "{:.3f}".format
+    form = percent if share else ("{:.2f}" if unit else "{:.3f}").format
+    value = f"{form(estimate.value)} {unit}".rstrip()
     if estimate.low is None or estimate.high is None:
-        return form(estimate.value), ""
-    return form(estimate.value), f"{form(estimate.low)} to {form(estimate.high)}"
+        return value, ""
+    return value, f"{form(estimate.low)} to {form(estimate.high)}"
 
 
 def listed(names: Sequence[str]) -> str:

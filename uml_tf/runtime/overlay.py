@@ -24,16 +24,17 @@ def class_colour(index: int) -> tuple[int, int, int]:
     return COLOURS[0] if index == 0 else COLOURS[1 + (index - 1) % (len(COLOURS) - 1)]
 
 
-def draw_outlines(image: Array, mask: Array, fill: float = 0.0) -> Array:
+def draw_outlines(image: Array, mask: Array, fill: float = 0.0, thickness: int | None = None) -> Array:
     """The image with each foreground class outlined, and tinted by ``fill``.
 
     Args:
         image: RGB ``(H, W, 3)`` uint8.
         mask: ``(H, W)`` class indices; areas of ``UNKNOWN_PIXEL`` are outlined too.
         fill: opacity of the tint in [0, 1].
+        thickness: of the outlines, pixels; by default a two-hundredth of the shorter side.
     """
     canvas = image.copy()
-    thickness = max(1, round(min(image.shape[:2]) / 200))
+    thickness = thickness or max(1, round(min(image.shape[:2]) / 200))
     for index in np.unique(mask[mask > 0]).tolist():
         region = (mask == index).astype(np.uint8)
         colour = class_colour(index)

@@ -161,11 +161,21 @@ def _details(answer: Answer, stem: str) -> str:
     pictures = "".join(_figure(stem, kind, title) for kind, title in _PICTURES.items())
     rows = {f"probability of {name}": f"{p:.3f}" for name, p in answer["class_probability"].items()}
     rows |= {name.replace("_", " "): f"{answer[name]:.3f}" for name in _NUMBERS}
-    rows |= {f"area of {name}": f"{region['area']} pixels" for name, region in answer["pixels"].items()}
+    rows |= {f"area of {name}": _area(region) for name, region in answer["pixels"].items()}
     ratio = answer.get("vertical_cup_to_disc_ratio")
     rows |= {} if ratio is None else {"vertical cup-to-disc ratio": f"{ratio:.2f}"}
     table = "".join(f"<tr><th>{escape(name)}</th><td>{value}</td></tr>" for name, value in rows.items())
     return f'<div class="pictures">{pictures}</div><table>{table}</table>'
+
+
+def _area(region: Mapping[str, Any]) -> str:
+    """A region's area, and its size in millimetres where that of a pixel is known."""
+    parts = [f"{region['area']} pixels"]
+    if "area_mm2" in region:
+        parts.append(f"{region['area_mm2']:.4g} mm\N{SUPERSCRIPT TWO}")
+    if "width_mm" in region:
+        parts.append(f"{region['width_mm']:.3g} x {region['height_mm']:.3g} mm")
+    return ", ".join(parts)
 
 
 def _figure(stem: str, kind: str, title: str) -> str:
