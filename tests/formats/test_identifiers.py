@@ -117,6 +117,23 @@ def test_files_of_one_content_have_an_alias_each(tmp_path):
     assert FileReading().size(second) == (16, 16)
 
 
+def test_a_picture_called_after_a_dicom_file_is_called_after_its_alias(raw):
+    """A mask beside its image bears the patient's name too."""
+    image = raw / "healthy/Quillfeather_MRN7734091_0.dcm"
+    alias = content_alias(image.read_bytes())
+    masks = [raw / f"healthy/Quillfeather_MRN7734091_0{end}" for end in ("_mask.png", "_mask.jpg", ".png")]
+    other = raw / "glaucoma/plain.png"
+    found = aliases([*masks, image, other])
+    assert [found.get(path) for path in (*masks, image, other)] == [
+        f"{alias}_mask",
+        f"{alias}_mask_2",
+        f"{alias}_2",
+        alias,
+        None,
+    ]
+    assert aliases([*masks, image], keep=True) == {}
+
+
 def test_names_are_kept_where_that_is_asked_for(raw):
     image = raw / "healthy/Quillfeather_MRN7734091_0.dcm"
     assert aliases([image], keep=True) == {}

@@ -9,7 +9,7 @@ import hashlib
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -24,6 +24,10 @@ _LONG = 8
 """Characters of a name that is replaced inside longer words too: a shorter one may be part of any word."""
 _SHORT_NUMBER = 4
 """Digits of a name that is not replaced without its folder or suffix: it names nobody, and may be a count."""
+
+
+def _names_nobody(path: Path) -> bool:
+    return path.stem.isdigit() and len(path.stem) <= _SHORT_NUMBER
 
 
 def content_alias(data: bytes) -> str:
@@ -55,7 +59,8 @@ def _alias(path: Path, number: int, selection: Selection, keep: bool) -> str | N
 def aliases(images: Sequence[Path], selection: Selection = WHOLE, keep: bool = False) -> dict[Path, str]:
     """Image -> what stands for its name: of DICOM files one without a patient's name.
 
-    The aliases of files of the same content are numbered: dicom_X, dicom_X_2.
+    The aliases of files of the same content are numbered: dicom_X, dicom_X_2. A picture whose name begins
+    with that of a DICOM file beside it, such as a mask of it, is called after that one's alias.
 
     Args:
         images: the files.
@@ -71,7 +76,28 @@ def aliases(images: Sequence[Path], selection: Selection = WHOLE, keep: bool = F
         given[alias] += 1
         is_copy = given[alias] > 1 and not keep and is_dicom(path)
         numbered[path] = f"{alias}_{given[alias]}" if is_copy else alias
-    return numbered
+    return numbered if keep else numbered | _called_after(numbered, images, given)
+
+
+def _called_after(
+    numbered: Mapping[Path, str], images: Sequence[Path], given: Counter[str]
+) -> dict[Path, str]:
+    """Picture -> an alias, of those whose name begins with that of a DICOM file in their folder."""
+    owners = {
+        (path.parent, path.stem): alias
+        for path, alias in numbered.items()
+        if is_dicom(path) and not _names_nobody(path)
+    }
+    found = {}
+    for path in images:
+        lengths = () if not owners or path in numbered else range(len(path.stem), 0, -1)
+        ends = (end for end in lengths if (path.parent, path.stem[:end]) in owners)
+        end = next(ends, None)
+        if end is not None:
+            alias = owners[path.parent, path.stem[:end]] + path.stem[end:]
+            given[alias] += 1
+            found[path] = f"{alias}_{given[alias]}" if given[alias] > 1 else alias
+    return found
 
 
 def check_burned_in(picture: Picture, name: str) -> None:
@@ -125,7 +151,7 @@ class Scrubber:
             yield text, alias
         if inside.parent != Path():
             yield str(inside.with_suffix("")), alias
-        if not (path.stem.isdigit() and len(path.stem) <= _SHORT_NUMBER):
+        if not _names_nobody(path):
             yield path.stem, alias
 
     def __call__(self, line: str) -> str:
