@@ -22,6 +22,8 @@ from uml_tf.training.loop import Listener, Loop
 from uml_tf.training.step import StepSpec, TrainStep
 
 SIZE = 32
+QUICK = preset("unet-edge")
+"""The quickest network to build, for what is the same for all networks."""
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +115,7 @@ def test_encoders_move_by_their_share_of_the_rate(batch):
 
 def test_the_rate_of_a_stage_falls_towards_the_image():
     """The stage of each variable is told by the features that change with it, not by the graph."""
-    model = UML(preset("unet-edge"), 2, 3, (SIZE, SIZE))
+    model = UML(QUICK, 2, 3, (SIZE, SIZE))
     shares = encoder_rates(model, 0.4, 0.5)
     encoder = model.training_model.get_layer("segmentation_encoder")
     own = {id(v) for v in encoder.trainable_variables}
@@ -147,7 +149,7 @@ def test_frozen_norms_keep_scale_and_statistics(phantoms):
 
 
 def test_average_follows_the_weights_and_restores_them():
-    model = UML(preset("edge"), 2, 3, (SIZE, SIZE))
+    model = UML(QUICK, 2, 3, (SIZE, SIZE))
     average = WeightAverage(model.variables, 0.5)
     variable = model.trainable_variables[0]
     start = variable.numpy()
@@ -160,7 +162,8 @@ def test_average_follows_the_weights_and_restores_them():
 
 
 def test_the_largest_seed_trains(phantoms):
-    config = TrainingConfig(seed=LARGEST_SEED, image_size=SIZE, epochs=1).resolved()
+    network = {"preset": "unet-edge", "encoder_weights": "none", "image_size": SIZE}
+    config = TrainingConfig(seed=LARGEST_SEED, epochs=1, **network).resolved()
     splits = {name: load_examples(phantoms, name, (SIZE, SIZE)) for name in ("train", "val")}
     assert len(build_loop(config, phantoms, splits, SILENT, Cluster.alone()).run()) == 1
 
@@ -172,7 +175,7 @@ def _loop(phantoms, config, step):
 
 def test_patience_stops_a_training_that_does_not_improve(phantoms):
     config = TrainingConfig(epochs=6, patience=2, learning_rate=1e-12)
-    step = _step(config)
+    step = _step(config, QUICK)
     for layer in step.model.training_model._flatten_layers():
         if hasattr(layer, "momentum"):
             layer.momentum = 1.0  # so that nothing at all changes
@@ -182,7 +185,7 @@ def test_patience_stops_a_training_that_does_not_improve(phantoms):
 
 def test_the_epoch_with_the_best_smoothed_score_is_kept(phantoms):
     config = TrainingConfig(epochs=4)
-    step = _step(config)
+    step = _step(config, QUICK)
     loop = _loop(phantoms, config, step)
     kept = []
     loop.listener = Listener(epoch=lambda report: kept.append(step.model.get_weights()))
