@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from uml_tf.data.dataset import YAML_NAME, read_info
 from uml_tf.networks.presets import PRESETS
 from uml_tf.runtime.placement import FITS
 from uml_tf.training.cluster import VARIABLE, read_tf_config, set_tf_config
@@ -238,6 +239,8 @@ def train(
     if resume and VARIABLE not in os.environ:  # only the chief of several workers has the checkpoint
         _check_resumable(resume)
     settings = load_config(config, overrides)
+    if settings.data is not None:
+        read_info(settings.data / YAML_NAME)  # a wrong path is told before the wait for TensorFlow
     if register:
         from uml_tf.tracking.registry import check_name
 

@@ -152,3 +152,18 @@ def test_splits_are_stratified_and_divide_no_subject():
 def test_a_share_of_zero_leaves_a_split_empty():
     splits = stratified_group_split(["a", "b"] * 20, [f"s{i // 2}" for i in range(40)], (0.0, 0.0, 1.0))
     assert set(splits) == {"test"}
+
+
+def test_training_tells_a_wrong_path_before_tensorflow_is_imported(run_python, tmp_path):
+    script = """\
+import sys
+from uml_tf.cli.main import main
+try:
+    main(["train", "--data", "none"])
+except SystemExit as ended:
+    print(ended.code, "tensorflow" in sys.modules)
+"""
+    output, errors = run_python("-c", script, cwd=tmp_path)
+    assert output == "1 False\n"
+    line = "none/dataset.yaml: no such file, expected a prepared data set (see `uml-tf data --help`)"
+    assert errors == f"uml-tf: {line}\n"

@@ -153,7 +153,7 @@ class PreparedDataset:
         Raises:
             UmlError: a file is missing or not of the form, naming file, field, found and expected.
         """
-        return cls(root, _read_info(root / YAML_NAME), _read_rows(root / MANIFEST_NAME))
+        return cls(root, read_info(root / YAML_NAME), _read_rows(root / MANIFEST_NAME))
 
     def split(self, name: str) -> tuple[Row, ...]:
         """The rows of one split.
@@ -215,7 +215,8 @@ def _text(path: Path) -> str:
     return read_text(path)
 
 
-def _read_info(path: Path) -> DatasetInfo:
+def read_info(path: Path) -> DatasetInfo:
+    """The content of ``dataset.yaml``; UmlError where it is missing or not of the form."""
     try:
         data = yaml.safe_load(_text(path))
     except yaml.YAMLError as error:
