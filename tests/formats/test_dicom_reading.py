@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pydicom
 import pytest
@@ -110,6 +112,11 @@ def test_small_values_stay_as_they_are(tmp_path):
     assert found.mapped == ""
 
 
+def _alias(path):
+    """The name that messages give a DICOM file, which may itself be called after a patient."""
+    return f"dicom_{hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
@@ -126,8 +133,7 @@ def test_small_values_stay_as_they_are(tmp_path):
 def test_what_is_no_picture_is_refused_in_one_line(name, message):
     with pytest.raises(UmlError) as caught:
         _read(SAMPLES / name)
-    assert message in str(caught.value)
-    assert str(SAMPLES / name) in str(caught.value)
+    assert str(caught.value).startswith(f"{_alias(SAMPLES / name)}: {message}")
     assert "\n" not in str(caught.value)
 
 
@@ -174,7 +180,8 @@ def test_floating_point_pixels_are_one_line(tmp_path):
     file.FloatPixelData = file.PixelData
     del file.PixelData
     file.save_as(tmp_path / "f.dcm", enforce_file_format=True)
-    with pytest.raises(UmlError, match=r"f\.dcm: found floating-point pixels, expected integers"):
+    name = _alias(tmp_path / "f.dcm")
+    with pytest.raises(UmlError, match=f"{name}: found floating-point pixels, expected integers"):
         _read(tmp_path / "f.dcm")
 
 

@@ -158,9 +158,15 @@ def test_run_py_watches_until_it_is_stopped_and_only_once_for_a_folder(exported,
         "--no-pictures",
     ]
     (folders[0] / "x.png").write_bytes(_png())
-    with subprocess.Popen(
-        list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as first:
+    first = subprocess.Popen(
+        list(map(str, command)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A suite that runs in the background of a shell has Ctrl-C ignored, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    try:
         assert first.stdout.readline() == f"watching {folders[0]}, predictions in {folders[1]}\n"
         assert first.stdout.readline().startswith(f"{(folders[0] / 'x.png').resolve()}: class ")
         second = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
@@ -172,6 +178,9 @@ def test_run_py_watches_until_it_is_stopped_and_only_once_for_a_folder(exported,
         first.send_signal(signal.SIGINT)
         assert first.wait(60) == 130
         assert first.stderr.read() == ""
+    finally:
+        first.kill()
+        first.communicate()
     assert sorted(path.name for path in folders[1].iterdir()) == [LOCK, "predictions.csv", "x.json"]
 
 
