@@ -13,7 +13,10 @@ from uml_tf.networks.moving_statistics import Move
 
 def joined(tensors: Sequence[Any]) -> Any:
     """Tensors of any shapes as one vector ``(N,)``."""
-    return tf.concat([tf.reshape(tensor, [-1]) for tensor in tensors], axis=0)
+    flat = tf.constant([-1])
+    return tf.concat(
+        [tensor if len(tensor.shape) == 1 else tf.reshape(tensor, flat) for tensor in tensors], axis=0
+    )
 
 
 class FlatVariables:
@@ -46,7 +49,7 @@ class FlatVariables:
     def write(self, vector: Any) -> None:
         """Sets the variables."""
         for variable, part in zip(self.variables, tf.split(vector, self._sizes), strict=True):
-            variable.assign(tf.reshape(part, variable.shape))
+            variable.assign(part if len(variable.shape) == 1 else tf.reshape(part, variable.shape))
 
 
 def carry_out_together(moves: Sequence[Move], agreed: Callable[[Any], Any] = lambda values: values) -> None:
