@@ -89,12 +89,8 @@ def chief(metrics: Metrics, unit: str = "") -> dict[str, Words]:
         unit: of distances, which are left out where it is not the same for all images or not known.
     """
     regions = {name: words for name in metrics if (words := _region(name, unit)) is not None}
-    distances = {name: words for name, words in regions.items() if words.unit}  # after all agreements
-    return {
-        name: words
-        for name, words in (_CHIEF | {n: w for n, w in regions.items() if not w.unit} | distances).items()
-        if name in metrics
-    }
+    ordered = _CHIEF | dict(sorted(regions.items(), key=lambda item: bool(item[1].unit)))  # distances last
+    return {name: words for name, words in ordered.items() if name in metrics}
 
 
 def percent(value: float) -> str:
