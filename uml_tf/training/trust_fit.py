@@ -32,15 +32,16 @@ from uml_tf.training.density_fit import fit_density, with_limits
 
 Array = NDArray[Any]
 
-FEWEST_ANSWERS = 20
-"""Labelled (or masked) images without which neither temperature nor confidence is fitted."""
+FEWEST_LABELS, FEWEST_MASKS = 20, 10
+"""Labelled images, and masks of thousands of pixels each, without which neither temperature nor confidence is
+fitted."""
 
 _MOST_PIXELS = 100_000
 _MAPS = ("mask_head", "mutual_head", "surroundings")
 _BATCH = 16
 _OF_CLASS = tuple(name for name in SCORES if name not in OF_PIXELS)
 _CLASS_MIXES = (("largest", "vacuity"),)
-_MASK_MIXES = (("largest", "vacuity", "mutual"), ("largest", "surroundings"))
+_MASK_MIXES = (("largest", "surroundings"), ("largest", "vacuity", "mutual", "surroundings"))
 
 
 @dataclass(frozen=True)
@@ -192,10 +193,12 @@ def _mask_answers(seen: Seen, trust: Trust, model: UML) -> _Answers:
     return _Answers(opinion, beside, seen.targets, seen.owners)
 
 
-def _fit(answers: _Answers, mixes: tuple[tuple[str, ...], ...]) -> tuple[float | None, Confidence | None]:
+def _fit(
+    answers: _Answers, mixes: tuple[tuple[str, ...], ...], fewest: int
+) -> tuple[float | None, Confidence | None]:
     """Temperature and confidence; None of both where there are too few images."""
     images = len(np.unique(answers.owners))
-    if images < FEWEST_ANSWERS:
+    if images < fewest:
         return None, None
     temperature = fit_temperature(answers.opinion.probability, answers.targets, images)
     calibrated = answers.tempered(temperature)
@@ -219,8 +222,8 @@ def fit_trust(model: UML, seen: Seen, training: Seen | None = None) -> Trust:
     else:
         density = model.trust.density and with_limits(model.trust.density, seen.vectors)
     trust = Trust(density)
-    of_class = _fit(_class_answers(seen, trust, model.spec.ablation.evidential), _CLASS_MIXES)
-    of_mask = _fit(_mask_answers(seen, trust, model), _MASK_MIXES)
+    of_class = _fit(_class_answers(seen, trust, model.spec.ablation.evidential), _CLASS_MIXES, FEWEST_LABELS)
+    of_mask = _fit(_mask_answers(seen, trust, model), _MASK_MIXES, FEWEST_MASKS)
     if training is None:  # where the images are too few, what was fitted before is the better guess
         old = model.trust
         of_class = of_class if of_class[1] else (old.class_temperature, old.class_confidence)
