@@ -71,6 +71,14 @@ def head_uncertainty(output: Any, evidential: bool, xp: ModuleType = np) -> Any:
     return opinion_from_probability(softmax(output, xp), xp).uncertainty
 
 
+def fused(mask_head: Any, mutual_head: Any) -> Any:
+    """The concentration ``(..., C)`` with the evidence of two heads.
+
+    Source: cumulative belief fusion, Josang, Subjective Logic, 2016.
+    """
+    return mask_head + (mutual_head - 1.0)
+
+
 class Heads(NamedTuple):
     """What the contract follows from.
 
@@ -78,7 +86,7 @@ class Heads(NamedTuple):
         class_head: ``(B, K)`` output of the class head.
         mutual_head: ``(B, H, W, C)`` output of the finest mutual head, resized to the input size.
         mask_head: ``(B, H, W, C)`` output of the head that draws the mask, resized to the input size: a
-            concentration, or the logits of a softmax.
+            concentration, which may have the evidence of two heads, or the logits of a softmax.
         features: ``(B, D)`` global means of the encoders' two coarsest levels.
         sharpness: ``(B, 4)`` of the image, see ``uml_tf.runtime.density``.
     """
