@@ -11,7 +11,7 @@ import pytest
 
 from uml_tf.metrics.dirichlet import dirichlet_doubt
 from uml_tf.runtime.confidence import SCORES, Confidence, dissonance
-from uml_tf.runtime.contract import Heads, contract
+from uml_tf.runtime.contract import Heads, contract, fused
 from uml_tf.runtime.density import Density, sharpness
 from uml_tf.runtime.evidence import concentration_from_logits
 from uml_tf.runtime.surroundings import surroundings
@@ -152,6 +152,8 @@ def test_a_temperature_changes_probabilities_alone(temperature):
 @pytest.mark.parametrize("name", SCORES)
 def test_confidence_rises_with_each_of_its_scores(name):
     heads = _heads(True, True)
+    navigator = heads.mask_head / heads.mask_head.sum(-1, keepdims=True)
+    heads = heads._replace(mask_head=fused(heads.mask_head, heads.mutual_head))
     trust = Trust(mask_confidence=Confidence(name, {name: 0.7}, 0.3))
     found = contract(heads, True, True, trust)["mask_confidence"]
     strength = heads.mask_head.sum(-1)
@@ -168,6 +170,7 @@ def test_confidence_rises_with_each_of_its_scores(name):
         "vacuity": -C / strength,
         "dissonance": -doubt["dissonance"],
         "mutual": of_chosen(np.log(mutual / (1 - mutual))),
+        "navigator": of_chosen(np.log(navigator / (1 - navigator))),
         "surroundings": of_chosen(surroundings(np.log(mean / (1 - mean)))),
     }[name]
     np.testing.assert_allclose(found[..., 0], 1 / (1 + np.exp(-(0.7 * score + 0.3))), atol=2e-5)

@@ -79,6 +79,11 @@ def fused(mask_head: Any, mutual_head: Any) -> Any:
     return mask_head + (mutual_head - 1.0)
 
 
+def unfused(mask_head: Any, mutual_head: Any) -> Any:
+    """The inverse of ``fused``: the concentration of the head alone."""
+    return mask_head - (mutual_head - 1.0)
+
+
 class Heads(NamedTuple):
     """What the contract follows from.
 
@@ -183,7 +188,7 @@ def beside_pixels(
     the confidence goes to chance by itself.
 
     Args:
-        names: which; others are passed over.
+        names: which; others are passed over. "navigator" is for masks with the evidence of two heads.
         heads: of the image.
         evidential: see ``contract``.
         evidential_mask: see ``contract``.
@@ -194,6 +199,9 @@ def beside_pixels(
     if "mutual" in names:
         opinion = scaled_opinion(heads.mutual_head, evidential, familiarity, xp)
         found["mutual"] = log_odds(opinion.probability, xp)
+    if "navigator" in names:
+        own = unfused(heads.mask_head, heads.mutual_head)
+        found["navigator"] = log_odds(scaled_opinion(own, True, familiarity, xp).probability, xp)
     if "surroundings" in names:
         drawn = drawn_probability(heads.mask_head, evidential_mask, xp)
         found["surroundings"] = surroundings(log_odds(drawn, xp), xp)
