@@ -17,8 +17,8 @@ from uml_tf.runtime.evidence import Opinion
 SCORES = ("largest", "entropy", "vacuity", "dissonance", "mutual", "navigator", "surroundings")
 """What a confidence may follow from, each larger for less doubt: the log-odds of the largest mean
 probability; minus the entropy of the mean over log K; minus the vacuity; minus the dissonance. Of pixels
-alone also the log-odds that the mutual head gives to the chosen class; those that the navigator's head gives to
-it, where the mask has the evidence of both; and the mean of the mask's own in the surroundings."""
+alone also the log-odds that the mutual head gives to the chosen class; those that the navigator's head gives
+to it, where the mask has the evidence of both; and the mean of the mask's own in the surroundings."""
 
 OF_PIXELS = ("mutual", "navigator", "surroundings")
 """Those of ``SCORES`` that follow from what is beside a pixel's own opinion: ``(..., K)`` log-odds."""
