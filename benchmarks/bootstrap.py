@@ -32,9 +32,9 @@ def main() -> None:
     begun = time.process_time()
     found = statistics(measures)
     subjects = [measure.resampled_with for measure in measures]
-    for index in resamples(subjects, options.resamples):
+    for draw in resamples(subjects, options.resamples):
         for one in found:
-            one.values(index)
+            one.values(draw[None])
     seconds = time.process_time() - begun
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     metrics = sum(len(one.names) for one in found)

@@ -16,6 +16,7 @@ from uml_tf.evaluation.comparison import Difference
 from uml_tf.evaluation.non_inferiority import shortfalls
 from uml_tf.metrics.bootstrap import bootstrap
 from uml_tf.metrics.classification import mean_recall
+from uml_tf.metrics.draws import of_rows
 from uml_tf.metrics.metric import decisive_margins
 from uml_tf.metrics.ranking import area_under_roc
 
@@ -60,8 +61,8 @@ def _accepted(metric, images, loss, simulations):
     rng = np.random.default_rng(0)
     passed = 0
     for _ in range(simulations):
-        change = MODELS[metric](rng, images, loss)
-        (estimate,) = bootstrap(lambda i, change=change: [change(i)], range(images))
+        change = of_rows(MODELS[metric](rng, images, loss), np.arange(images))
+        (estimate,) = bootstrap(lambda draws, change=change: change(draws)[:, None], range(images))
         difference = Difference(metric, 0.0, 0.0, estimate)
         if difference.gain is not None:
             passed += not shortfalls([difference], decisive_margins())

@@ -1,8 +1,10 @@
-"""Peak memory and time of data of a growing number of images: drawing, checking, training.
+"""Peak memory and CPU time of data of a growing number of images: drawing, checking, training.
 
 Run: ``python benchmarks/scale.py --images 1000 10000``. Each command runs in a process of its own; its peak
-memory is that of its largest process, and the time to the first step that of the first epoch's first report.
-``--keep FOLDER`` keeps the drawn images there, and draws none that are there already.
+memory is that of its largest process, its CPU time that of all. Training ends after a number of steps, whose
+first is that of the first epoch's first report. ``--noise`` takes the images of ``reading.py``, all but one
+to train on, which are written far sooner than phantoms are drawn. ``--keep FOLDER`` keeps the images
+there, and makes none that are there already.
 """
 
 from __future__ import annotations
@@ -16,9 +18,10 @@ import tempfile
 import time
 from pathlib import Path
 
+import reading
+
 _TRAIN = """
 import json, resource, sys, time
-started = time.perf_counter()
 from pathlib import Path
 from uml_tf.data.dataset import PreparedDataset
 import uml_tf.training.run as run
@@ -28,38 +31,52 @@ times = []
 class Ended(Exception): pass
 class Watch(SilentDisplay):
     def losses(self, epoch, step, terms):
-        times.append((epoch, time.perf_counter() - started))
+        times.append(time.process_time())
         if len(times) == STEPS: raise Ended
-root, most = sys.argv[1], int(sys.argv[2])
-STEPS = most
+root, STEPS = sys.argv[1], int(sys.argv[2])
 config = load_config(None, {"data": root, "epochs": 2, "batch_size": 16, "image_size": 64, "preset": "edge"})
 try: run.train(config, Watch())
 except Ended: pass
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-print(json.dumps({"first": times[0][1], "steps": [t for _, t in times], "peak": peak}))
+print(json.dumps({"steps": times, "peak": peak}))
 """
 
 
-def command(*arguments: object, folder: Path) -> tuple[float, float, str]:
-    """(seconds, peak MB of the largest process, standard output) of a command."""
+_RUN = """
+import resource, subprocess, sys
+done = subprocess.run(sys.argv[1:], stdout=subprocess.PIPE, text=True)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(done.stdout, end="")
+print(used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+sys.exit(done.returncode)
+"""
+
+
+def command(*arguments: object, folder: Path) -> tuple[str, list[str]]:
+    """What a command took, in words, and the lines of its standard output."""
     start = time.perf_counter()
-    program = (
-        "import resource, subprocess, sys; "
-        "done = subprocess.run(sys.argv[1:], stdout=subprocess.PIPE, text=True); "
-        "print(done.stdout, end=''); "
-        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024); "
-        "sys.exit(done.returncode)"
-    )
     done = subprocess.run(
-        [sys.executable, "-c", program, *map(str, arguments)],
+        [sys.executable, "-c", _RUN, *map(str, arguments)],
         cwd=folder,
         env={**os.environ, "UML_TF_CACHE": str(folder / "cache"), "TF_CPP_MIN_LOG_LEVEL": "3"},
         stdout=subprocess.PIPE,
         text=True,
         check=True,
     )
-    *output, peak = done.stdout.splitlines()
-    return time.perf_counter() - start, float(peak), "\n".join(output)
+    *output, used = done.stdout.splitlines()
+    cpu, peak = map(float, used.split())
+    return f"{cpu:.0f} s of CPU, {time.perf_counter() - start:.0f} s, {peak:.0f} MB", output
+
+
+def _train(data: Path, steps: int, folder: Path) -> str:
+    """The first steps of a training, in words."""
+    _, output = command(sys.executable, "-c", _TRAIN, data, steps, folder=folder)
+    found = json.loads(output[-1])
+    first, second, *_, last = found["steps"]
+    return (
+        f"first step after {first:.1f} s of CPU, {1000 * (last - second) / (steps - 2):.0f} ms of CPU a step "
+        f"after it, peak {found['peak']:.0f} MB"
+    )
 
 
 def main() -> None:
@@ -68,6 +85,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, nargs="+", default=[1000, 10000])
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--steps", type=int, default=40, help="Steps of training that are timed.")
+    parser.add_argument("--noise", action="store_true")
     parser.add_argument("--keep", type=Path)
     options = parser.parse_args()
     executable = Path(sys.executable).parent / "uml-tf"
@@ -75,32 +93,19 @@ def main() -> None:
         folder = (options.keep or Path(temporary)).resolve()
         folder.mkdir(parents=True, exist_ok=True)
         for count in options.images:
-            data = folder / f"phantoms-{count}-{options.size}"
-            if not data.is_dir():
-                drawn = command(
-                    executable,
-                    "data",
-                    "phantom",
-                    data,
-                    "--images",
-                    count,
-                    "--size",
-                    options.size,
-                    folder=folder,
-                )
-                print(f"{count} images: drawn in {drawn[0]:.0f} s, {drawn[1]:.0f} MB", flush=True)
-            checked = command(executable, "data", "check", data, folder=folder)
-            print(f"{count} images: checked in {checked[0]:.0f} s, {checked[1]:.0f} MB", flush=True)
+            data = folder / f"{'noise' if options.noise else 'phantoms'}-{count}-{options.size}"
+            if data.is_dir():
+                pass
+            elif options.noise:
+                reading.write(data, count, options.size)
+            else:
+                shape = ("--images", count, "--size", options.size)
+                drawn, _ = command(executable, "data", "phantom", data, *shape, folder=folder)
+                print(f"{count} images: drawn in {drawn}", flush=True)
+            checked, _ = command(executable, "data", "check", data, folder=folder)
+            print(f"{count} images: checked in {checked}", flush=True)
             for what in ("cache empty", "cache filled so far"):
-                _, _, output = command(sys.executable, "-c", _TRAIN, data, options.steps, folder=folder)
-                found = json.loads(output.splitlines()[-1])
-                steps = found["steps"]
-                rest = 1000 * (steps[-1] - steps[1]) / max(len(steps) - 2, 1)
-                print(
-                    f"{count} images, {what}: first step after {found['first']:.0f} s, "
-                    f"{rest:.0f} ms a step after it, peak {found['peak']:.0f} MB",
-                    flush=True,
-                )
+                print(f"{count} images, {what}: {_train(data, options.steps, folder)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -27,9 +27,13 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
 SLOWEST_FIRST = (
-    *("test_registry", "test_export", "test_resume", "test_distributed", "test_cli", "test_kinds"),
-    *("test_step", "test_study_command", "test_arm", "test_full_disk", "test_running", "test_python_api"),
+    *("test_registry", "test_export", "test_distributed", "test_step", "test_page", "test_kinds"),
+    *("test_resume", "test_study_command", "test_full_disk", "test_serving", "test_cli", "test_arm"),
+    *("test_running", "test_fidelity", "test_uml", "test_python_api", "test_workers", "test_quiet"),
+    *("test_new_kind", "test_new_metric", "test_export_refusals", "test_roi_bundle", "test_teaching"),
+    *("test_evaluate_options", "test_evaluate_command", "test_teacher_networks", "test_encoders"),
 )
+"""Files that share an expensive fixture (``once``) do not follow each other: the second would wait for it."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -118,10 +118,11 @@ def test_dark_photograph_is_ungradable(bundle, photographs):
 def device(bundle, tmp_path_factory):
     """The bundle alone on a machine with its three packages."""
     folder = tmp_path_factory.mktemp("device")
-    venv.create(folder / "env", with_pip=True)
+    venv.create(folder / "env", with_pip=False)
     python = folder / "env/bin/python"
     requirements = bundle[0] / "requirements.txt"
-    subprocess.run([python, "-m", "pip", "install", "--quiet", "-r", requirements], check=True)
+    pip = [sys.executable, "-m", "pip", "--python", python]
+    subprocess.run([*pip, "install", "--quiet", "--no-compile", "-r", requirements], check=True)
     return python, Path(shutil.copytree(bundle[0], folder / "bundle"))
 
 

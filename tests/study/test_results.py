@@ -47,7 +47,8 @@ def test_mean_deviation_interval_and_difference_are_those_computed_by_hand():
     assert plain.deviation == pytest.approx(np.std(dice["plain"].mean(axis=1), ddof=1))
     assert (plain.mean.images, plain.mean.subjects) == (60, 30)
     subjects = [m.resampled_with for m in arms["plain"][0].values()]
-    draws = [[dice[name][:, index].mean() for name in ("plain", "better")] for index in resamples(subjects)]
+    means = np.stack([dice[name].mean(axis=0) for name in ("plain", "better")], axis=1)
+    draws = [np.average(means, axis=0, weights=draw) for draw in resamples(subjects)]
     low, high = np.percentile(draws, [2.5, 97.5], axis=0)
     assert (plain.mean.low, plain.mean.high) == pytest.approx((low[0], high[0]))
     assert plain.difference is None

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from uml_tf.evaluation.measure import ImageMeasure
 from uml_tf.evaluation.stage_counts import COUNTED, STAGES, untempered
-from uml_tf.metrics.adaptive_calibration import adaptive_calibration_error
+from uml_tf.metrics.adaptive_calibration import adaptive_calibration_error_of_draws
 from uml_tf.metrics.bootstrap import Estimate, bootstrap
-from uml_tf.metrics.calibration import expected_calibration_error
+from uml_tf.metrics.calibration import calibration_error_of_draws
 from uml_tf.metrics.calibration_counts import counted_adaptive_ece, counted_brier, counted_ece
+from uml_tf.metrics.draws import mean_of_draws
 
 Array = NDArray[Any]
 
@@ -50,13 +51,13 @@ def _of_class(measures: Sequence[ImageMeasure], temperature: float | None) -> li
     )
     subjects = [m.resampled_with for m in labelled]
 
-    def of(values: Array) -> Callable[[Array], list[float]]:
-        def measured(index: Array) -> list[float]:
-            pair = values[index], right[index]
-            brier = float(((pair[0] - pair[1]) ** 2).mean())
-            return [expected_calibration_error(*pair), adaptive_calibration_error(*pair), brier]
-
-        return measured
+    def of(values: Array) -> Callable[[Array], Array]:
+        functions = (
+            calibration_error_of_draws(values, right),
+            adaptive_calibration_error_of_draws(values, right),
+            mean_of_draws((values - right) ** 2),
+        )
+        return lambda draws: np.stack([function(draws) for function in functions], axis=1)
 
     return [
         Calibration("class", stage, dict(zip(MEASURES, bootstrap(of(values), subjects), strict=True)))
@@ -72,9 +73,13 @@ def _of_pixels(measures: Sequence[ImageMeasure]) -> list[Calibration]:
         if counted:
             counts = np.stack([m.counts[f"{COUNTED}{stage}"] for m in counted])
 
-            def measured(index: Array, counts: Array = counts) -> list[float]:
-                drawn = np.tensordot(np.bincount(index, minlength=len(counts)), counts, 1)
-                return [counted_ece(drawn), counted_adaptive_ece(drawn), counted_brier(drawn)]
+            def measured(draws: Array, counts: Array = counts) -> Array:
+                return np.array(
+                    [
+                        [counted_ece(total), counted_adaptive_ece(total), counted_brier(total)]
+                        for total in np.tensordot(draws, counts, 1)
+                    ]
+                )
 
             estimates = bootstrap(measured, [m.resampled_with for m in counted])
             found.append(Calibration("pixels", stage, dict(zip(MEASURES, estimates, strict=True))))

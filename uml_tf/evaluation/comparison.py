@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from uml_tf.data.dataset import PreparedDataset
@@ -79,9 +79,8 @@ def measure_both(
 def _change(first: Statistic, second: Statistic) -> Statistic:
     """The change of every metric from the first model to the second."""
 
-    def values(index: NDArray[np.intp]) -> list[float]:
-        pairs = zip(first.values(index), second.values(index), strict=True)
-        return [after - before for before, after in pairs]
+    def values(draws: NDArray[Any]) -> NDArray[Any]:
+        return second.values(draws) - first.values(draws)
 
     return Statistic(first.names, first.images, values)
 

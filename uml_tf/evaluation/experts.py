@@ -12,6 +12,7 @@ from scipy.stats import rankdata
 from uml_tf.evaluation.expert_pixels import AREA, DISAGREEMENT, MEAN, RANKS
 from uml_tf.evaluation.measure import ImageMeasure
 from uml_tf.metrics.bootstrap import Estimate, bootstrap
+from uml_tf.metrics.draws import rows_drawn
 
 Array = NDArray[Any]
 
@@ -35,7 +36,8 @@ def experts_agreement(measures: Sequence[ImageMeasure]) -> dict[str, list[Estima
     )
     both = np.vstack([means, [m.experts[DISAGREEMENT] for m in marked]])
 
-    def values(index: Array) -> Array:
+    def values(draw: Array) -> Array:
+        index = rows_drawn(draw)
         order = rankdata(both[:, index], axis=1)
         order = order - order.mean(axis=1, keepdims=True)
         scale = np.sqrt((order**2).sum(axis=1))
@@ -43,7 +45,9 @@ def experts_agreement(measures: Sequence[ImageMeasure]) -> dict[str, list[Estima
         pixels = [np.nanmean(found[:, index], axis=1) for found in (ranks, areas)]
         return np.stack([*pixels, images], axis=1).ravel()
 
-    estimates = bootstrap(values, [m.resampled_with for m in marked])
+    estimates = bootstrap(
+        lambda draws: np.array([values(draw) for draw in draws]), [m.resampled_with for m in marked]
+    )
     width = len(COLUMNS)
     return {name: estimates[width * i : width * (i + 1)] for i, name in enumerate(names)}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,8 +50,8 @@ def commonly_defined(repeats: Sequence[Measures]) -> list[list[ImageMeasure]]:
 
 
 def _mean(same: Sequence[Statistic]) -> Statistic:
-    def values(index: NDArray[np.intp]) -> list[float]:
-        return list(np.mean([one.values(index) for one in same], axis=0))
+    def values(draws: NDArray[Any]) -> NDArray[Any]:
+        return np.mean([one.values(draws) for one in same], axis=0)
 
     return Statistic(same[0].names, same[0].images, values)
 

@@ -9,18 +9,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uml_tf.evaluation.measure import ERRORS_BY, ImageMeasure
+from uml_tf.metrics.draws import divided, mean_of_draws
 from uml_tf.metrics.metric import (
     ClassMetric,
     ConfidenceMetric,
     DecisionMetric,
+    ImagesMetric,
     IntervalMetric,
     MaskScoreMetric,
     PixelMetric,
     PixelScoreMetric,
     QualityMetric,
+    RankedMetric,
     SelectiveMetric,
     metrics_of_kind,
+    of_draws,
 )
+from uml_tf.metrics.ranked import RankedLoss, ranked_loss
 from uml_tf.metrics.scores import doubt_scores, reported_name
 
 Array = NDArray[Any]
@@ -32,20 +37,21 @@ class Statistic(NamedTuple):
     Attributes:
         names: of the metrics.
         images: places of these images among the measures.
-        values: from indices into ``images``, repeats included and at least one, to the metrics; nan where
-            one is undefined.
+        values: from ``(D, N)`` float64, how often each of N ``images`` was drawn in each of D resamples, to
+            ``(D, M)`` metrics; nan where one is undefined.
     """
 
     names: tuple[str, ...]
     images: tuple[int, ...]
-    values: Callable[[NDArray[np.intp]], Sequence[float]]
+    values: Callable[[Array], Array]
 
     @property
     def of_all_images(self) -> dict[str, float]:
         """Metric -> its value over all of these images; empty without an image."""
         if not self.images:
             return {}
-        return dict(zip(self.names, self.values(np.arange(len(self.images))), strict=True))
+        (values,) = self.values(np.ones((1, len(self.images))))
+        return dict(zip(self.names, values.tolist(), strict=True))
 
 
 class ClassArrays(NamedTuple):
@@ -94,43 +100,46 @@ def class_arrays(measures: Sequence[ImageMeasure]) -> ClassArrays:
     )
 
 
-def _sorted_draws(index: NDArray[np.intp], order: NDArray[np.intp]) -> NDArray[np.intp]:
-    """The drawn images in a given order of all: metrics that sort them then find them sorted."""
-    return np.repeat(order, np.bincount(index, minlength=len(order))[order])
+def _of_arrays(
+    metrics: Mapping[str, tuple[ImagesMetric, tuple[Array, ...]]],
+    images: Sequence[int],
+    names: Collection[str] | None,
+) -> Statistic:
+    """Metrics of arrays that have a row for each image.
+
+    Args:
+        metrics: reported name -> the metric and what it is computed from, ``(N, ...)`` each.
+        images: N places among the measures.
+        names: the reported metrics that are wanted; None for all.
+    """
+    wanted = {name: metric for name, metric in metrics.items() if names is None or name in names}
+    functions = [of_draws(metric, *arrays) for metric, arrays in (wanted.values() if images else ())]
+
+    def values(draws: Array) -> Array:
+        return np.stack([function(draws) for function in functions], axis=1)
+
+    return Statistic(tuple(wanted), tuple(images), values)
 
 
-def _class_statistic(arrays: ClassArrays, names: Collection[str] | None) -> Statistic:
-    metrics = {n: m for n, m in metrics_of_kind(ClassMetric).items() if names is None or n in names}
-    functions = [metric.value for metric in metrics.values()]
-    columns = np.ascontiguousarray(arrays.probability.T)
-
-    def values(index: NDArray[np.intp]) -> list[float]:
-        # Column by column in the memory, where the largest of a row's few numbers is found far faster.
-        labels, probability = arrays.labels[index], columns[:, index].T
-        return [function(labels, probability) for function in functions]
-
-    return Statistic(tuple(metrics), arrays.images, values)
-
-
-def _confidence_statistic(arrays: ClassArrays, names: Collection[str] | None) -> Statistic:
-    metrics = {n: m for n, m in metrics_of_kind(ConfidenceMetric).items() if names is None or n in names}
-    correct, order = arrays.correct, np.argsort(arrays.confidence)
-
-    def values(index: NDArray[np.intp]) -> list[float]:
-        index = _sorted_draws(index, order)
-        return [metric.value(arrays.confidence[index], correct[index]) for metric in metrics.values()]
-
-    return Statistic(tuple(metrics), arrays.images, values)
+def _class_statistics(arrays: ClassArrays, names: Collection[str] | None) -> list[Statistic]:
+    """What is made of the class, of the confidence in it, and of every score of doubt about it."""
+    correct = arrays.correct
+    parts: list[dict[str, tuple[ImagesMetric, tuple[Array, ...]]]] = [
+        {n: (m, (arrays.labels, arrays.probability)) for n, m in metrics_of_kind(ClassMetric).items()},
+        {n: (m, (arrays.confidence, correct)) for n, m in metrics_of_kind(ConfidenceMetric).items()},
+    ]
+    scored = _scored_statistic(SelectiveMetric, arrays.images, arrays.scores, correct, names)
+    return [*(_of_arrays(part, arrays.images, names) for part in parts), scored]
 
 
 def _scored_statistic(
     kind: type[SelectiveMetric] | type[MaskScoreMetric],
-    images: tuple[int, ...],
+    images: Sequence[int],
     scores: Mapping[str, Array],
     outcome: Array,
     names: Collection[str] | None,
 ) -> Statistic:
-    """Every metric of a kind for every score.
+    """Every metric of a kind for every score; the images are ranked once for all metrics of a score.
 
     Args:
         kind: of the metrics.
@@ -139,20 +148,46 @@ def _scored_statistic(
         outcome: ``(N,)`` what the metrics take beside a score.
         names: the reported metrics that are wanted; None for all.
     """
-    functions = {
-        reported_name(name, score): (metric.value, score)
+    wanted = {
+        score: {
+            reported_name(name, score): metric
+            for name, metric in metrics_of_kind(kind).items()
+            if names is None or reported_name(name, score) in names
+        }
         for score in scores
-        for name, metric in metrics_of_kind(kind).items()
-        if names is None or reported_name(name, score) in names
     }
-    orders = {score: np.argsort(scores[score]) for _, score in functions.values()}
+    parts = [
+        _of_score(list(metrics.values()), scores[score], outcome)
+        for score, metrics in wanted.items()
+        if metrics and images
+    ]
+    return Statistic(
+        tuple(name for metrics in wanted.values() for name in metrics),
+        tuple(images),
+        lambda draws: np.stack([values for part in parts for values in part(draws)], axis=1),
+    )
 
-    def values(index: NDArray[np.intp]) -> list[float]:
-        sorted_ = {score: _sorted_draws(index, order) for score, order in orders.items()}
-        drawn = {score: (scores[score][places], outcome[places]) for score, places in sorted_.items()}
-        return [function(*drawn[score]) for function, score in functions.values()]
 
-    return Statistic(tuple(functions), images, values)
+def _of_score(
+    metrics: Sequence[RankedMetric], score: Array, outcome: Array
+) -> Callable[[Array], list[Array]]:
+    """From counts (see ``OfDraws``) to ``(D,)`` values of each metric of one score."""
+    ranked = ranked_loss(score, metrics[0].loss(outcome))
+
+    def function(metric: RankedMetric) -> Callable[[Array, RankedLoss], Array]:
+        if metric.of_ranked:
+            of_ranked = metric.of_ranked
+            return lambda draws, shared: of_ranked(shared)
+        alone = of_draws(metric, score, outcome)
+        return lambda draws, shared: alone(draws)
+
+    functions = [function(metric) for metric in metrics]
+
+    def values(draws: Array) -> list[Array]:
+        shared = ranked(draws)
+        return [one(draws, shared) for one in functions]
+
+    return values
 
 
 def _mask_score_statistic(measures: Sequence[ImageMeasure], names: Collection[str] | None) -> Statistic:
@@ -169,11 +204,11 @@ def _mask_score_statistic(measures: Sequence[ImageMeasure], names: Collection[st
 def _decision_statistic(name: str, metric: DecisionMetric, measures: Sequence[ImageMeasure]) -> Statistic:
     """A share of the images by what is decided on them."""
     images = tuple(i for i, m in enumerate(measures) if m.decision and (m.label >= 0 or not metric.labelled))
-    part, whole = decided(metric, [measures[i] for i in images])
+    counted = np.stack(decided(metric, [measures[i] for i in images]), axis=1).astype(np.float64)
 
-    def values(index: NDArray[np.intp]) -> list[float]:
-        total = np.count_nonzero(whole[index])
-        return [np.count_nonzero(part[index]) / total if total else np.nan]
+    def values(draws: Array) -> Array:
+        part, whole = np.split(draws @ counted, 2, axis=1)
+        return divided(part, whole)
 
     return Statistic((name,), images, values)
 
@@ -193,20 +228,20 @@ def decided(metric: DecisionMetric, measures: Sequence[ImageMeasure]) -> tuple[A
 def _mean_statistic(name: str, measures: Sequence[ImageMeasure]) -> Statistic:
     """The mean of a value over the images in which it is defined."""
     known = [(i, m.values[name]) for i, m in enumerate(measures) if not np.isnan(m.values.get(name, np.nan))]
-    values = np.array([value for _, value in known])
-    return Statistic((name,), tuple(i for i, _ in known), lambda index: [float(values[index].mean())])
+    mean = mean_of_draws(np.array([value for _, value in known]))
+    return Statistic((name,), tuple(i for i, _ in known), lambda draws: mean(draws)[:, None])
 
 
 def _quality_statistics(measures: Sequence[ImageMeasure], names: Collection[str] | None) -> list[Statistic]:
     """What is made of the estimated Dice of every region; where there is no such region the true one is 0."""
-    found = []
+    found: list[Statistic] = []
     for region in dict.fromkeys(name for m in measures for name in m.quality):
         known = [
             i for i, m in enumerate(measures) if m.masked and not np.isnan(m.quality.get(region, np.nan))
         ]
         estimated = np.array([measures[i].quality[region] for i in known])
         true = np.nan_to_num([measures[i].values[f"dice_{region}"] for i in known])
-        found += _of_arrays(QualityMetric, region, known, (estimated, true), names)
+        found.append(_of_arrays(_behind(QualityMetric, region, (estimated, true)), known, names))
     return found
 
 
@@ -217,29 +252,15 @@ def _interval_statistics(measures: Sequence[ImageMeasure], names: Collection[str
         keys = [f"{measured}/{end}" for end in ("low", "high", "true")]
         known = [i for i, m in enumerate(measures) if not np.isnan(m.intervals.get(keys[0], np.nan))]
         arrays = tuple(np.array([measures[i].intervals[key] for i in known]) for key in keys)
-        found += _of_arrays(IntervalMetric, measured, known, arrays, names)
+        found.append(_of_arrays(_behind(IntervalMetric, measured, arrays), known, names))
     return found
 
 
-def _of_arrays(
-    kind: type[QualityMetric] | type[IntervalMetric],
-    behind: str,
-    images: Sequence[int],
-    arrays: tuple[Array, ...],
-    names: Collection[str] | None,
-) -> list[Statistic]:
-    """Every metric of a kind, with a name behind its own, of ``(N,)`` arrays; none without images."""
-    functions = {
-        f"{name}_{behind}": metric.value
-        for name, metric in metrics_of_kind(kind).items()
-        if names is None or f"{name}_{behind}" in names
-    }
-
-    def values(index: NDArray[np.intp]) -> list[float]:
-        drawn = [array[index] for array in arrays]
-        return [function(*drawn) for function in functions.values()]
-
-    return [Statistic(tuple(functions), tuple(images), values)] if images else []
+def _behind(
+    kind: type[QualityMetric] | type[IntervalMetric], behind: str, arrays: tuple[Array, ...]
+) -> dict[str, tuple[ImagesMetric, tuple[Array, ...]]]:
+    """Every metric of a kind, with a name behind its own, of ``(N,)`` arrays."""
+    return {f"{name}_{behind}": (metric, arrays) for name, metric in metrics_of_kind(kind).items()}
 
 
 def _pixel_statistic(
@@ -257,10 +278,9 @@ def _pixel_statistic(
     counts = metric.select(np.stack([measures[i].counts[counted] for i in images]))
     flat = counts.reshape(len(images), -1)
 
-    def values(index: NDArray[np.intp]) -> list[float]:
-        # A product with how often each image was drawn is far faster than a sum of the drawn counts.
-        total = np.bincount(index, minlength=len(images)) @ flat
-        return [metric.value(total.reshape(counts.shape[1:]))]
+    def values(draws: Array) -> Array:
+        totals = draws @ flat
+        return np.array([[metric.value(total.reshape(counts.shape[1:]))] for total in totals])
 
     return Statistic((name,), images, values)
 
@@ -289,12 +309,7 @@ def statistics(measures: Sequence[ImageMeasure], names: Collection[str] | None =
         measures: of the images.
         names: the reported metrics that are wanted; None for all.
     """
-    arrays = class_arrays(measures)
-    found = [
-        _class_statistic(arrays, names),
-        _confidence_statistic(arrays, names),
-        _scored_statistic(SelectiveMetric, arrays.images, arrays.scores, arrays.correct, names),
-    ]
+    found = _class_statistics(class_arrays(measures), names)
     if any(m.decision for m in measures):
         found += [
             _decision_statistic(name, metric, measures)

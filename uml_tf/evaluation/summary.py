@@ -35,7 +35,7 @@ def estimates(found: Sequence[Statistic], measures: Sequence[ImageMeasure]) -> M
 def _estimates(same: Sequence[Statistic], subjects: Sequence[Hashable]) -> Metrics:
     """Estimates of statistics of the same images, whose subjects are given."""
     names = [name for one in same for name in one.names]
-    together = bootstrap(lambda index: [v for one in same for v in one.values(index)], subjects)
+    together = bootstrap(lambda draws: np.concatenate([one.values(draws) for one in same], axis=1), subjects)
     return dict(zip(names, together, strict=True))
 
 

@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uml_tf.metrics.calibration import BINS
+from uml_tf.metrics.draws import OfDraws
 from uml_tf.metrics.metric import METRICS, ConfidenceMetric
+from uml_tf.metrics.ranking import Ranking, ranked_loss
 
 
 def adaptive_calibration_error(confidence: NDArray[Any], correct: NDArray[Any]) -> float:
@@ -31,10 +33,38 @@ def adaptive_calibration_error(confidence: NDArray[Any], correct: NDArray[Any]) 
     return float(sum(abs(gap.sum()) for gap in gaps) / len(order))
 
 
+def _borders(images: int) -> NDArray[Any]:
+    """Places of the first image of each of the bins, as ``numpy.array_split`` makes them, and of the end."""
+    bins = min(BINS, images)
+    larger, size = images % bins, images // bins
+    return np.concatenate([[0], np.cumsum([size + 1] * larger + [size] * (bins - larger))])
+
+
+def adaptive_calibration_error_of_draws(confidence: NDArray[Any], correct: NDArray[Any]) -> OfDraws:
+    """``adaptive_calibration_error`` of resamples.
+
+    The sum of the gaps of the n images with the least confidence is piecewise linear in n, with a kink where
+    the confidence changes.
+    """
+    ranked, levels = ranked_loss(confidence, correct), Ranking(confidence).scores
+
+    def values(draws: NDArray[Any]) -> NDArray[Any]:
+        of = ranked(draws)
+        gaps = np.cumsum(of.loss - of.images * levels, axis=1)
+        found = []
+        for accepted, gap, total in zip(of.accepted, gaps, of.total, strict=True):
+            sums = np.interp(_borders(int(total)), np.append(0, accepted), np.append(0, gap))
+            found.append(np.abs(np.diff(sums)).sum() / total)
+        return np.array(found)
+
+    return values
+
+
 METRICS.add(
     "adaptive_ece",
     ConfidenceMetric(
         value=adaptive_calibration_error,
+        of_draws=adaptive_calibration_error_of_draws,
         better="lower",
         description="expected calibration error, 15 bins of equally many images (Nguyen and O'Connor, 2015)",
     ),

@@ -18,10 +18,14 @@ from numpy.typing import NDArray
 
 from uml_tf.runtime.threads import cores
 
+Statistic = Callable[[NDArray[np.float64]], NDArray[Any]]
+
 RESAMPLES = 1000
 LEVEL = 0.95
 _MANY = 20_000
 """Images from which on other processes are worth their start."""
+_TOGETHER = 1 << 17
+"""Counts that are computed on at once: their arrays of 1 MB stay near the processor."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +50,8 @@ class Estimate:
 
 def resamples(
     subjects: Sequence[Hashable], count: int = RESAMPLES, seed: int = 0
-) -> Iterator[NDArray[np.intp]]:
-    """Yields the image indices of resampled subjects: each subject is drawn with all of its images.
+) -> Iterator[NDArray[np.float64]]:
+    """Yields ``(N,)`` how often each image was drawn: each subject is drawn with all of its images.
 
     Images of one subject (patient, or group of near-duplicates) are not independent; drawn one by one they
     would give an interval that is too narrow. Where every image is a subject of its own, images are drawn.
@@ -59,18 +63,13 @@ def resamples(
     """
     number = {subject: place for place, subject in enumerate(dict.fromkeys(subjects))}
     subject_of = np.array([number[subject] for subject in subjects])
-    images = np.argsort(subject_of, kind="stable")
-    sizes = np.bincount(subject_of)
-    starts = np.cumsum(sizes) - sizes
     rng = np.random.default_rng(seed)
     for _ in range(count):
-        drawn = rng.integers(0, len(sizes), len(sizes))
-        size = sizes[drawn]
-        ends = np.cumsum(size)
-        yield images[np.arange(ends[-1]) + np.repeat(starts[drawn] - (ends - size), size)]
+        drawn = rng.integers(0, len(number), len(number))
+        yield np.bincount(drawn, minlength=len(number)).astype(np.float64)[subject_of]
 
 
-def _draws(statistic: Any, subjects: Sequence[Hashable], seed: int) -> NDArray[Any]:
+def _draws(statistic: Statistic, subjects: Sequence[Hashable], seed: int) -> NDArray[Any]:
     """``(RESAMPLES, M)`` of M metrics; of many images each process takes its share of the resamples."""
     processes = cores()
     if len(subjects) < _MANY or processes == 1:
@@ -86,25 +85,28 @@ def _draws(statistic: Any, subjects: Sequence[Hashable], seed: int) -> NDArray[A
     return draws
 
 
-def _part(statistic: Any, subjects: Sequence[Hashable], seed: int, first: int, every: int) -> NDArray[Any]:
+def _part(
+    statistic: Statistic, subjects: Sequence[Hashable], seed: int, first: int, every: int
+) -> NDArray[Any]:
     """The metrics of every so-many-th resample, from the first on."""
+    drawn = islice(resamples(subjects, RESAMPLES, seed), first, None, every)
+    together = max(1, _TOGETHER // len(subjects))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        drawn = islice(resamples(subjects, RESAMPLES, seed), first, None, every)
-        return np.array([statistic(index) for index in drawn])
+        found = []
+        while some := list(islice(drawn, together)):
+            found.append(statistic(np.stack(some)))
+    return np.concatenate(found)
 
 
-def bootstrap(
-    statistic: Callable[[NDArray[np.intp]], Sequence[float] | NDArray[Any]],
-    subjects: Sequence[Hashable],
-    seed: int = 0,
-) -> list[Estimate]:
+def bootstrap(statistic: Statistic, subjects: Sequence[Hashable], seed: int = 0) -> list[Estimate]:
     """Percentile bootstrap of several metrics of the same images.
 
     Resamples on which a metric is undefined (nan) are left out of its interval.
 
     Args:
-        statistic: from image indices, repeats included, to the metrics.
+        statistic: from ``(D, N)`` float64, how often each image was drawn in each of some resamples, to
+            ``(D, M)`` metrics.
         subjects: the subject of each image, at least one.
         seed: equal seeds give equal intervals.
 
@@ -114,7 +116,7 @@ def bootstrap(
     tail = 100 * (1 - LEVEL) / 2
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        values = statistic(np.arange(len(subjects)))
+        (values,) = statistic(np.ones((1, len(subjects))))
         draws = _draws(statistic, subjects, seed)
         bounds = np.nanpercentile(draws, [tail, 100 - tail], axis=0)
     defined = np.count_nonzero(~np.isnan(draws), axis=0)

@@ -7,9 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from uml_tf.metrics.draws import OfDraws
 from uml_tf.metrics.metric import METRICS, ConfidenceMetric, PixelMetric
 
 BINS = 15
+
+
+def _bins(confidence: NDArray[Any]) -> NDArray[Any]:
+    return np.clip((confidence * BINS).astype(int), 0, BINS - 1)
 
 
 def calibration_histogram(confidence: NDArray[Any], correct: NDArray[Any]) -> NDArray[np.float64]:
@@ -22,7 +27,7 @@ def calibration_histogram(confidence: NDArray[Any], correct: NDArray[Any]) -> ND
         correct: whether it was the true class, same shape.
     """
     flat = confidence.ravel()
-    index = np.clip((flat * BINS).astype(int), 0, BINS - 1)
+    index = _bins(flat)
     weights = (None, flat, correct.ravel().astype(float))
     return np.stack([np.bincount(index, w, minlength=BINS) for w in weights], axis=1).astype(float)
 
@@ -38,10 +43,22 @@ def expected_calibration_error(confidence: NDArray[Any], correct: NDArray[Any]) 
     return calibration_error_of_histogram(calibration_histogram(confidence, correct))
 
 
+def calibration_error_of_draws(confidence: NDArray[Any], correct: NDArray[Any]) -> OfDraws:
+    """``expected_calibration_error`` of resamples, of ``(N,)`` arrays."""
+    index, gap = _bins(confidence), confidence - correct
+
+    def values(draws: NDArray[Any]) -> NDArray[Any]:
+        gaps = np.array([np.bincount(index, draw * gap) for draw in draws])
+        return np.abs(gaps).sum(axis=1) / draws.sum(axis=1)
+
+    return values
+
+
 METRICS.add(
     "ece",
     ConfidenceMetric(
         value=expected_calibration_error,
+        of_draws=calibration_error_of_draws,
         better="lower",
         headline=True,
         description="expected calibration error of the most probable class, 15 equal bins (Guo et al., 2017)",

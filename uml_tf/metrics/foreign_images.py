@@ -40,6 +40,7 @@ METRICS.add(
     "ood_auroc",
     ForeignMetric(
         value=lambda score, foreign: area_under_roc(foreign, score),
+        of_ranked=lambda ranked: ranked.area_under_roc,
         better="higher",
         description="probability that an image of another kind has a larger score than one of the split",
     ),

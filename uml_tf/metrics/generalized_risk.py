@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uml_tf.metrics.metric import METRICS, SelectiveMetric
+from uml_tf.metrics.ranked import RankedLoss
 from uml_tf.metrics.selective import risk_curve
 
 Array = NDArray[Any]
@@ -35,10 +36,17 @@ def area_under_generalized_risk(score: Array, loss: Array) -> float:
     return float(np.trapezoid(np.append(0.0, coverage * risk), np.append(0.0, coverage)))
 
 
+def generalized_risk_of_ranked(ranked: RankedLoss) -> Array:
+    """``area_under_generalized_risk`` of resamples, ``(D,)``."""
+    middle = ranked.lost - ranked.loss / 2  # the trapezoids of images with one score are one
+    return np.einsum("dg,dg->d", ranked.images, middle) / ranked.total**2
+
+
 METRICS.add(
     "class_augrc",
     SelectiveMetric(
         value=lambda score, correct: area_under_generalized_risk(score, (~correct).astype(float)),
+        of_ranked=generalized_risk_of_ranked,
         better="lower",
         bounds=(0.0, 0.5),
         description="area under the generalized risk-coverage curve (Traub et al., 2024): share of images "

@@ -9,7 +9,9 @@ from typing import Any, ClassVar, Literal, TypeVar
 
 from numpy.typing import NDArray
 
+from uml_tf.metrics.draws import OfDraws, of_rows
 from uml_tf.metrics.masks import MaskPair, PixelMaps, RegionPair
+from uml_tf.metrics.ranked import RankedLoss, ranked_loss
 from uml_tf.metrics.scores import FOREIGN_SCORES, MASK_SCORES, PIXEL_SCORES, SCORES
 from uml_tf.runtime.registry import Registry
 
@@ -53,7 +55,29 @@ class Metric:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClassMetric(Metric):
+class ImagesMetric(Metric):
+    """A metric of arrays that have a row for each image.
+
+    Attributes:
+        value: from the rows to the metric.
+        of_draws: the same of resamples, for those who want them fast: from the same arrays, which it sees
+            once, to a function of how often each image was drawn. Without it the rows are repeated.
+    """
+
+    value: Callable[..., float]
+    of_draws: Callable[..., OfDraws] | None = None
+
+
+def of_draws(metric: ImagesMetric, *arrays: Array) -> OfDraws:
+    """A metric of resamples of images; ``(N, ...)`` arrays, of which the metric takes the rows."""
+    if isinstance(metric, RankedMetric) and metric.of_ranked:
+        of_ranked, ranked = metric.of_ranked, ranked_loss(arrays[0], metric.loss(arrays[1]))
+        return lambda draws: of_ranked(ranked(draws))
+    return metric.of_draws(*arrays) if metric.of_draws else of_rows(metric.value, *arrays)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassMetric(ImagesMetric):
     """A metric of the image class, over the labelled images.
 
     Attributes:
@@ -67,7 +91,7 @@ class ClassMetric(Metric):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConfidenceMetric(Metric):
+class ConfidenceMetric(ImagesMetric):
     """A metric of how far the stated confidence is kept, over the labelled images.
 
     Attributes:
@@ -94,7 +118,24 @@ class ScoredMetric(Metric):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SelectiveMetric(ScoredMetric):
+class RankedMetric(ScoredMetric, ImagesMetric):
+    """A metric of a score ``(N,)`` and of what it should rank above the rest, ``(N,)``.
+
+    Attributes:
+        of_ranked: for metrics that need the order of the score alone, in place of ``of_draws``: from the
+            images of D resamples in this order to ``(D,)`` values. All metrics of a score share the order.
+    """
+
+    of_ranked: Callable[[RankedLoss], Array] | None = None
+
+    @staticmethod
+    def loss(outcome: Array) -> Array:
+        """``(N,)`` what an image loses, of what ``value`` takes beside the score."""
+        return outcome
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelectiveMetric(RankedMetric):
     """A metric of a score of doubt: does it rank the wrong classes above the correct ones?
 
     Attributes:
@@ -106,6 +147,11 @@ class SelectiveMetric(ScoredMetric):
     inputs = "images with a label"
     scores = SCORES
     value: Callable[[Array, Array], float]
+
+    @staticmethod
+    def loss(outcome: Array) -> Array:
+        """1 where the class is wrong."""
+        return ~outcome
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +201,7 @@ class MaskMetric(Metric):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MaskScoreMetric(ScoredMetric):
+class MaskScoreMetric(RankedMetric):
     """A metric of a score of doubt about whole masks: does it rank the poor masks above the good ones?
 
     Attributes:
@@ -170,7 +216,7 @@ class MaskScoreMetric(ScoredMetric):
 
 
 @dataclass(frozen=True, kw_only=True)
-class QualityMetric(Metric):
+class QualityMetric(ImagesMetric):
     """A metric of the Dice that the model estimates of a region of its own mask, reported as NAME_REGION.
 
     Attributes:
@@ -184,7 +230,7 @@ class QualityMetric(Metric):
 
 
 @dataclass(frozen=True, kw_only=True)
-class IntervalMetric(Metric):
+class IntervalMetric(ImagesMetric):
     """A metric of the intervals of a measurement, reported as NAME_MEASUREMENT.
 
     Measurements: ``area_REGION``, and ``vertical_cup_to_disc_ratio``.
@@ -238,7 +284,7 @@ class PixelScoreMetric(ScoredMetric):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ForeignMetric(ScoredMetric):
+class ForeignMetric(RankedMetric):
     """A metric of a score of doubt: does it tell images of another kind from those of the split?
 
     Measured by ``uml-tf evaluate --out-of-distribution`` alone.

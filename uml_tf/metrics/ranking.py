@@ -8,12 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from uml_tf.metrics.draws import OfDraws, divided
+from uml_tf.metrics.ranked import Ranking, ranked_loss
+
+Array = NDArray[Any]
+
 
 def area_under_roc(positive: NDArray[Any], score: NDArray[Any]) -> float:
     """Probability that a positive has a larger score than a negative, ties counted half.
 
-    Counted by binary search in the sorted negatives (Mann and Whitney, 1947): a bootstrap calls it thousands
-    of times.
+    Counted by binary search in the sorted negatives (Mann and Whitney, 1947).
 
     Args:
         positive: ``(N,)`` bool.
@@ -36,3 +40,27 @@ def rank_correlation(first: NDArray[Any], second: NDArray[Any]) -> float:
     deviations = [rank - rank.mean() for rank in ranks]
     scale = np.sqrt(np.prod([(d**2).sum() for d in deviations]))
     return float((deviations[0] * deviations[1]).sum() / scale) if scale > 0 else float("nan")
+
+
+def area_under_roc_of_draws(positive: Array, score: Array) -> OfDraws:
+    """``area_under_roc`` of resamples."""
+    ranked = ranked_loss(score, positive)
+    return lambda draws: ranked(draws).area_under_roc
+
+
+def rank_correlation_of_draws(first: Array, second: Array) -> OfDraws:
+    """``rank_correlation`` of resamples."""
+    rankings = [Ranking(values) for values in (first, second)]
+
+    def values(draws: Array) -> Array:
+        middle = (draws.sum(axis=1, keepdims=True) + 1) / 2
+        deviations = []
+        for ranking in rankings:
+            images = ranking.sums(ranking.ordered(draws))
+            rank = np.cumsum(images, axis=1) - (images - 1) / 2
+            deviations.append((rank - middle).take(ranking.group, axis=1))
+        products = ((0, 1), (0, 0), (1, 1))
+        both, *own = (np.einsum("dn,dn,dn->d", draws, deviations[a], deviations[b]) for a, b in products)
+        return divided(both, np.sqrt(own[0] * own[1]))
+
+    return values

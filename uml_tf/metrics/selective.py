@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uml_tf.metrics.metric import METRICS, SelectiveMetric
+from uml_tf.metrics.ranked import RankedLoss, harmonic_numbers
 from uml_tf.metrics.ranking import area_under_roc
 
 Array = NDArray[Any]
@@ -41,7 +42,7 @@ def risk_curve(score: Array, loss: Array) -> tuple[Array, Array]:
     Returns:
         coverage ``(N,)`` in (0, 1] and risk ``(N,)``, the mean loss of the accepted.
     """
-    order = np.argsort(score, kind="stable")  # at once where it is sorted already, as in a bootstrap
+    order = np.argsort(score, kind="stable")
     ordered, lost = score[order], loss[order]
     start = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
     count = np.diff(np.append(start, len(ordered)))
@@ -76,10 +77,19 @@ def excess_aurc(score: Array, correct: Array) -> float:
     return aurc(score, correct) - float(perfect_risk(correct).mean())
 
 
+def _excess_of_ranked(ranked: RankedLoss) -> Array:
+    harmonic = harmonic_numbers(int(ranked.total.max()))
+    right = ranked.total - ranked.total_loss
+    steps = harmonic[ranked.total.astype(np.intp)] - harmonic[right.astype(np.intp)]
+    perfect = (ranked.total_loss - right * steps) / ranked.total
+    return np.maximum(ranked.mean_risk - perfect, 0.0)  # of a perfect score it is 0 up to rounding
+
+
 METRICS.add(
     "class_failure_auroc",
     SelectiveMetric(
         value=failure_detection_auroc,
+        of_ranked=lambda ranked: ranked.area_under_roc,
         better="higher",
         margin=0.1,
         headline=True,
@@ -90,6 +100,7 @@ METRICS.add(
     "class_aurc",
     SelectiveMetric(
         value=aurc,
+        of_ranked=lambda ranked: ranked.mean_risk,
         better="lower",
         description="area under the risk-coverage curve (Geifman et al., 2019); grows with the error rate",
     ),
@@ -98,6 +109,7 @@ METRICS.add(
     "class_excess_aurc",
     SelectiveMetric(
         value=excess_aurc,
+        of_ranked=_excess_of_ranked,
         better="lower",
         description="class_aurc less that of a perfect score for the same predictions",
     ),

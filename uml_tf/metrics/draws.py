@@ -1,0 +1,59 @@
+"""Metrics of many resamples of the same images, told by how often each image was drawn.
+
+What a metric needs of an image (its squared error, its place in the order of a score) does not depend on the
+resample. It is found once; of a resample only sums are left, weighted by the counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+OfDraws = Callable[[Array], Array]
+"""From ``(D, N)`` float64, how often each of N images was drawn in each of D resamples, to ``(D,)`` values.
+
+Counts are whole numbers, at least one of each resample above 0; nan where a value is undefined.
+"""
+
+
+def divided(part: Array, whole: Array) -> Array:
+    """``part / whole``; nan where the whole is 0."""
+    return part / np.where(whole == 0, np.nan, whole)
+
+
+def rows_drawn(draw: Array) -> NDArray[np.intp]:
+    """Indices of the drawn images, repeats included, in the order of the images.
+
+    Args:
+        draw: ``(N,)`` how often each was drawn.
+    """
+    return np.repeat(np.arange(len(draw)), draw.astype(np.intp))
+
+
+def of_rows(value: Callable[..., float], *arrays: Array) -> OfDraws:
+    """A metric that knows of no counts: it gets the rows of the drawn images, repeated.
+
+    Args:
+        value: from the rows of the arrays to the metric.
+        arrays: ``(N, ...)`` each.
+    """
+    # Column by column in the memory, where the largest of a row's few numbers is found far faster.
+    columns = [np.ascontiguousarray(array.T) for array in arrays]
+
+    def values(draws: Array) -> Array:
+        drawn = (rows_drawn(draw) for draw in draws)
+        return np.array([value(*(column[..., index].T for column in columns)) for index in drawn])
+
+    return values
+
+
+def mean_of_draws(values: Array) -> OfDraws:
+    """The mean of ``(N,)`` numbers over the drawn images."""
+    numbers = np.asarray(values, np.float64)
+    # Not a product by the library of linear algebra, whose threads wait for each other by spinning.
+    return lambda draws: np.einsum("dn,n->d", draws, numbers) / draws.sum(axis=1)
