@@ -14,6 +14,7 @@ from uml_tf.runtime.confidence import SCORES, Confidence, dissonance
 from uml_tf.runtime.contract import Heads, contract
 from uml_tf.runtime.density import Density, sharpness
 from uml_tf.runtime.evidence import concentration_from_logits
+from uml_tf.runtime.surroundings import surroundings
 from uml_tf.runtime.trust import NO_TRUST, Trust
 from uml_tf.training.density_fit import fit_density
 
@@ -56,7 +57,7 @@ FITTED = Trust(
     1.7,
     0.6,
     Confidence("mix", {"largest": 0.9, "vacuity": 0.5, "entropy": 0.3, "dissonance": 0.2}, 0.1),
-    Confidence("mix", {"largest": 0.8, "vacuity": 0.3, "mutual": 0.4}, -0.2),
+    Confidence("mix", {"largest": 0.8, "vacuity": 0.3, "mutual": 0.4, "surroundings": 0.5}, -0.2),
 )
 
 
@@ -157,13 +158,17 @@ def test_confidence_rises_with_each_of_its_scores(name):
     mean = heads.mask_head / strength[..., None]
     doubt = dirichlet_doubt(heads.mask_head)
     mutual = heads.mutual_head / heads.mutual_head.sum(-1, keepdims=True)
-    given = np.take_along_axis(mutual, mean.argmax(-1)[..., None], -1)[..., 0]
+
+    def of_chosen(values):
+        return np.take_along_axis(values, mean.argmax(-1)[..., None], -1)[..., 0]
+
     score = {
         "largest": np.log(mean.max(-1) / (1 - mean.max(-1))),
         "entropy": -doubt["entropy"] / np.log(C),
         "vacuity": -C / strength,
         "dissonance": -doubt["dissonance"],
-        "mutual": np.log(given / (1 - given)),
+        "mutual": of_chosen(np.log(mutual / (1 - mutual))),
+        "surroundings": of_chosen(surroundings(np.log(mean / (1 - mean)))),
     }[name]
     np.testing.assert_allclose(found[..., 0], 1 / (1 + np.exp(-(0.7 * score + 0.3))), atol=2e-5)
 

@@ -32,16 +32,26 @@ def _scores(rng, count, informative):
 @pytest.mark.parametrize("informative", ["largest", "vacuity"])
 def test_the_score_that_tells_errors_is_chosen_and_is_a_chance(informative):
     scores, right, chance = _scores(np.random.default_rng(1), 600, informative)
-    found = fit_confidence(scores, right, np.arange(600), ("largest", "entropy"))
+    found = fit_confidence(scores, right, np.arange(600), [("largest", "entropy")])
     assert found.name == informative
     z = sum(scores[name] * weight for name, weight in found.weights.items()) + found.bias
     assert np.abs(1 / (1 + np.exp(-z)) - chance).mean() < 0.05
 
 
+def test_what_surrounds_a_pixel_is_chosen_beside_the_largest_probability_and_never_alone():
+    rng = np.random.default_rng(6)
+    scores = {name: rng.normal(0, 1, 800) for name in ("largest", "vacuity", "surroundings")}
+    right = rng.random(800) < 1 / (1 + np.exp(-scores["largest"] - 2 * scores["surroundings"]))
+    found = fit_confidence(scores, right, np.arange(800), [("largest", "surroundings")])
+    assert found.name == "largest+surroundings"
+    assert found.weights["surroundings"] > 1.5 * found.weights["largest"] > 0
+    assert fit_confidence(scores, right, np.arange(800), []).name == "largest"
+
+
 def test_without_a_clear_gain_the_largest_mean_probability_is_kept():
     scores, right, _ = _scores(np.random.default_rng(2), 60, "largest")
     scores["entropy"] = scores["largest"] + 0.01
-    assert fit_confidence(scores, right, np.arange(60), ("largest", "vacuity")).name == "largest"
+    assert fit_confidence(scores, right, np.arange(60), [("largest", "vacuity")]).name == "largest"
 
 
 def test_a_score_that_misleads_is_not_chosen_and_still_ranks():
@@ -55,7 +65,7 @@ def test_a_score_that_misleads_is_not_chosen_and_still_ranks():
         "largest": score,
         "dissonance": np.zeros(500),
     }  # a constant has the smaller loss, and ranks nothing
-    assert fit_confidence(other, right, np.arange(500), ("largest",)).name == "largest"
+    assert fit_confidence(other, right, np.arange(500), []).name == "largest"
 
 
 @pytest.mark.parametrize("count", [50, 400])

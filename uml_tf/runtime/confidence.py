@@ -12,10 +12,16 @@ from typing import Any
 
 import numpy as np
 
-SCORES = ("largest", "entropy", "vacuity", "dissonance", "mutual")
+from uml_tf.runtime.evidence import Opinion
+
+SCORES = ("largest", "entropy", "vacuity", "dissonance", "mutual", "surroundings")
 """What a confidence may follow from, each larger for less doubt: the log-odds of the largest mean
-probability; minus the entropy of the mean over log K; minus the vacuity; minus the dissonance; the log-odds
-that the mutual head gives to the chosen class (pixels only)."""
+probability; minus the entropy of the mean over log K; minus the vacuity; minus the dissonance; of pixels
+alone also the log-odds that the mutual head gives to the chosen class, and the mean of those that the head
+that draws the mask gives to it in the surroundings."""
+
+OF_PIXELS = ("mutual", "surroundings")
+"""Those of ``SCORES`` that follow from what is beside a pixel's own opinion: ``(..., K)`` log-odds."""
 
 _SMALLEST = 1e-5
 """Probabilities are kept this far from 0 and 1 in log-odds: in float32 the odds beyond are rounding."""
@@ -48,32 +54,29 @@ def log_odds(probability: Any, xp: ModuleType = np) -> Any:
     return xp.log(p / (1.0 - p))
 
 
-def score(
-    name: str, probability: Any, belief: Any, uncertainty: Any, mutual: Any, xp: ModuleType = np
-) -> Any:
+def score(name: str, opinion: Opinion, beside: Mapping[str, Any], xp: ModuleType = np) -> Any:
     """One of ``SCORES``, ``(..., 1)``.
 
     Args:
         name: which.
-        probability: ``(..., K)`` of the answer.
-        belief: ``(..., K)``.
-        uncertainty: ``(..., 1)``.
-        mutual: ``(..., K)`` probability of the mutual head; None where there is none.
+        opinion: of the answer, ``(..., K)``.
+        beside: name of ``OF_PIXELS`` -> ``(..., K)`` log-odds; of an image there are none.
         xp: ``numpy`` or ``keras.ops``.
     """
+    probability = opinion.probability
+    largest = xp.max(probability, axis=-1, keepdims=True)
     if name == "largest":
-        return log_odds(xp.max(probability, axis=-1, keepdims=True), xp)
+        return log_odds(largest, xp)
     if name == "entropy":
         terms = probability * xp.log(probability + 1e-7)
         return xp.sum(terms, axis=-1, keepdims=True) * float(1 / np.log(probability.shape[-1]))
     if name == "vacuity":
-        return uncertainty * -1.0
+        return opinion.uncertainty * -1.0
     if name == "dissonance":
-        return dissonance(belief, xp) * -1.0
-    largest = xp.max(probability, axis=-1, keepdims=True)
+        return dissonance(opinion.belief, xp) * -1.0
     # 1 for the chosen class and 0 for the others, without truth values, which integer runtimes may lack.
     chosen = xp.maximum((largest - probability) * -1e9 + 1.0, 0.0)
-    return log_odds(xp.sum(mutual * chosen, axis=-1, keepdims=True), xp)
+    return xp.sum(beside[name] * chosen, axis=-1, keepdims=True)
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ class Confidence:
     """The probability of being right, 1 / (1 + exp(-(sum_i w_i score_i + bias))).
 
     Attributes:
-        name: what it is called: one of ``SCORES``, or "mix".
+        name: what it is called: one of ``SCORES``, or several joined by "+".
         weights: score -> its weight, above 0; so a confidence rises with each of its scores.
         bias: of the logistic.
     """
@@ -95,11 +98,9 @@ class Confidence:
         """From the fields as JSON gives them."""
         return cls(data["name"], dict(data["weights"]), data["bias"])
 
-    def __call__(
-        self, probability: Any, belief: Any, uncertainty: Any, mutual: Any, xp: ModuleType = np
-    ) -> Any:
+    def __call__(self, opinion: Opinion, beside: Mapping[str, Any], xp: ModuleType = np) -> Any:
         """``(..., 1)`` in (0, 1); arguments as those of ``score``."""
         total = self.bias
         for name, weight in self.weights.items():
-            total = total + score(name, probability, belief, uncertainty, mutual, xp) * float(weight)
+            total = total + score(name, opinion, beside, xp) * float(weight)
         return xp.tanh(total * 0.5) * 0.5 + 0.5  # the logistic, which overflows nowhere in this form

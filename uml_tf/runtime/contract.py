@@ -9,12 +9,13 @@ A head's output depends on its kind, and is never evidence:
 
 from __future__ import annotations
 
-from types import ModuleType
+from collections.abc import Collection, Mapping
+from types import MappingProxyType, ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from uml_tf.runtime.confidence import Confidence
+from uml_tf.runtime.confidence import Confidence, log_odds
 from uml_tf.runtime.evidence import (
     Opinion,
     concentration_from_logits,
@@ -22,6 +23,7 @@ from uml_tf.runtime.evidence import (
     opinion_from_probability,
     uncertainty_from_concentration,
 )
+from uml_tf.runtime.surroundings import surroundings
 from uml_tf.runtime.trust import NO_TRUST, Trust
 
 CONTRACT = (
@@ -128,7 +130,11 @@ def tempered(probability: Any, temperature: float | None, xp: ModuleType = np) -
 
 
 def confidence(
-    fitted: Confidence | None, found: Opinion, familiarity: Any, mutual: Any = None, xp: ModuleType = np
+    fitted: Confidence | None,
+    found: Opinion,
+    familiarity: Any,
+    beside: Mapping[str, Any] = MappingProxyType({}),
+    xp: ModuleType = np,
 ) -> Any:
     """The chance of being right, ``(..., 1)``: f c + (1 - f) / K.
 
@@ -136,16 +142,54 @@ def confidence(
         fitted: gives c; None for the largest mean probability.
         found: calibrated probability, belief and uncertainty, ``(..., K)``, scaled by the familiarity.
         familiarity: f, ``(..., 1)``, or None for 1.
-        mutual: ``(..., K)`` probability of the mutual head, where ``fitted`` reads it.
+        beside: what ``fitted`` reads of ``uml_tf.runtime.confidence.OF_PIXELS``.
         xp: ``numpy`` or ``keras.ops``.
     """
     if fitted is None:
         return xp.max(found.probability, axis=-1, keepdims=True)
-    chance = fitted(*found, mutual, xp)
+    chance = fitted(found, beside, xp)
     if familiarity is None:
         return chance
     even = float(1 / found.probability.shape[-1])
     return (chance - even) * familiarity + even
+
+
+def drawn_probability(mask_head: Any, evidential_mask: bool, xp: ModuleType = np) -> Any:
+    """What the head that draws the mask says, ``(..., C)``, before all that is fitted."""
+    return (
+        opinion_from_concentration(mask_head, xp).probability if evidential_mask else softmax(mask_head, xp)
+    )
+
+
+def beside_pixels(
+    names: Collection[str],
+    heads: Heads,
+    evidential: bool,
+    evidential_mask: bool,
+    familiarity: Any,
+    xp: ModuleType = np,
+) -> dict[str, Any]:
+    """Some of ``uml_tf.runtime.confidence.OF_PIXELS``, ``(B, H, W, C)`` log-odds each.
+
+    The surroundings are those of the head's own probability: where the image is unlike the training images,
+    the confidence goes to chance by itself.
+
+    Args:
+        names: which; others are passed over.
+        heads: of the image.
+        evidential: see ``contract``.
+        evidential_mask: see ``contract``.
+        familiarity: f, broadcast over the maps, or None for 1.
+        xp: ``numpy`` or ``keras.ops``.
+    """
+    found = {}
+    if "mutual" in names:
+        opinion = scaled_opinion(heads.mutual_head, evidential, familiarity, xp)
+        found["mutual"] = log_odds(opinion.probability, xp)
+    if "surroundings" in names:
+        drawn = drawn_probability(heads.mask_head, evidential_mask, xp)
+        found["surroundings"] = surroundings(log_odds(drawn, xp), xp)
+    return found
 
 
 def contract(
@@ -181,18 +225,17 @@ def contract(
     if evidential_mask:
         pixel = scaled_opinion(heads.mask_head, True, of_pixels, xp)
     else:
-        drawn = faded(softmax(heads.mask_head, xp), of_pixels)
+        drawn = faded(drawn_probability(heads.mask_head, False, xp), of_pixels)
         pixel = scaled_opinion(heads.mutual_head, evidential, of_pixels, xp)._replace(probability=drawn)
-    mutual = None
-    if trust.mask_confidence is not None and "mutual" in trust.mask_confidence.weights:
-        mutual = scaled_opinion(heads.mutual_head, evidential, of_pixels, xp).probability
+    read = () if trust.mask_confidence is None else trust.mask_confidence.weights
+    beside = beside_pixels(read, heads, evidential, evidential_mask, of_pixels, xp)
     image = image._replace(probability=tempered(image.probability, trust.class_temperature, xp))
     pixel = pixel._replace(probability=tempered(pixel.probability, trust.mask_temperature, xp))
     values = (
         *image,
         *pixel,
-        confidence(trust.class_confidence, image, of_image, None, xp),
-        confidence(trust.mask_confidence, pixel, of_pixels, mutual, xp),
+        confidence(trust.class_confidence, image, of_image, xp=xp),
+        confidence(trust.mask_confidence, pixel, of_pixels, beside, xp),
         # Always 1 where nothing is fitted, and computed, because exporters want no constant for an output.
         of_image if of_image is not None else xp.minimum(image.uncertainty + 1.0, 1.0),
     )

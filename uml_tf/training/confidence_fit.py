@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize, minimize_scalar
 
-from uml_tf.runtime.confidence import Confidence
+from uml_tf.runtime.confidence import OF_PIXELS, Confidence
 
 Array = NDArray[Any]
 
 TEMPERATURES = (0.2, 5.0)
 FOLDS = 5
-MIX = "mix"
 
 _RIDGE = 1e-3
 _LEAST = 0.01
@@ -98,21 +97,23 @@ def _losses_of_images(scores: Array, right: Array, group: Array) -> Array:
     return total / np.bincount(member, minlength=len(names))
 
 
-def fit_confidence(scores: Mapping[str, Array], right: Array, group: Array, mix: Sequence[str]) -> Confidence:
-    """The confidence whose score is chosen by a rule that was fixed before any result was seen.
+def fit_confidence(
+    scores: Mapping[str, Array], right: Array, group: Array, mixes: Sequence[Sequence[str]]
+) -> Confidence:
+    """The confidence whose score is chosen by a fixed rule.
 
-    Every score, and a mix of some, is made a chance by a rising logistic. The largest mean probability is
-    kept unless another that ranks the answers has a smaller log-loss, cross-validated in five folds of
-    images, by more than the standard error of their difference.
+    Every score that follows from the answer alone, and some mixes, are made a chance by a rising logistic.
+    The largest mean probability is kept unless another that ranks the answers has a smaller log-loss,
+    cross-validated in five folds of images, by more than the standard error of their difference.
 
     Args:
         scores: name of ``uml_tf.runtime.confidence.SCORES`` -> ``(N,)``; "largest" is among them.
         right: ``(N,)`` bool, whether the answer is right.
         group: ``(N,)`` number of the image that the answer is of.
-        mix: the scores of the mix.
+        mixes: the scores of each mix, which is named after them.
     """
-    candidates = {name: [name] for name in scores if name != "mutual"}
-    candidates[MIX] = list(mix)
+    candidates = {name: [name] for name in scores if name not in OF_PIXELS}
+    candidates |= {"+".join(parts): list(parts) for parts in mixes}
     stacked = {name: np.stack([scores[n] for n in parts], axis=1) for name, parts in candidates.items()}
     losses = {name: _losses_of_images(values, right, group) for name, values in stacked.items()}
     chosen = "largest"

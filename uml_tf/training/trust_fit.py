@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,24 +12,36 @@ from numpy.typing import NDArray
 
 from uml_tf.data.pipeline import Examples, PixelArray
 from uml_tf.networks import UML
-from uml_tf.runtime.confidence import SCORES, Confidence, score
-from uml_tf.runtime.contract import Heads, confidence, contract, faded, scaled_opinion, softmax, tempered
+from uml_tf.runtime.confidence import OF_PIXELS, SCORES, Confidence, log_odds, score
+from uml_tf.runtime.contract import (
+    Heads,
+    confidence,
+    contract,
+    drawn_probability,
+    faded,
+    scaled_opinion,
+    tempered,
+)
 from uml_tf.runtime.density import Density
 from uml_tf.runtime.evidence import Opinion
 from uml_tf.runtime.regions import UNKNOWN_PIXEL
+from uml_tf.runtime.surroundings import surroundings
 from uml_tf.runtime.trust import Trust
 from uml_tf.training.confidence_fit import fit_confidence, fit_temperature
 from uml_tf.training.density_fit import fit_density, with_limits
 
 Array = NDArray[Any]
 
-FEWEST_ANSWERS = 20
-"""Labelled (or masked) images without which neither temperature nor confidence is fitted."""
+FEWEST_LABELS, FEWEST_MASKS = 20, 10
+"""Labelled images, and masks of thousands of pixels each, without which neither temperature nor confidence is
+fitted."""
 
 _MOST_PIXELS = 100_000
+_MAPS = ("mask_head", "mutual_head", "surroundings")
 _BATCH = 16
-_OF_CLASS = tuple(name for name in SCORES if name != "mutual")
-_CLASS_MIX, _MASK_MIX = ("largest", "vacuity"), ("largest", "vacuity", "mutual")
+_OF_CLASS = tuple(name for name in SCORES if name not in OF_PIXELS)
+_CLASS_MIXES = (("largest", "vacuity"),)
+_MASK_MIXES = (("largest", "surroundings"), ("largest", "vacuity", "mutual", "surroundings"))
 
 
 @dataclass(frozen=True)
@@ -41,6 +53,7 @@ class Seen:
         class_head: ``(N, K)``.
         labels: ``(N,)``, -1 without a label.
         mask_head, mutual_head: ``(M, C)``.
+        surroundings: ``(M, C)``, of ``uml_tf.runtime.contract.beside_pixels``.
         targets: ``(M,)`` true classes of the pixels.
         owners: ``(M,)`` their images.
     """
@@ -51,6 +64,7 @@ class Seen:
     labels: Array
     mask_head: Array
     mutual_head: Array
+    surroundings: Array
     targets: Array
     owners: Array
 
@@ -101,14 +115,16 @@ def look(model: UML, examples: Examples, run: Run | None = None) -> Seen:
     rng = np.random.default_rng(0)
     each = max(_MOST_PIXELS // max(int((examples.has_mask > 0).sum()), 1), 1)
     of_images: dict[str, list[Array]] = {"features": [], "sharpness": [], "class_head": []}
-    of_pixels: dict[str, list[Array]] = {"mask_head": [], "mutual_head": [], "targets": [], "owners": []}
+    of_pixels: dict[str, list[Array]] = {name: [] for name in (*_MAPS, "targets", "owners")}
     for start, heads in _batches(run or compiled_heads(model), examples.images, np.arange(len(examples))):
+        drawn = drawn_probability(heads["mask_head"], model.spec.draws_by_evidence)
+        heads["surroundings"] = surroundings(log_odds(drawn))
         for name, found in of_images.items():
             found.append(heads[name])
         for place in range(len(heads["class_head"])):
             index = start + place
             pixels = _pixels(examples, index, each, rng)
-            for name in ("mask_head", "mutual_head"):
+            for name in _MAPS:
                 of_pixels[name].append(heads[name][place].reshape(-1, heads[name].shape[-1])[pixels])
             of_pixels["targets"].append(examples.masks[index].ravel()[pixels].astype(np.int64))
             of_pixels["owners"].append(np.full(len(pixels), index))
@@ -136,10 +152,10 @@ def masks_seen(model: UML, examples: Examples, trust: Trust, run: Run) -> Iterat
 
 @dataclass(frozen=True)
 class _Answers:
-    """Opinions with their targets: of images, or of pixels; ``mutual`` is the mutual head's probability."""
+    """Opinions with their targets: of images, or of pixels and with what is beside them."""
 
     opinion: Opinion
-    mutual: Array | None
+    beside: Mapping[str, Array]
     targets: Array
     owners: Array
 
@@ -159,7 +175,7 @@ def _class_answers(seen: Seen, trust: Trust, evidential: bool) -> _Answers:
     opinion = scaled_opinion(seen.class_head, evidential, familiarity)
     labelled = np.flatnonzero(seen.labels >= 0)
     chosen = Opinion(*(values[labelled] for values in opinion))
-    return _Answers(chosen, None, seen.labels[labelled].astype(np.int64), labelled)
+    return _Answers(chosen, {}, seen.labels[labelled].astype(np.int64), labelled)
 
 
 def _mask_answers(seen: Seen, trust: Trust, model: UML) -> _Answers:
@@ -171,20 +187,24 @@ def _mask_answers(seen: Seen, trust: Trust, model: UML) -> _Answers:
     if by_evidence:
         opinion = scaled_opinion(seen.mask_head, True, familiarity)
     else:
-        opinion = mutual._replace(probability=faded(softmax(seen.mask_head), familiarity))
-    return _Answers(opinion, mutual.probability, seen.targets, seen.owners)
+        drawn = drawn_probability(seen.mask_head, False)
+        opinion = mutual._replace(probability=faded(drawn, familiarity))
+    beside = {"mutual": log_odds(mutual.probability), "surroundings": seen.surroundings}
+    return _Answers(opinion, beside, seen.targets, seen.owners)
 
 
-def _fit(answers: _Answers, mix: tuple[str, ...]) -> tuple[float | None, Confidence | None]:
+def _fit(
+    answers: _Answers, mixes: tuple[tuple[str, ...], ...], fewest: int
+) -> tuple[float | None, Confidence | None]:
     """Temperature and confidence; None of both where there are too few images."""
     images = len(np.unique(answers.owners))
-    if images < FEWEST_ANSWERS:
+    if images < fewest:
         return None, None
     temperature = fit_temperature(answers.opinion.probability, answers.targets, images)
     calibrated = answers.tempered(temperature)
-    names = _OF_CLASS if answers.mutual is None else SCORES
-    scores = {name: score(name, *calibrated.opinion, answers.mutual)[..., 0] for name in names}
-    return temperature, fit_confidence(scores, calibrated.right, answers.owners, mix)
+    names = SCORES if answers.beside else _OF_CLASS
+    scores = {name: score(name, calibrated.opinion, answers.beside)[..., 0] for name in names}
+    return temperature, fit_confidence(scores, calibrated.right, answers.owners, mixes)
 
 
 def fit_trust(model: UML, seen: Seen, training: Seen | None = None) -> Trust:
@@ -202,8 +222,8 @@ def fit_trust(model: UML, seen: Seen, training: Seen | None = None) -> Trust:
     else:
         density = model.trust.density and with_limits(model.trust.density, seen.vectors)
     trust = Trust(density)
-    of_class = _fit(_class_answers(seen, trust, model.spec.ablation.evidential), _CLASS_MIX)
-    of_mask = _fit(_mask_answers(seen, trust, model), _MASK_MIX)
+    of_class = _fit(_class_answers(seen, trust, model.spec.ablation.evidential), _CLASS_MIXES, FEWEST_LABELS)
+    of_mask = _fit(_mask_answers(seen, trust, model), _MASK_MIXES, FEWEST_MASKS)
     if training is None:  # where the images are too few, what was fitted before is the better guess
         old = model.trust
         of_class = of_class if of_class[1] else (old.class_temperature, old.class_confidence)
