@@ -1,8 +1,9 @@
-"""Reading images with an exported file: this tree's run.py against that of another commit, in turn.
+"""Reading images with a device bundle: ``run.py`` of this tree against that of another commit, in turn.
 
 Run: ``python benchmarks/predict.py MODEL.tflite IMAGE... --against COMMIT [--repeats 5]``. Every run is a new
 process. CPU time is user and system time of the process; what an image adds is the difference between a run
-over all images and a run over the first, divided by the images between.
+over all images and a run over the first, divided by the images between. The model must be of a format that
+the other commit reads too: let that commit export it.
 """
 
 from __future__ import annotations
@@ -18,22 +19,31 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+import numpy
 
-START = """
-import sys
+ROOT = Path(__file__).resolve().parents[1]
+_NOT_A_DEVICES = {
+    *("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "OPENCV_FOR_THREADS_NUM", "TF_NUM_INTRAOP_THREADS"),
+    "PYTHONDONTWRITEBYTECODE",  # an installed package has its compiled files
+}
+_PACKAGES = Path(numpy.__file__).parents[1]
+_AS_ON_A_DEVICE = ["-S"]  # without what a developer's environment runs at every start: editable installs
+
+PACK = """
+import hashlib, json, shutil, sys, types
 from pathlib import Path
-sys.path.insert(0, sys.argv[1])
-try:
-    from uml_tf.runtime.threads import prefer_parallel_images
-except ImportError:  # a commit before there was one
-    pass
-else:
-    prefer_parallel_images()
-from uml_tf.runtime.main import main
-sys.exit(main(Path(sys.argv[2]), sys.argv[3:]))
+tree, folder, model = map(Path, sys.argv[1:])
+sys.path.insert(0, str(tree))
+export = sys.modules["uml_tf.export"] = types.ModuleType("uml_tf.export")
+export.__path__ = [str(tree / "export")]
+from uml_tf.export.bundle import RUNTIME, _write_runtime
+_write_runtime(folder / RUNTIME)
+shutil.copy(tree / "export/device_run.py", folder / "run.py")
+shutil.copy(model, folder / "model.tflite")
+digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+(folder / "manifest.json").write_text(json.dumps({"sha256": digests}))
 """
-"""What a bundle's run.py does after it has compared its files."""
+"""Makes the bundle of a tree; without a page, whose files ``run.py`` compares too."""
 
 
 def _arguments() -> argparse.Namespace:
@@ -45,12 +55,20 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def run(tree: Path, model: Path, images: list[Path], *options: str) -> tuple[float, float]:
+def bundle(tree: Path, folder: Path, model: Path) -> Path:
+    """Packs a tree's runtime; the path of its ``run.py``."""
+    folder.mkdir()
+    subprocess.run([sys.executable, "-c", PACK, tree, folder, model], check=True)
+    return folder / "run.py"
+
+
+def run(program: Path, images: list[Path], *options: str) -> tuple[float, float]:
     """Reads images in a new process and folder: (CPU seconds, seconds)."""
     with tempfile.TemporaryDirectory() as out:
-        command = [sys.executable, "-c", START, tree, model, *images, "--out", Path(out) / "new", *options]
+        command = [sys.executable, *_AS_ON_A_DEVICE, program, *images, "--out", Path(out) / "new", *options]
         used, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-        environment = {name: value for name, value in os.environ.items() if "NUM_THREADS" not in name}
+        environment = {name: value for name, value in os.environ.items() if name not in _NOT_A_DEVICES}
+        environment["PYTHONPATH"] = str(_PACKAGES)
         subprocess.run(list(map(str, command)), check=True, capture_output=True, cwd=out, env=environment)
         seconds, now = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
     return now.ru_utime + now.ru_stime - used.ru_utime - used.ru_stime, seconds
@@ -64,22 +82,25 @@ def main() -> None:
         other = Path(folder) / "tree"
         subprocess.run(["git", "worktree", "add", "--detach", other, options.against], check=True, cwd=ROOT)
         try:
-            _print_table(options, model, images, other)
+            programs = [
+                bundle(tree, Path(folder) / name, model) for name, tree in (("old", other), ("new", ROOT))
+            ]
+            _print_table(options, images, *programs)
         finally:
             shutil.rmtree(other)
             subprocess.run(["git", "worktree", "prune"], check=True, cwd=ROOT)
 
 
-def _print_table(options: argparse.Namespace, model: Path, images: list[Path], other: Path) -> None:
-    kinds = {
-        options.against: (other, ()),
-        "this tree": (ROOT, ()),
-        "this tree, --no-pictures": (ROOT, ("--no-pictures",)),
+def _print_table(options: argparse.Namespace, images: list[Path], old: Path, new: Path) -> None:
+    kinds: dict[str, tuple[Path, tuple[str, ...]]] = {
+        options.against: (old, ()),
+        "this tree": (new, ()),
+        "this tree, --no-pictures": (new, ("--no-pictures",)),
     }
     found: dict[str, list[tuple[float, ...]]] = {name: [] for name in kinds}
     for _ in range(options.repeats):
-        for name, (tree, flags) in kinds.items():
-            (first, _), (cpu, seconds) = (run(tree, model, part, *flags) for part in (images[:1], images))
+        for name, (program, flags) in kinds.items():
+            (first, _), (cpu, seconds) = (run(program, part, *flags) for part in (images[:1], images))
             found[name].append((cpu, seconds, first, (cpu - first) / (len(images) - 1)))
     medians = {
         name: [statistics.median(column) for column in zip(*runs, strict=True)]

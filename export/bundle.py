@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import marshal
+import struct
 import zipfile
 from importlib.metadata import version
 from importlib.resources import files
+from importlib.util import MAGIC_NUMBER, source_hash
 from pathlib import Path
 
 import uml_tf.runtime
@@ -22,6 +25,9 @@ MANIFEST = "manifest.json"
 REQUIRED = ("ai-edge-litert", "numpy", "opencv-python-headless")
 # A zip entry must have a time; with a fixed one, the same runtime always gives the same file.
 _TIME = (1980, 1, 1, 0, 0, 0)
+_HASH_NOT_COMPARED = 1
+# Later versions of the form refer to objects by what else the process holds, and so differ from run to run.
+_WITHOUT_REFERENCES = 2
 
 _PACKAGE = b'"""uml-tf on a device: only the runtime is here."""\n'
 
@@ -51,13 +57,25 @@ Training run {metadata.card.run_id or "unknown"}; uml-tf {metadata.versions["uml
 
 
 def _write_runtime(path: Path) -> None:
-    """Packs ``uml_tf.runtime``; nothing else of the package ``uml_tf`` is on a device."""
+    """Packs ``uml_tf.runtime``; nothing else of the package ``uml_tf`` is on a device.
+
+    Beside each source lies its code, compiled by this Python. A device with the same version of Python loads
+    that, since nothing else keeps what is compiled from an archive; another version compiles the source.
+    """
     package = Path(uml_tf.runtime.__file__).parent
     sources = {"__init__.py": _PACKAGE}
     sources |= {f"runtime/{source.name}": source.read_bytes() for source in sorted(package.glob("*.py"))}
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in sources.items():
-            archive.writestr(zipfile.ZipInfo(f"uml_tf/{name}", _TIME), content, zipfile.ZIP_DEFLATED)
+        for name, source in sources.items():
+            for entry, content in ((name, source), (f"{name}c", _compiled(name, source))):
+                archive.writestr(zipfile.ZipInfo(f"uml_tf/{entry}", _TIME), content, zipfile.ZIP_DEFLATED)
+
+
+def _compiled(name: str, source: bytes) -> bytes:
+    """The content of a ``.pyc`` file by the source's hash (PEP 552), which is not compared on loading."""
+    code = compile(source, f"uml_tf/{name}", "exec", dont_inherit=True)
+    header = MAGIC_NUMBER + struct.pack("<L", _HASH_NOT_COMPARED) + source_hash(source)
+    return header + marshal.dumps(code, _WITHOUT_REFERENCES)
 
 
 def write_bundle(folder: Path, metadata: FileMetadata, example: Path, web: bool) -> None:

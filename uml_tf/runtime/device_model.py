@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -112,7 +113,7 @@ class DeviceModel:
             outputs = completed(outputs)
         return {name: outputs[name][:count] for name in CONTRACT}
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """SHA-256 of the file; see ``uml_tf.runtime.prediction.Model``."""
         return sha256(self._data).hexdigest()

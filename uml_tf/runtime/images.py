@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uml_tf.runtime.errors import UmlError
-from uml_tf.runtime.files import read_bytes, replacing
+from uml_tf.runtime.files import read_bytes, write_bytes
 from uml_tf.runtime.image_header import ImageHeader, read_header
 from uml_tf.runtime.intensity import Intensity
 from uml_tf.runtime.picture import Picture
@@ -26,6 +26,8 @@ LARGEST_PIXELS = 100_000_000
 """Decoded, an RGB image of this size takes 300 MB."""
 
 _SILENT = 0
+_MOST_TRANSPOSED = 4
+"""Channels of float32 that OpenCV transposes."""
 _ROWS = 8
 """Rows that are resized at a time: few, so that few weights are 0, and enough for a fast matrix product."""
 _TO_RGB = {1: cv2.COLOR_GRAY2RGB, 3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGB}
@@ -210,9 +212,8 @@ def encode_jpeg(image: Array, quality: int) -> bytes:
 
 
 def write_png(path: Path, image: Array, durable: bool = False) -> None:
-    """Writes ``(H, W)`` or RGB ``(H, W, 3)`` uint8 as PNG, atomically; see ``replacing``."""
-    with replacing(path, durable) as temporary:
-        temporary.write_bytes(encode_png(image))
+    """Writes ``(H, W)`` or RGB ``(H, W, 3)`` uint8 as PNG, atomically; see ``write_bytes``."""
+    write_bytes(path, encode_png(image), durable)
 
 
 @lru_cache(maxsize=64)
@@ -235,8 +236,15 @@ def resize_antialiased(image: Array, size: tuple[int, int]) -> Array:
     if image.shape[:2] == tuple(size):
         return image.astype(np.float32)
     narrow = _resize_rows(image.reshape(*image.shape[:2], -1), size[0])
-    resized = _resize_rows(narrow.swapaxes(0, 1), size[1]).swapaxes(0, 1)
-    return np.ascontiguousarray(resized).reshape(*size, *image.shape[2:])
+    resized = _transposed(_resize_rows(_transposed(narrow), size[1]))
+    return resized.reshape(*size, *image.shape[2:])
+
+
+def _transposed(image: Array) -> Array:
+    """``(H, W, D)`` as ``(W, H, D)``; by OpenCV where it can, which takes a tenth of the time."""
+    if image.shape[2] > _MOST_TRANSPOSED:
+        return np.ascontiguousarray(image.swapaxes(0, 1))
+    return cv2.transpose(image).reshape(image.shape[1], image.shape[0], -1)
 
 
 def _resize_rows(image: Array, target: int) -> Array:
@@ -246,12 +254,16 @@ def _resize_rows(image: Array, target: int) -> Array:
     """
     weights = _triangle_weights(image.shape[0], target)
     resized = np.empty((target, image.shape[1] * image.shape[2]), np.float32)
+    parts = []
     for start in range(0, target, _ROWS):
-        some = weights[start : start + _ROWS]
-        seen = np.flatnonzero(some.any(axis=0))
-        first, last = int(seen[0]), int(seen[-1]) + 1
-        source = image[first:last].astype(np.float32).reshape(last - first, -1)
-        np.matmul(some[:, first:last], source, out=resized[start : start + _ROWS])
+        seen = np.flatnonzero(weights[start : start + _ROWS].any(axis=0))
+        parts.append((slice(start, start + _ROWS), slice(int(seen[0]), int(seen[-1]) + 1)))
+    most = max(source.stop - source.start for _, source in parts)
+    values = np.empty((most, resized.shape[1]), np.float32)  # once, since new memory costs more than the copy
+    for rows, source in parts:
+        some = values[: source.stop - source.start]
+        np.copyto(some, image[source].reshape(some.shape))
+        np.matmul(weights[rows, source], some, out=resized[rows])
     return resized.reshape(target, *image.shape[1:])
 
 

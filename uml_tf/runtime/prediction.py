@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -129,29 +130,26 @@ def _largest(maps: Array) -> Array:
 
     NumPy's argmax takes several times as long where the axis is as short as this.
     """
-    largest = maps[..., 0].copy()
+    largest, *others = (np.ascontiguousarray(maps[..., channel]) for channel in range(maps.shape[-1]))
     index = np.zeros(maps.shape[:2], np.uint8)
-    for channel in range(1, maps.shape[-1]):
-        is_larger = maps[..., channel] > largest
-        index[is_larger] = channel
-        np.maximum(largest, maps[..., channel], out=largest)
+    for channel, values in enumerate(others, 1):
+        is_larger = (values > largest).view(np.uint8)
+        np.maximum(index, is_larger * np.uint8(channel), out=index)  # the channels come in rising order
+        np.maximum(largest, values, out=largest)
     return index
 
 
-def _members_of(mask: Array, indices: Sequence[int]) -> NDArray[np.bool_]:
-    """Where an ``(H, W)`` uint8 mask has one of the indices."""
-    is_member = np.zeros(256, bool)
-    is_member[list(indices)] = True
-    return is_member[mask]
+def _members_of(mask: Array, indices: Sequence[int]) -> Array:
+    """``(H, W)`` uint8, not 0 where an ``(H, W)`` uint8 mask has one of the indices."""
+    is_member = np.zeros(256, np.uint8)
+    is_member[list(indices)] = 1
+    return cv2.LUT(mask, is_member)
 
 
-def _region(mask: Array) -> Region:
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if rows.size == 0:
-        return Region(0, None)
-    top, left = int(rows[0]), int(columns[0])
-    box = (left, top, int(columns[-1]) - left + 1, int(rows[-1]) - top + 1)
-    return Region(int(mask.sum()), box)
+def _region(members: Array) -> Region:
+    area = cv2.countNonZero(members)
+    left, top, width, height = cv2.boundingRect(members)
+    return Region(area, (left, top, width, height) if area else None)
 
 
 def _roi(placement: Placement) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import Any
 from numpy.typing import NDArray
 
 from uml_tf.runtime.errors import UmlError
-from uml_tf.runtime.files import write_json
-from uml_tf.runtime.images import write_png
-from uml_tf.runtime.overlay import draw_outlines, uncertainty_map
+from uml_tf.runtime.files import write_bytes, write_json
+from uml_tf.runtime.images import encode_png
+from uml_tf.runtime.overlay import draw_outlines, uncertainty_colours, uncertainty_levels
+from uml_tf.runtime.palette import encode_with_palette
 from uml_tf.runtime.prediction import Prediction
 
 Array = NDArray[Any]
@@ -122,14 +124,11 @@ def write_prediction(
     files = files_of(folder, stem, pictures)
     overlay = draw_outlines(image, prediction.mask, fill=0.25) if pictures else None
     if overlay is not None:
-        drawn = (
-            prediction.mask,
-            overlay,
-            uncertainty_map(prediction.mask_uncertainty),
-            uncertainty_map(1 - prediction.mask_confidence),
-        )
-        for path, picture in zip(files, drawn, strict=False):
-            write_png(path, picture, durable)
+        doubts = prediction.mask_uncertainty, 1 - prediction.mask_confidence
+        maps = (encode_with_palette(uncertainty_levels(doubt), uncertainty_colours()) for doubt in doubts)
+        pictures_in_order = itertools.chain(map(encode_png, (prediction.mask, overlay)), maps)
+        for path, content in zip(files, pictures_in_order, strict=False):
+            write_bytes(path, content, durable)
     write_json(files[-1], data, durable)
     return overlay
 
