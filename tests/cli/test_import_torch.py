@@ -100,8 +100,9 @@ def test_import_and_predict(paper_checkpoint, uml_tf_command, tmp_path):
     imported = keras.models.load_model(tmp_path / "model.keras")
     assert imported.card.image_classes == ("a", "b", "c")
     images = np.random.default_rng(0).uniform(0, 255, (1, 48, 48, 3)).astype(np.float32)
+    found = imported(images)
     for name, value in model(images).items():
-        np.testing.assert_array_equal(value, imported(images)[name], err_msg=name)
+        np.testing.assert_array_equal(value, found[name], err_msg=name)
     cv2.imwrite(str(tmp_path / "x.png"), images[0].astype(np.uint8))
     done = uml_tf_command("predict", "model.keras", "x.png", "--out", "predictions", cwd=tmp_path)
     assert "refer: no answer may be accepted: no threshold was fitted" in done.stdout

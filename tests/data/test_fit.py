@@ -24,6 +24,11 @@ from uml_tf.training.validation import validate
 SIZE = (64, 64)
 
 
+@pytest.fixture(scope="module")
+def network():
+    return random_network(3)
+
+
 @pytest.mark.parametrize("fit", FITS)
 def test_training_and_prediction_place_a_picture_alike(oblong, fit):
     examples = load_examples(oblong, "val", SIZE, fit=fit)
@@ -37,10 +42,9 @@ def test_training_and_prediction_place_a_picture_alike(oblong, fit):
     assert (examples.masks == UNKNOWN_PIXEL).any() == (fit == "letterbox")
 
 
-def test_padded_pixels_add_nothing_to_the_loss(oblong):
+def test_padded_pixels_add_nothing_to_the_loss(oblong, network):
     examples = load_examples(oblong, "train", SIZE, fit="letterbox")
     (batch,) = training_batches(examples, np.arange(8), 8, None)
-    network = random_network(3)
     outputs = network.training_model(batch["image"], training=False)
     inside = np.stack([p.inside for p in examples.placements[:8]])[..., None]
     noise = np.random.default_rng(0).uniform(1, 9, (8, *SIZE, 3)).astype(np.float32)
@@ -55,20 +59,19 @@ def test_padded_pixels_add_nothing_to_the_loss(oblong):
         assert float(first[name]) == pytest.approx(float(second[name]), rel=1e-6)
 
 
-def test_padded_pixels_count_in_no_measure_of_training(oblong):
-    network = KerasPredictor(random_network(3))
+def test_padded_pixels_count_in_no_measure_of_training(oblong, network):
+    predictor = KerasPredictor(network)
     examples = load_examples(oblong, "val", SIZE, fit="letterbox")
-    outputs = predict_all(network, examples.images)
-    found = validate(network, examples)
+    outputs = predict_all(predictor, examples.images)
+    found = validate(predictor, examples)
     maps = [examples.shown(i, one) for i, one in enumerate(outputs["mask_uncertainty"])]
     assert found.mask_uncertainty == pytest.approx(np.mean([one.mean() for one in maps]), rel=3e-7)
     assert found.mask_uncertainty != pytest.approx(outputs["mask_uncertainty"].mean(), rel=3e-7)
-    assert fit_card(network, examples, examples, oblong, "run", "letterbox").fit == "letterbox"
+    assert fit_card(predictor, examples, examples, oblong, "run", "letterbox").fit == "letterbox"
 
 
-def test_what_crop_does_not_read_counts_as_background(oblong):
-    network = random_network(3)
-    network.card = replace(network.card, fit="crop")
+def test_what_crop_does_not_read_counts_as_background(oblong, network, monkeypatch):
+    monkeypatch.setattr(network, "card", replace(network.card, fit="crop"))
     model = KerasPredictor(network)
     measures = measure_split(model, oblong, "val")
     for measure, row in zip(measures, oblong.split("val"), strict=True):

@@ -13,7 +13,7 @@ from uml_tf.evaluation.calibration_stages import (
 from uml_tf.evaluation.measure import ImageMeasure
 from uml_tf.evaluation.stage_counts import AFTER, BEFORE, CONFIDENCE, stage_counts, untempered
 from uml_tf.metrics.adaptive_calibration import adaptive_calibration_error
-from uml_tf.metrics.calibration import expected_calibration_error
+from uml_tf.metrics.calibration import calibration_error_if_calibrated, expected_calibration_error
 from uml_tf.metrics.calibration_counts import (
     calibration_counts,
     counted_adaptive_ece,
@@ -35,6 +35,18 @@ def test_counts_give_the_errors_of_the_pixels_themselves():
     )
     assert counted_brier(counts) == pytest.approx(((confidence - correct) ** 2).mean())
     assert np.isnan(counted_ece(counts * 0))
+
+
+def test_few_calibrated_answers_have_a_large_error_by_chance_and_overconfident_ones_a_larger():
+    rng = np.random.default_rng(3)
+    confidence = rng.uniform(0.5, 1, 100)
+    mean, low, high = calibration_error_if_calibrated(confidence)
+    right = rng.random((300, 100)) < confidence
+    errors = [expected_calibration_error(confidence, one) for one in right]
+    assert mean == pytest.approx(np.mean(errors), abs=0.01)
+    assert 0.02 < low < mean < high < 0.2
+    assert expected_calibration_error(confidence, rng.random(100) < confidence - 0.3) > high
+    assert calibration_error_if_calibrated(np.repeat(confidence, 100))[0] < mean / 5
 
 
 def test_a_temperature_is_taken_back():
@@ -75,5 +87,8 @@ def test_the_report_shows_what_the_temperature_gains():
             assert estimate.low <= estimate.value <= estimate.high or name != "Brier"
     assert found[4].estimates["ECE"].value < 0.02
     assert calibration_markdown(found).count("\n") == 8
-    assert calibration_csv(found).count("\n") == 1 + 6 * 3
+    assert calibration_csv(found).count("\n") == 1 + 6 * 3 + 3
+    low, high = found[2].if_calibrated[1:]
+    assert low < found[2].estimates["ECE"].value < high
+    assert found[5].if_calibrated is None
     assert calibration_stages([], None) == []

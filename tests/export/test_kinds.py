@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import cache
 
 import numpy as np
 import onnx
@@ -39,6 +40,11 @@ CASES = [
 NOTHING_TO_KEEP = Tolerance(-1, -1, -1, -1, -1, -1, 1, 1, 1)
 
 
+@cache
+def _network(seed, image_classes=2, pixel_classes=3):
+    return random_network(seed, image_classes, pixel_classes)
+
+
 def _write(network, name, folder, **options):
     """Converts, writes and opens a file: (path, predictor)."""
     metadata, converted = convert(network, KINDS[name], tolerance=NOTHING_TO_KEEP, **options)
@@ -52,7 +58,7 @@ def _write(network, name, folder, **options):
 def exported(request, tmp_path_factory):
     name, input_type, batch, image_classes, pixel_classes, allowed = request.param
     seed = CASES.index(request.param)
-    network = random_network(seed, image_classes, pixel_classes)
+    network = _network(seed, image_classes, pixel_classes)
     options = {"images": random_images(30, seed), "input_type": input_type, "batch": batch}
     path, predictor = _write(network, name, tmp_path_factory.mktemp("kinds"), **options)
     return network, KINDS[name], path, predictor, allowed
@@ -145,12 +151,12 @@ def test_ablated_network_is_exported(tmp_path):
 
 def test_int8_without_images_is_refused():
     with pytest.raises(UmlError, match="--tflite --quantize int8: found no calibration image"):
-        convert(random_network(0), KINDS["tflite-int8"])
+        convert(_network(0), KINDS["tflite-int8"])
 
 
 def test_int8_logits_takes_no_uint8():
     with pytest.raises(UmlError, match="--input: found uint8, --tflite --quantize int8-logits takes int8"):
-        convert(random_network(0), KINDS["tflite-int8-logits"], random_images(3), "uint8")
+        convert(_network(0), KINDS["tflite-int8-logits"], random_images(3), "uint8")
 
 
 def test_unknown_kind_is_refused():

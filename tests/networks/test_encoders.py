@@ -151,8 +151,9 @@ def test_a_saved_network_does_not_need_its_preset(preset_folder, tmp_path):
     shutil.rmtree(copied)
     loaded, images = read_network(tmp_path / "x.keras"), _images()
     assert loaded.spec == model.spec
+    found = loaded(images)
     for name, value in model(images).items():
-        np.testing.assert_array_equal(value, loaded(images)[name], err_msg=name)
+        np.testing.assert_array_equal(value, found[name], err_msg=name)
 
 
 def test_encoders_with_different_input_ranges_read_different_images():

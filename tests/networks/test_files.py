@@ -34,6 +34,12 @@ def saved(tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="module")
+def network(saved):
+    """What the file holds, to load encoder weights into."""
+    return read_network(saved)
+
+
 @pytest.fixture
 def fetched(monkeypatch):
     """The presets that keras-cv was called for."""
@@ -82,10 +88,11 @@ def _encoder_named(name):
     return change
 
 
-def test_a_network_is_read_as_it_was_saved(saved):
-    model, images = read_network(saved), np.random.default_rng(0).uniform(0, 255, (1, *SIZE, 3))
+def test_a_network_is_read_as_it_was_saved(saved, network):
+    images = np.random.default_rng(0).uniform(0, 255, (1, *SIZE, 3))
+    found = network(images)
     for name, value in keras.models.load_model(saved)(images).items():
-        np.testing.assert_array_equal(value, model(images)[name], err_msg=name)
+        np.testing.assert_array_equal(value, found[name], err_msg=name)
 
 
 @pytest.mark.parametrize(
@@ -99,9 +106,11 @@ def test_a_network_is_read_as_it_was_saved(saved):
         "StableDiffusion",
     ],
 )
-def test_a_file_that_names_a_preset_is_refused_and_nothing_is_fetched(saved, tmp_path, fetched, handle):
+def test_a_file_that_names_a_preset_is_refused_and_nothing_is_fetched(
+    saved, network, tmp_path, fetched, handle
+):
     path = _tampered(saved, tmp_path / "x.keras", _encoder_named(f"keras_cv:{handle}"))
-    for read in (read_network, lambda path: load_encoder_weights(read_network(saved), str(path), NAMES)):
+    for read in (read_network, lambda path: load_encoder_weights(network, str(path), NAMES)):
         with pytest.raises(
             UmlError, match=f"x.keras: .*encoder: found 'keras_cv:{handle}', expected"
         ) as found:
@@ -145,15 +154,14 @@ def test_a_file_that_describes_an_object_is_refused_and_nothing_is_fetched(saved
     assert fetched == []
 
 
-def test_another_class_is_not_built(saved, tmp_path, fetched):
+def test_another_class_is_not_built(saved, network, tmp_path, fetched):
     path = _tampered(saved, tmp_path / "x.keras", lambda config: config.update(HUB_CLASS))
     with pytest.raises(
         UmlError, match=r"found a Keras model of class keras_cv.models>EfficientNetV2B0Backbone"
     ):
         read_network(path)
-    model = read_network(saved)
     with pytest.raises(UmlError, match=r"x\.keras: does not fit an encoder"):
-        load_encoder_weights(model, str(path), NAMES)
+        load_encoder_weights(network, str(path), NAMES)
     assert fetched == []
 
 
@@ -176,12 +184,11 @@ def _damaged(raw, seed):
 
 
 @pytest.mark.parametrize("kind", ["whole.keras", "encoder.keras", "encoder.weights.h5"])
-def test_damaged_encoder_weights_end_in_one_line(saved, tmp_path, kind):
-    model = read_network(saved)
+def test_damaged_encoder_weights_end_in_one_line(saved, network, tmp_path, kind):
     if kind == "whole.keras":
         raw = saved.read_bytes()
     else:
-        encoder = model.training_model.get_layer("class_encoder")
+        encoder = network.training_model.get_layer("class_encoder")
         encoder.save_weights(tmp_path / kind) if kind.endswith("h5") else encoder.save(tmp_path / kind)
         raw = (tmp_path / kind).read_bytes()
     refused = 0
@@ -189,7 +196,7 @@ def test_damaged_encoder_weights_end_in_one_line(saved, tmp_path, kind):
         path = tmp_path / f"damaged_{seed}.{kind.partition('.')[2]}"
         path.write_bytes(_damaged(raw, seed))
         try:
-            load_encoder_weights(model, str(path), NAMES)
+            load_encoder_weights(network, str(path), NAMES)
         except UmlError as error:
             refused += 1
             assert str(path) in str(error)  # noqa: PT017 (a changed byte inside the numbers is no error)

@@ -79,9 +79,9 @@ def test_the_heads_are_layers_of_the_graph(name, levels):
         assert concentration.min() >= 1
 
 
-def test_what_the_graph_holds_is_in_the_summary_and_little_else():
+def test_what_the_graph_holds_is_in_the_summary_and_little_else(edge):
     lines = []
-    UML(preset("edge"), K, C, (64, 64)).summary(line_length=110, print_fn=lines.append)
+    edge.summary(line_length=110, print_fn=lines.append)
     assert "\n".join(lines).count("├─") < 50
 
 
@@ -188,21 +188,20 @@ def test_every_ablation_returns_the_contract(name, part):
     _check_contract(model(_images(32)), 32)
 
 
-def test_saved_model_returns_the_same_bits(tmp_path):
-    model = UML(preset("edge"), K, C, (64, 64))
-    model.save(tmp_path / "x.keras")
+def test_saved_model_returns_the_same_bits(edge, tmp_path):
+    edge.save(tmp_path / "x.keras")
     loaded = keras.models.load_model(tmp_path / "x.keras")
     images = _images(64)
-    for name, value in model(images).items():
-        np.testing.assert_array_equal(value, loaded(images)[name], err_msg=name)
-    assert loaded.spec == model.spec
+    found = loaded(images)
+    for name, value in edge(images).items():
+        np.testing.assert_array_equal(value, found[name], err_msg=name)
+    assert loaded.spec == edge.spec
 
 
-def test_other_image_size_keeps_the_weights():
-    model = UML(preset("edge"), K, C, (64, 64))
-    wider = model.with_image_size((96, 128))
+def test_other_image_size_keeps_the_weights(edge):
+    wider = edge.with_image_size((96, 128))
     assert wider(np.zeros((1, 96, 128, 3), np.float32))["mask_probability"].shape == (1, 96, 128, C)
-    for a, b in zip(model.get_weights(), wider.get_weights(), strict=True):
+    for a, b in zip(edge.get_weights(), wider.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
@@ -246,9 +245,10 @@ def test_the_unet_has_one_encoder_and_one_mask():
         model.distributions(_images(64))
 
 
-def test_encoders_share_no_weights():
-    model = UML(preset("edge"), K, C, (64, 64)).training_model
-    a, b = (model.get_layer(name).variables for name in ("class_encoder", "segmentation_encoder"))
+def test_encoders_share_no_weights(edge):
+    a, b = (
+        edge.training_model.get_layer(name).variables for name in ("class_encoder", "segmentation_encoder")
+    )
     assert not {id(v) for v in a} & {id(v) for v in b}
 
 

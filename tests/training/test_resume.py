@@ -83,7 +83,7 @@ def _run(folder):
 def test_ctrl_c_stops_with_a_line_that_tells_how_to_resume(story):
     status, text = story.interrupted
     assert status == 130
-    assert "training: stopped after 0 epochs and 1 steps of the next" in text
+    assert "training: stopped in epoch 1 after step 1, all saved" in text
     assert f"all saved; resume with: uml-tf train --resume {story.run_id}" in text
 
 

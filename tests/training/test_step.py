@@ -24,6 +24,7 @@ from uml_tf.training.step import StepSpec, TrainStep
 SIZE = 32
 QUICK = preset("unet-edge")
 """The quickest network to build, for what is the same for all networks."""
+QUICK_CONFIG = {"preset": "unet-edge", "encoder_weights": "none", "image_size": SIZE}
 
 
 @pytest.fixture(scope="module")
@@ -85,8 +86,8 @@ def test_weight_decay_is_added_to_the_gradient(batch):
     moved = []
     for decay in (0.0, 0.1):
         keras.utils.set_random_seed(0)
-        model = UML(preset("edge"), 2, 3, (SIZE, SIZE))
-        kernel = model.training_model.get_layer("instructor_logits").kernel
+        model = UML(QUICK, 2, 3, (SIZE, SIZE))
+        kernel = model.training_model.get_layer("class_logits").kernel
         before = kernel.numpy()
         TrainStep(model, keras.optimizers.SGD(0.5), LossSpec(), StepSpec(decay), None)(batch, 0)
         moved.append(kernel.numpy() - before)
@@ -96,7 +97,7 @@ def test_weight_decay_is_added_to_the_gradient(batch):
 def _moves(batch, *rates):
     """The names of all trained variables, and how far one step moves each."""
     keras.utils.set_random_seed(0)
-    model = UML(preset("edge"), 2, 3, (SIZE, SIZE))
+    model = UML(QUICK, 2, 3, (SIZE, SIZE))
     variables = model.training_model.trainable_variables
     before = [variable.numpy() for variable in variables]
     shares = encoder_rates(model, *rates)
@@ -134,10 +135,10 @@ def test_the_rate_of_a_stage_falls_towards_the_image():
 
 
 def test_frozen_norms_keep_scale_and_statistics(phantoms):
-    config = TrainingConfig(image_size=SIZE, epochs=1, averaging=0.0, frozen_norms=True).resolved()
+    config = TrainingConfig(**QUICK_CONFIG, epochs=1, averaging=0.0, frozen_norms=True).resolved()
     splits = {name: load_examples(phantoms, name, (SIZE, SIZE)) for name in ("train", "val")}
     loop = build_loop(config, phantoms, splits, SILENT, Cluster.alone())
-    encoder = loop.step.model.training_model.get_layer("class_encoder")
+    encoder = loop.step.model.training_model.get_layer("segmentation_encoder")
     norms = [v for v in encoder.variables if "moving" in v.path or "gamma" in v.path or "beta" in v.path]
     others = [v for v in encoder.trainable_variables if "kernel" in v.path]
     before = [[v.numpy() for v in part] for part in (norms, others)]
@@ -162,8 +163,7 @@ def test_average_follows_the_weights_and_restores_them():
 
 
 def test_the_largest_seed_trains(phantoms):
-    network = {"preset": "unet-edge", "encoder_weights": "none", "image_size": SIZE}
-    config = TrainingConfig(seed=LARGEST_SEED, epochs=1, **network).resolved()
+    config = TrainingConfig(seed=LARGEST_SEED, epochs=1, **QUICK_CONFIG).resolved()
     splits = {name: load_examples(phantoms, name, (SIZE, SIZE)) for name in ("train", "val")}
     assert len(build_loop(config, phantoms, splits, SILENT, Cluster.alone()).run()) == 1
 
@@ -201,8 +201,9 @@ def test_the_epoch_with_the_best_smoothed_score_is_kept(phantoms):
 
 def test_a_loss_that_is_not_finite_ends_in_one_line(phantoms):
     config = TrainingConfig(epochs=1)
-    step = _step(config)
-    step.model.training_model.get_layer("instructor_logits").kernel.assign(np.full((96, 2), np.nan))
+    step = _step(config, QUICK)
+    kernel = step.model.training_model.get_layer("class_logits").kernel
+    kernel.assign(np.full(kernel.shape, np.nan))
     loop = _loop(phantoms, config, step)
     loop.listener = Listener()
     with pytest.raises(UmlError, match="the loss is nan at epoch 1, step 1"):

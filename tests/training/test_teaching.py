@@ -33,12 +33,19 @@ def batch():
     }
 
 
-@pytest.fixture
-def taught():
+@pytest.fixture(scope="module")
+def network():
+    """A network and its weights."""
     keras.utils.set_random_seed(0)
     model = UML(preset("edge"), 2, 3, (SIZE, SIZE))
-    average = WeightAverage(model.variables, 0.9)
-    return model, average
+    return model, model.get_weights()
+
+
+@pytest.fixture
+def taught(network):
+    model, weights = network
+    model.set_weights(weights)
+    return model, WeightAverage(model.variables, 0.9)
 
 
 def test_a_limit_is_that_of_the_right_pixels_of_its_class():

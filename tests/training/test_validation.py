@@ -92,7 +92,8 @@ def test_without_labels_and_regions_the_last_epoch_is_kept_with_a_warning(phanto
     from uml_tf.training.build import build_loop
     from uml_tf.training.cluster import Cluster
 
-    config = TrainingConfig(epochs=2, image_size=32).resolved()
+    # The quickest network to build.
+    config = TrainingConfig(preset="unet-edge", encoder_weights="none", epochs=2, image_size=32).resolved()
     splits = {name: load_examples(phantoms, name, (32, 32)) for name in ("train", "val")}
     val = splits["val"]
     splits["val"] = replace(
@@ -115,7 +116,7 @@ def test_without_labels_and_regions_the_last_epoch_is_kept_with_a_warning(phanto
 
 
 def test_likelihood_and_dice_of_a_network_are_those_of_its_outputs(phantoms):
-    model = UML(preset("edge"), 2, 3, (32, 32))
+    model = UML(preset("unet-edge"), 2, 3, (32, 32))
     val = load_examples(phantoms, "val", (32, 32))
     predictor = KerasPredictor(model)
     result = validate(predictor, val)

@@ -10,14 +10,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small_steps import steps
 from test_distributed import _free_ports, _of_pod
+
+from uml_tf.training.cluster import Cluster
 
 TESTS = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
 def found():
-    """Results of one process, and of the two pods of the example for Kubernetes."""
+    """Results of this process, and of the two pods of the example for Kubernetes."""
 
     def start(*modes, **variables):
         return subprocess.Popen(
@@ -29,7 +32,12 @@ def found():
 
     addresses = [f"127.0.0.1:{port}" for port in _free_ports(2)]
     workers = [start("global", "device", **_of_pod(index, addresses)[1]) for index in range(2)]
-    return [json.loads(process.communicate(timeout=1800)[0]) for process in (start("global"), *workers)]
+    losses, values = steps(Cluster.alone())
+    alone = {
+        "global": [losses, [float(np.sum(copy)) for (copy,) in values]],
+        "sent": Cluster.alone().from_chief(lambda: b"from the chief").decode(),
+    }
+    return [alone, *(json.loads(worker.communicate(timeout=1800)[0]) for worker in workers)]
 
 
 def test_with_statistics_of_the_whole_batch_nothing_changes(found):

@@ -15,13 +15,14 @@ from uml_tf.evaluation.measure import ImageMeasure
 from uml_tf.evaluation.stage_counts import COUNTED, STAGES, untempered
 from uml_tf.metrics.adaptive_calibration import adaptive_calibration_error_of_draws
 from uml_tf.metrics.bootstrap import Estimate, bootstrap
-from uml_tf.metrics.calibration import calibration_error_of_draws
+from uml_tf.metrics.calibration import calibration_error_if_calibrated, calibration_error_of_draws
 from uml_tf.metrics.calibration_counts import counted_adaptive_ece, counted_brier, counted_ece
 from uml_tf.metrics.draws import mean_of_draws
 
 Array = NDArray[Any]
 
 MEASURES = ("ECE", "adaptive ECE", "Brier")
+IF_CALIBRATED = "ECE if calibrated"
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,14 @@ class Calibration:
         part: "class" or "pixels".
         stage: one of ``STAGES``.
         estimates: name of ``MEASURES`` -> value with its interval.
+        if_calibrated: mean, low and high of the ECE that as many calibrated answers would have; of the class
+            alone, because the pixels of an image are not independent.
     """
 
     part: str
     stage: str
     estimates: Mapping[str, Estimate]
+    if_calibrated: tuple[float, float, float] | None = None
 
 
 def _of_class(measures: Sequence[ImageMeasure], temperature: float | None) -> list[Calibration]:
@@ -60,7 +64,12 @@ def _of_class(measures: Sequence[ImageMeasure], temperature: float | None) -> li
         return lambda draws: np.stack([function(draws) for function in functions], axis=1)
 
     return [
-        Calibration("class", stage, dict(zip(MEASURES, bootstrap(of(values), subjects), strict=True)))
+        Calibration(
+            "class",
+            stage,
+            dict(zip(MEASURES, bootstrap(of(values), subjects), strict=True)),
+            calibration_error_if_calibrated(values),
+        )
         for stage, values in stages.items()
         if not np.isnan(values).any()
     ]
@@ -101,14 +110,16 @@ def calibration_stages(
 def calibration_markdown(found: Sequence[Calibration]) -> str:
     """A row for each part and stage."""
     lines = [
-        "| calibration (lower is better) | " + " | ".join(MEASURES) + " |",
-        "| --- |" + " --- |" * len(MEASURES),
+        f"| calibration (lower is better) | {' | '.join(MEASURES)} | {IF_CALIBRATED} |",
+        "| --- |" + " --- |" * (len(MEASURES) + 1),
     ]
     for one in found:
         cells = [
             "not defined" if e.value is None else f"{e.value:.4f} ({e.low:.4f} to {e.high:.4f})"
             for e in one.estimates.values()
         ]
+        chance = one.if_calibrated
+        cells.append("" if chance is None else f"{chance[0]:.4f} ({chance[1]:.4f} to {chance[2]:.4f})")
         lines.append(f"| {one.part}, {one.stage} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
@@ -121,4 +132,9 @@ def calibration_csv(found: Sequence[Calibration]) -> str:
     for one in found:
         for name, e in one.estimates.items():
             writer.writerow([one.part, one.stage, name, e.value, e.low, e.high, e.images, e.subjects])
+        if one.if_calibrated:
+            counted = one.estimates["ECE"]
+            writer.writerow(
+                [one.part, one.stage, IF_CALIBRATED, *one.if_calibrated, counted.images, counted.subjects]
+            )
     return buffer.getvalue()

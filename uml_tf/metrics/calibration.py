@@ -11,6 +11,7 @@ from uml_tf.metrics.draws import OfDraws
 from uml_tf.metrics.metric import METRICS, ConfidenceMetric, PixelMetric
 
 BINS = 15
+_DRAWS = 1000
 
 
 def _bins(confidence: NDArray[Any]) -> NDArray[Any]:
@@ -52,6 +53,30 @@ def calibration_error_of_draws(confidence: NDArray[Any], correct: NDArray[Any]) 
         return np.abs(gaps).sum(axis=1) / draws.sum(axis=1)
 
     return values
+
+
+def calibration_error_if_calibrated(confidence: NDArray[Any], seed: int = 0) -> tuple[float, float, float]:
+    """What ``expected_calibration_error`` would be if every confidence were the chance of being right.
+
+    With few answers a calibrated confidence has a large error too, by chance alone. Answers are drawn
+    independently; those of one subject are not, so that the true figures lie higher.
+
+    Args:
+        confidence: ``(N,)`` in [0, 1].
+        seed: of the drawn answers.
+
+    Returns:
+        Mean, and the 2.5 % and 97.5 % quantiles, of 1000 draws.
+
+    Source: consistency resampling, Broecker and Smith, Weather and Forecasting, 2007.
+    """
+    index, rng = _bins(confidence), np.random.default_rng(seed)
+    errors = np.zeros(_DRAWS)
+    for number in range(_DRAWS):
+        gap = confidence - (rng.random(len(confidence)) < confidence)
+        errors[number] = np.abs(np.bincount(index, gap)).sum() / len(confidence)
+    low, high = np.quantile(errors, (0.025, 0.975))
+    return float(errors.mean()), float(low), float(high)
 
 
 METRICS.add(

@@ -119,7 +119,7 @@ class Loop:
 
     def _raise_stopped(self) -> None:
         epoch, step = self.progress.epoch, self.progress.step
-        raise StoppedError(f"training: stopped after {epoch} epochs and {step} steps of the next, all saved")
+        raise StoppedError(f"training: stopped in epoch {epoch + 1} after step {step}, all saved")
 
     def _run_epoch(self) -> EpochReport:
         start, epoch = time.perf_counter(), self.progress.epoch
@@ -163,7 +163,7 @@ class Loop:
             if not math.isfinite(terms["total"]):
                 raise UmlError(
                     f"training: the loss is {terms['total']} at epoch {epoch + 1}, step {progress.step + 1}; "
-                    f"{epoch} epochs are saved; try a lower --learning-rate or --precision float32"
+                    "the epochs before are saved; try a lower --learning-rate or --precision float32"
                 )
             progress.step += 1
             for name, value in terms.items():
