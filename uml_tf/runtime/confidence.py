@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from uml_tf.runtime.evidence import Opinion
 
@@ -77,6 +78,23 @@ def score(name: str, opinion: Opinion, beside: Mapping[str, Any], xp: ModuleType
     # 1 for the chosen class and 0 for the others, without truth values, which integer runtimes may lack.
     chosen = xp.maximum((largest - probability) * -1e9 + 1.0, 0.0)
     return xp.sum(beside[name] * chosen, axis=-1, keepdims=True)
+
+
+def chances(probability: NDArray[Any], confidence: NDArray[Any]) -> NDArray[Any]:
+    """``(..., K)``: the confidence for the chosen class; for the others what is left, as their probabilities.
+
+    To be interpolated between pixels: halfway between two sure pixels of different classes nothing is sure,
+    which the confidences themselves do not say.
+
+    Args:
+        probability: ``(..., K)``.
+        confidence: ``(..., 1)`` in the most probable class.
+    """
+    chosen = probability.argmax(axis=-1)[..., None]
+    others = np.maximum(1 - np.take_along_axis(probability, chosen, axis=-1), _SMALLEST)
+    found = probability * ((1 - confidence) / others)
+    np.put_along_axis(found, chosen, confidence.astype(found.dtype), axis=-1)
+    return found
 
 
 @dataclass(frozen=True)
