@@ -77,8 +77,12 @@ function chances({ mask_probability: probability, mask_confidence: confidence },
   const found = new Float32Array(probability.length);
   for (let pixel = 0; pixel < confidence.length; pixel++) {
     const start = pixel * depth, chosen = argmax(probability.subarray(start, start + depth));
-    const share = (1 - confidence[pixel]) / Math.max(1 - probability[start + chosen], 1e-5);
-    for (let k = 0; k < depth; k++) found[start + k] = k === chosen ? confidence[pixel] : probability[start + k] * share;
+    let others = 0;
+    for (let k = 0; k < depth; k++) if (k !== chosen) others += probability[start + k] + 1e-5;
+    const share = (1 - confidence[pixel]) / others;
+    for (let k = 0; k < depth; k++) {
+      found[start + k] = k === chosen ? confidence[pixel] : (probability[start + k] + 1e-5) * share;
+    }
   }
   return found;
 }

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from uml_tf.metrics.dirichlet import dirichlet_doubt
-from uml_tf.runtime.confidence import SCORES, Confidence, dissonance
+from uml_tf.runtime.confidence import SCORES, Confidence, chances, dissonance
 from uml_tf.runtime.contract import Heads, contract, fused
 from uml_tf.runtime.density import Density, sharpness
 from uml_tf.runtime.evidence import concentration_from_logits
+from uml_tf.runtime.placement import place
 from uml_tf.runtime.surroundings import surroundings
 from uml_tf.runtime.trust import NO_TRUST, Trust
 from uml_tf.training.density_fit import fit_density
@@ -195,3 +196,18 @@ def test_trust_goes_through_json_without_losing_a_bit():
     assert Trust.from_dict(json.loads(json.dumps(FITTED.to_dict()))) == FITTED
     assert Trust.from_dict(NO_TRUST.to_dict()) == NO_TRUST
     assert len(repr(FITTED)) < 2000
+
+
+def test_between_two_sure_pixels_of_different_classes_nothing_is_sure():
+    probability = np.array([[[0.9, 0.1], [0.2, 0.8]]], np.float32)
+    confidence = np.array([[[0.95], [0.85]]], np.float32)
+    found = chances(probability, confidence)
+    np.testing.assert_allclose(found, [[[0.95, 0.05], [0.15, 0.85]]], atol=1e-6)
+    hard = chances(np.array([[1.0, 0, 0]]), np.array([[0.75]]))
+    np.testing.assert_allclose(hard, [[0.75, 0.125, 0.125]], atol=1e-6)
+    placement = place("stretch", (1, 4), (1, 2))
+    outputs = {"mask_probability": probability, "mask_confidence": confidence}
+    mask = placement.restored(outputs, "mask_probability").argmax(-1)
+    np.testing.assert_array_equal(mask, [[0, 0, 1, 1]])
+    expected = [[0.95, 0.75 * 0.95 + 0.25 * 0.15, 0.25 * 0.05 + 0.75 * 0.85, 0.85]]
+    np.testing.assert_allclose(placement.restored_confidence(outputs, mask), expected, atol=1e-6)

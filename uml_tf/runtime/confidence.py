@@ -91,8 +91,9 @@ def chances(probability: NDArray[Any], confidence: NDArray[Any]) -> NDArray[Any]
         confidence: ``(..., 1)`` in the most probable class.
     """
     chosen = probability.argmax(axis=-1)[..., None]
-    others = np.maximum(1 - np.take_along_axis(probability, chosen, axis=-1), _SMALLEST)
-    found = probability * ((1 - confidence) / others)
+    weight = probability + _SMALLEST
+    others = weight.sum(axis=-1, keepdims=True) - np.take_along_axis(weight, chosen, axis=-1)
+    found = weight * ((1 - confidence) / others)
     np.put_along_axis(found, chosen, confidence.astype(found.dtype), axis=-1)
     return found
 
