@@ -89,7 +89,7 @@ def test_the_bundle_says_what_the_network_says(work, oblong, model, uml_tf_comma
         boxes.add(box)
     assert len(boxes) > 1
     assert min(box[2] * box[3] for box in boxes) < 0.6 * 96 * 60
-    assert DeviceModel(work / "bundle/model.tflite").metadata.format == 4
+    assert DeviceModel(work / "bundle/model.tflite").metadata.format == 5
 
 
 def test_evaluation_takes_both_files(model, run, oblong):

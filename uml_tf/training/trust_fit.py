@@ -21,6 +21,7 @@ from uml_tf.runtime.contract import (
     faded,
     scaled_opinion,
     tempered,
+    unfused,
 )
 from uml_tf.runtime.density import Density
 from uml_tf.runtime.evidence import Opinion
@@ -39,9 +40,10 @@ fitted."""
 _MOST_PIXELS = 100_000
 _MAPS = ("mask_head", "mutual_head", "surroundings")
 _BATCH = 16
-_OF_CLASS = tuple(name for name in SCORES if name not in OF_PIXELS)
+_ALONE = tuple(name for name in SCORES if name not in OF_PIXELS)
 _CLASS_MIXES = (("largest", "vacuity"),)
 _MASK_MIXES = (("largest", "surroundings"), ("largest", "vacuity", "mutual", "surroundings"))
+_FUSED_MIXES = (("largest", "surroundings"), ("navigator", "mutual", "surroundings"))
 
 
 @dataclass(frozen=True)
@@ -190,6 +192,9 @@ def _mask_answers(seen: Seen, trust: Trust, model: UML) -> _Answers:
         drawn = drawn_probability(seen.mask_head, False)
         opinion = mutual._replace(probability=faded(drawn, familiarity))
     beside = {"mutual": log_odds(mutual.probability), "surroundings": seen.surroundings}
+    if model.spec.fuses_evidence:
+        own = scaled_opinion(unfused(seen.mask_head, seen.mutual_head), True, familiarity)
+        beside["navigator"] = log_odds(own.probability)
     return _Answers(opinion, beside, seen.targets, seen.owners)
 
 
@@ -202,7 +207,7 @@ def _fit(
         return None, None
     temperature = fit_temperature(answers.opinion.probability, answers.targets, images)
     calibrated = answers.tempered(temperature)
-    names = SCORES if answers.beside else _OF_CLASS
+    names = (*_ALONE, *answers.beside)
     scores = {name: score(name, calibrated.opinion, answers.beside)[..., 0] for name in names}
     return temperature, fit_confidence(scores, calibrated.right, answers.owners, mixes)
 
@@ -223,7 +228,8 @@ def fit_trust(model: UML, seen: Seen, training: Seen | None = None) -> Trust:
         density = model.trust.density and with_limits(model.trust.density, seen.vectors)
     trust = Trust(density)
     of_class = _fit(_class_answers(seen, trust, model.spec.ablation.evidential), _CLASS_MIXES, FEWEST_LABELS)
-    of_mask = _fit(_mask_answers(seen, trust, model), _MASK_MIXES, FEWEST_MASKS)
+    mixes = _FUSED_MIXES if model.spec.fuses_evidence else _MASK_MIXES
+    of_mask = _fit(_mask_answers(seen, trust, model), mixes, FEWEST_MASKS)
     if training is None:  # where the images are too few, what was fitted before is the better guess
         old = model.trust
         of_class = of_class if of_class[1] else (old.class_temperature, old.class_confidence)
