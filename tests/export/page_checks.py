@@ -30,7 +30,7 @@ class Tolerance(NamedTuple):
 # Of 1.6 million pixels, eight may lie where two classes are equal but for rounding; of a small image, none.
 EXACT = Tolerance(1e-4, 5e-6, 0)
 # A box is the most sensitive: one pixel of the network's input decides it.
-ROUNDED = Tolerance(0.01, 0.02, 4)
+ROUNDED = Tolerance(0.02, 0.02, 4)
 # Evidence of an image unlike all others is scaled to almost none, so that at the borders of a region its
 # classes are equal but for rounding.
 EQUAL_BELOW = 0.01
