@@ -76,7 +76,7 @@ def score(name: str, opinion: Opinion, beside: Mapping[str, Any], xp: ModuleType
     if name == "dissonance":
         return dissonance(opinion.belief, xp) * -1.0
     # 1 for the chosen class and 0 for the others, without truth values, which integer runtimes may lack.
-    chosen = xp.maximum((largest - probability) * -1e9 + 1.0, 0.0)
+    chosen = xp.maximum((largest - probability) * -3e4 + 1.0, 0.0)  # a factor that float16 holds
     return xp.sum(beside[name] * chosen, axis=-1, keepdims=True)
 
 
@@ -92,8 +92,8 @@ def chances(probability: NDArray[Any], confidence: NDArray[Any]) -> NDArray[Any]
     """
     chosen = probability.argmax(axis=-1)[..., None]
     weight = probability + _SMALLEST
-    others = weight.sum(axis=-1, keepdims=True) - np.take_along_axis(weight, chosen, axis=-1)
-    found = weight * ((1 - confidence) / others)
+    np.put_along_axis(weight, chosen, 0.0, axis=-1)
+    found = weight * ((1 - confidence) / weight.sum(axis=-1, keepdims=True))
     np.put_along_axis(found, chosen, confidence.astype(found.dtype), axis=-1)
     return found
 
