@@ -182,14 +182,14 @@ def beside_pixels(
     familiarity: Any,
     xp: ModuleType = np,
 ) -> dict[str, Any]:
-    """Some of ``uml_tf.runtime.confidence.OF_PIXELS``, ``(B, H, W, C)`` log-odds each.
+    """Some of ``uml_tf.runtime.confidence.OF_PIXELS``, ``(..., C)`` log-odds each.
 
     The surroundings are those of the head's own probability: where the image is unlike the training images,
     the confidence goes to chance by itself.
 
     Args:
         names: which; others are passed over. "navigator" is for masks with the evidence of two heads.
-        heads: of the image.
+        heads: of the image; "mutual" and "navigator" also of single pixels, ``(M, C)``.
         evidential: see ``contract``.
         evidential_mask: see ``contract``.
         familiarity: f, broadcast over the maps, or None for 1.

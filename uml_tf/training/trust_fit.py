@@ -12,21 +12,20 @@ from numpy.typing import NDArray
 
 from uml_tf.data.pipeline import Examples, PixelArray
 from uml_tf.networks import UML
-from uml_tf.runtime.confidence import OF_PIXELS, SCORES, Confidence, log_odds, score
+from uml_tf.runtime.confidence import OF_PIXELS, SCORES, Confidence, score
 from uml_tf.runtime.contract import (
     Heads,
+    beside_pixels,
     confidence,
     contract,
     drawn_probability,
     faded,
     scaled_opinion,
     tempered,
-    unfused,
 )
 from uml_tf.runtime.density import Density
 from uml_tf.runtime.evidence import Opinion
 from uml_tf.runtime.regions import UNKNOWN_PIXEL
-from uml_tf.runtime.surroundings import surroundings
 from uml_tf.runtime.trust import Trust
 from uml_tf.training.confidence_fit import fit_confidence, fit_temperature
 from uml_tf.training.density_fit import fit_density, with_limits
@@ -114,13 +113,13 @@ def look(model: UML, examples: Examples, run: Run | None = None) -> Seen:
         examples: the images.
         run: its ``compiled_heads``, where they are traced already.
     """
+    evidential, by_evidence = model.spec.ablation.evidential, model.spec.draws_by_evidence
     rng = np.random.default_rng(0)
     each = max(_MOST_PIXELS // max(int((examples.has_mask > 0).sum()), 1), 1)
     of_images: dict[str, list[Array]] = {"features": [], "sharpness": [], "class_head": []}
     of_pixels: dict[str, list[Array]] = {name: [] for name in (*_MAPS, "targets", "owners")}
     for start, heads in _batches(run or compiled_heads(model), examples.images, np.arange(len(examples))):
-        drawn = drawn_probability(heads["mask_head"], model.spec.draws_by_evidence)
-        heads["surroundings"] = surroundings(log_odds(drawn))
+        heads |= beside_pixels(("surroundings",), Heads(**heads), evidential, by_evidence, None)
         for name, found in of_images.items():
             found.append(heads[name])
         for place in range(len(heads["class_head"])):
@@ -191,11 +190,10 @@ def _mask_answers(seen: Seen, trust: Trust, model: UML) -> _Answers:
     else:
         drawn = drawn_probability(seen.mask_head, False)
         opinion = mutual._replace(probability=faded(drawn, familiarity))
-    beside = {"mutual": log_odds(mutual.probability), "surroundings": seen.surroundings}
-    if model.spec.fuses_evidence:
-        own = scaled_opinion(unfused(seen.mask_head, seen.mutual_head), True, familiarity)
-        beside["navigator"] = log_odds(own.probability)
-    return _Answers(opinion, beside, seen.targets, seen.owners)
+    names = ("mutual", "navigator") if model.spec.fuses_evidence else ("mutual",)
+    heads = Heads(seen.class_head, seen.mutual_head, seen.mask_head, *seen.vectors)
+    beside = beside_pixels(names, heads, evidential, by_evidence, familiarity)
+    return _Answers(opinion, {**beside, "surroundings": seen.surroundings}, seen.targets, seen.owners)
 
 
 def _fit(
