@@ -67,8 +67,8 @@ class Tolerance:
         decision_agreement: least share of images with the same decision (accept, refer, ungradable).
         class_rho, mask_rho: least Spearman correlation of the uncertainties, in [-1, 1].
         class_difference, mask_difference: largest mean absolute difference of the uncertainties, in [0, 1].
-        class_confidence_difference, mask_confidence_difference: the same of the confidences. They are compared
-            by size and not by rank, because decisions are made at fixed confidences.
+        class_confidence_difference, mask_confidence_difference: the same of the confidences, by size and not
+            by rank, because decisions are made at fixed confidences.
         failure_auroc_drop: largest loss of the AUROC with which the class uncertainty detects wrong classes.
 
     Raises:
