@@ -1,9 +1,10 @@
 """What a split by chance hides: near-duplicates of test images among the training images.
 
-Run: ``python benchmarks/random_split.py DATA OUT`` writes DATA with its images dealt out anew, each by itself,
-as many to each split and class as before; then ``uml-tf train --data OUT ...``, and ``python
-benchmarks/random_split.py DATA OUT --measured RUN/images.csv`` tells the test images that have a near-duplicate
-in training, by the groups of DATA, from the others. No result of such a split says anything of new patients.
+Run: ``python benchmarks/random_split.py DATA OUT`` writes DATA with its images dealt out anew, each by
+itself, as many to each split and class as before; then ``uml-tf train --data OUT ...``, and ``python
+benchmarks/random_split.py DATA OUT --measured RUN/images.csv`` tells the test images that have a
+near-duplicate in training, by the groups of DATA, from the others. No result of such a split says
+anything of new patients.
 """
 
 from __future__ import annotations
