@@ -92,7 +92,9 @@ def test_proportions_of_cup_and_rim_are_the_cup_to_disc_ratios():
 
 @pytest.mark.parametrize(("pixel_classes", "count"), [(2, None), (3, 4)])
 def test_the_class_reads_proportions_of_several_regions_alone(pixel_classes, count):
-    assembly = MutualAssembly(preset("edge-pretrained"), 2, pixel_classes)
+    spec = preset("edge-pretrained")
+    spec = replace(spec, instructor=replace(spec.instructor, proportions=True))
+    assembly = MutualAssembly(spec, 2, pixel_classes)
     seen = assembly.seen_mask(keras.Input((SIZE, SIZE, pixel_classes)))
     assert seen.regions.shape[1:] == (SIZE // 8, SIZE // 8, pixel_classes - 1)
     assert (seen.proportions.shape[-1] if count else seen.proportions) == count
