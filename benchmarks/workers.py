@@ -7,6 +7,8 @@ is that of the training, on random images in memory; one batch is shared by the 
 The table tells, beside the images per second, the CPU time of an image over all processes: on a machine whose
 cores are taken by other work the ratio of these is the one to read. It leaves out only the time in which a
 worker waits for the other one.
+
+A process that ends, or that gives no answer for ten minutes, ends all with one line.
 """
 
 from __future__ import annotations
@@ -14,17 +16,21 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import select
 import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
-from typing import Any
+from typing import IO, Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 FORMS = {"one process": "global", "2 workers, global": "global", "2 workers, device": "device"}
 LOSSES = 10
+LONGEST = 600
+"""Seconds without an answer after which a process is taken to hang."""
 BLOCK = 10
 RATE = 1e-7
 """As in ``against.py``: Adam's first steps make rounding large."""
@@ -105,6 +111,67 @@ def serve(options: argparse.Namespace) -> None:
         print(json.dumps({"losses": losses, "seconds": seconds, "cpu": cpu / int(line)}), flush=True)
 
 
+class _Process:
+    """A process that gives an answer of one line for each line that it is told.
+
+    Args:
+        name: of it, for messages.
+        command: what it runs.
+        cores: that it may use.
+    """
+
+    def __init__(self, name: str, command: list[str], cores: list[int]) -> None:
+        self._name = name
+        self._errors: IO[str] = tempfile.TemporaryFile("w+")  # noqa: SIM115 (as long as the process)
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+            preexec_fn=lambda: os.sched_setaffinity(0, cores),
+        )
+
+    def tell(self, what: object) -> None:
+        """Writes a line to the process."""
+        assert self._process.stdin
+        try:
+            print(what, file=self._process.stdin, flush=True)
+        except BrokenPipeError:
+            raise self._ended() from None
+
+    def answer(self) -> dict[str, Any]:
+        """The process's next answer.
+
+        Raises:
+            SystemExit: it has ended, or gave none for so long.
+        """
+        assert self._process.stdout
+        if not select.select([self._process.stdout], [], [], LONGEST)[0]:
+            raise SystemExit(f"{self._name}: found no answer in {LONGEST} s, expected the times of its steps")
+        line = self._process.stdout.readline()
+        if not line:
+            raise self._ended()
+        found: dict[str, Any] = json.loads(line)
+        return found
+
+    def _ended(self) -> SystemExit:
+        code = self._process.wait()
+        self._errors.seek(0)
+        last = (self._errors.read().strip().splitlines() or ["no message"])[-1]
+        return SystemExit(f"{self._name}: found that it ended with exit code {code} ({last})")
+
+    def end(self) -> None:
+        """Ends the process, which ends by itself where it waits to be told more."""
+        assert self._process.stdin
+        try:
+            self._process.stdin.close()
+            self._process.wait(10)
+        except (BrokenPipeError, subprocess.TimeoutExpired):
+            self._process.kill()
+            self._process.wait()
+
+
 class _Form:
     """The processes of one form."""
 
@@ -117,15 +184,12 @@ class _Form:
             extra = [["--workers", addresses, "--index", str(index)] for index in range(2)]
             pinned = [[core] for core in cores]
         self._processes = [
-            subprocess.Popen(
+            _Process(
+                f"{form}, process {number}",
                 [sys.executable, __file__, *sys.argv[1:], "--form", form, *more],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                text=True,
-                preexec_fn=lambda own=own: os.sched_setaffinity(0, own),
+                own,
             )
-            for more, own in zip(extra, pinned, strict=True)
+            for number, (more, own) in enumerate(zip(extra, pinned, strict=True))
         ]
         self.sums = (0, 0)
         self.seconds: list[float] = []
@@ -136,11 +200,11 @@ class _Form:
         self.sums = self._answers()[0]["sums"]
 
     def _answers(self) -> list[dict[str, Any]]:
-        return [json.loads(process.stdout.readline()) for process in self._processes if process.stdout]
+        return [process.answer() for process in self._processes]
 
     def block(self, steps: int) -> list[dict[str, Any]]:
         for process in self._processes:
-            print(steps, file=process.stdin, flush=True)
+            process.tell(steps)
         return self._answers()
 
     def timed_block(self) -> tuple[float, float]:
@@ -152,10 +216,7 @@ class _Form:
 
     def end(self) -> None:
         for process in self._processes:
-            if process.stdin:
-                process.stdin.close()
-        for process in self._processes:
-            process.wait()
+            process.end()
 
 
 def _free_ports(count: int) -> list[int]:
@@ -173,8 +234,6 @@ def _print_table(options: argparse.Namespace, forms: list[_Form]) -> None:
         form.wait()
     losses = [form.block(LOSSES)[0]["losses"] for form in forms]
     blocks = [[form.timed_block() for form in forms] for _ in range(options.blocks)]
-    for form in forms:
-        form.end()
     print(
         f"{options.preset}, {options.size} x {options.size}, batch {options.batch}, cores {options.cores}\n"
     )
@@ -198,7 +257,12 @@ def main() -> None:
         serve(options)
         return
     cores = [int(core) for core in options.cores.split(",")]
-    _print_table(options, [_Form(form, cores) for form in FORMS])
+    forms = [_Form(form, cores) for form in FORMS]
+    try:
+        _print_table(options, forms)
+    finally:
+        for form in forms:
+            form.end()
 
 
 if __name__ == "__main__":

@@ -73,7 +73,7 @@ def _write_runtime(path: Path) -> None:
 
 def _compiled(name: str, source: bytes) -> bytes:
     """The content of a ``.pyc`` file by the source's hash (PEP 552), which is not compared on loading."""
-    code = compile(source, f"uml_tf/{name}", "exec", dont_inherit=True)
+    code = compile(source, f"uml_tf/{name}", "exec", dont_inherit=True, optimize=0)
     header = MAGIC_NUMBER + struct.pack("<L", _HASH_NOT_COMPARED) + source_hash(source)
     return header + marshal.dumps(code, _WITHOUT_REFERENCES)
 

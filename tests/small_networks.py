@@ -53,6 +53,8 @@ def random_trust(model, images):
     parts = [tuple(v[place] for v in vectors) for place in (slice(None, None, 2), slice(1, None, 2))]
     of_class = Confidence("largest+vacuity", {"largest": 0.8, "vacuity": 0.4}, 0.3)
     weights = {"largest": 0.7, "vacuity": 0.5, "mutual": 0.2, "surroundings": 0.3}
+    if model.spec.fuses_evidence:
+        weights["navigator"] = 0.2
     of_mask = Confidence("+".join(weights), weights, 0.1)
     return Trust(fit_density(*parts), 1.4, 0.8, of_class, of_mask)
 

@@ -71,6 +71,22 @@ function cupToDisc(mask, names, size) {
 
 const argmax = (values) => values.reduce((best, value, i) => (value > values[best] ? i : best), 0);
 
+// The confidence for each pixel's chosen class, and for the others what is left, as their probabilities: halfway between
+// two sure pixels of different classes nothing is sure.
+function chances({ mask_probability: probability, mask_confidence: confidence }, depth) {
+  const found = new Float32Array(probability.length);
+  for (let pixel = 0; pixel < confidence.length; pixel++) {
+    const start = pixel * depth, chosen = argmax(probability.subarray(start, start + depth));
+    let others = 0;
+    for (let k = 0; k < depth; k++) if (k !== chosen) others += probability[start + k] + 1e-5;
+    const share = (1 - confidence[pixel]) / others;
+    for (let k = 0; k < depth; k++) {
+      found[start + k] = k === chosen ? confidence[pixel] : (probability[start + k] + 1e-5) * share;
+    }
+  }
+  return found;
+}
+
 /**
  * Turns the outputs for one image into {json, reason, mask, uncertainty, confidence}, the maps at original size. The
  * reason, {key, values}, is that of the JSON for any language.
@@ -91,7 +107,7 @@ export function interpret(outputs, placement, card, imageName) {
   }
   forEachRead(outputs.mask_probability, depth, placement, (i, v) => (mask[i] = argmax(v)));
   forEachRead(outputs.mask_uncertainty, 1, placement, (i, v) => (uncertainty[i] = v[0]));
-  forEachRead(outputs.mask_confidence, 1, placement, (i, v) => (confidence[i] = v[0]));
+  forEachRead(chances(outputs, depth), depth, placement, (i, v) => (confidence[i] = v[mask[i]]));
   const named = (values) => Object.fromEntries(card.image_classes.map((name, i) => [name, values[i]]));
   const regions = regionMembers(card), quality = maskQuality(outputs.mask_probability, placement, regions, card);
   const measured = ([name, members]) => {

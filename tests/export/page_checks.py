@@ -30,7 +30,11 @@ class Tolerance(NamedTuple):
 # Of 1.6 million pixels, eight may lie where two classes are equal but for rounding; of a small image, none.
 EXACT = Tolerance(1e-4, 5e-6, 0)
 # A box is the most sensitive: one pixel of the network's input decides it.
-ROUNDED = Tolerance(0.01, 0.02, 4)
+ROUNDED = Tolerance(0.02, 0.02, 4)
+# Evidence of an image unlike all others is scaled to almost none, so that at the borders of a region its
+# classes are equal but for rounding.
+EQUAL_BELOW = 0.01
+UNLIKE = Tolerance(1e-4, 2e-3, 1)
 STRAY_EDGES = {"float16": 0, "int8": 4}
 """Edges of boxes that may lie further off, of all images together: one stray pixel moves the boxes of its
 region and of the union with others, each at two of their four numbers."""
@@ -58,6 +62,8 @@ def check_json(found, prediction, name, allowed, input_size):
         assert found[key] == pytest.approx(expected[key], abs=allowed.number)
     assert list(found["pixels"]) == list(expected["pixels"])
     height, width = prediction.mask.shape
+    if expected["familiarity"] < EQUAL_BELOW:
+        allowed = allowed._replace(area=max(allowed.area, UNLIKE.area), box=max(allowed.box, UNLIKE.box))
     for region, value in expected["pixels"].items():
         assert found["pixels"][region]["area"] == pytest.approx(
             value["area"], abs=allowed.area * prediction.mask.size

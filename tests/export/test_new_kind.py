@@ -29,7 +29,7 @@ def story(copied, trained, tmp_path_factory):
     out = tmp_path_factory.mktemp("kind") / "bundle"
     # After two epochs a single image of nine may flip.
     bounds = ("accepted_agreement=0", "class_agreement=0.7", "decision_agreement=0.5")
-    bounds += ("class_rho=0.8", "failure_auroc_drop=1")
+    bounds += ("class_rho=0.8", "failure_auroc_drop=1", "mask_agreement=0.98")
     lenient = [f"--tolerance={bound}" for bound in bounds]
     kind = ("export", "last", "--tflite", "--quantize", "int16-logits")
     commands = (

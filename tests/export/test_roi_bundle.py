@@ -89,7 +89,7 @@ def test_the_bundle_says_what_the_network_says(work, oblong, model, uml_tf_comma
         boxes.add(box)
     assert len(boxes) > 1
     assert min(box[2] * box[3] for box in boxes) < 0.6 * 96 * 60
-    assert DeviceModel(work / "bundle/model.tflite").metadata.format == 4
+    assert DeviceModel(work / "bundle/model.tflite").metadata.format == 5
 
 
 def test_evaluation_takes_both_files(model, run, oblong):
@@ -110,6 +110,8 @@ def test_the_served_model_and_the_store_have_the_locator(work, run, oblong, mode
     assert uncertainty.shape == (1, 32, 32, 1)
     original = cv2.resize(prediction.mask_uncertainty, (32, 32), interpolation=cv2.INTER_AREA)
     assert np.abs(uncertainty[0, ..., 0] - original).mean() < 0.01
+    confidence = cv2.resize(prediction.mask_confidence, (32, 32), interpolation=cv2.INTER_AREA)
+    assert np.abs(outputs["mask_confidence"][0, ..., 0] - confidence).mean() < 0.02
     exported = uml_tf.load(f"runs:/{run.info.run_id}/exports/tflite-none/model.tflite")
     assert exported.card.roi == model.card.roi
 

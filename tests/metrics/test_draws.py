@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from uml_tf.metrics.draws import rows_drawn
+from uml_tf.metrics.draws import in_parts, rows_drawn, sums_of_draws
+from uml_tf.metrics.error_histogram import narrow
 from uml_tf.metrics.metric import METRICS, ImagesMetric, of_draws
 
 N = 60
@@ -52,3 +53,20 @@ def test_two_classes_and_a_metric_that_knows_no_counts():
     np.testing.assert_allclose(
         of_draws(plain, labels, probability)(draws), of_draws(METRICS["auc"], labels, probability)(draws)
     )
+
+
+def test_sums_of_narrow_counts_do_not_overflow():
+    rng = np.random.default_rng(0)
+    counts = rng.integers(0, 70_000, (5000, 4, 2)).astype(float)
+    draws = rng.integers(0, 5, (3, 5000)).astype(float)
+    small = narrow(counts)
+    assert small.dtype == np.uint32
+    expected = np.stack([(draw[:, None, None] * counts).sum(axis=0) for draw in draws])
+    np.testing.assert_array_equal(sums_of_draws(draws, small), expected)
+    np.testing.assert_array_equal(narrow(counts[:1] % 256), counts[:1] % 256)
+
+
+def test_resamples_in_parts_are_those_together():
+    draws = np.arange(12.0).reshape(4, 3)
+    wide = np.repeat(draws, 40_000, axis=1)
+    np.testing.assert_array_equal(in_parts(lambda some: some.sum(axis=1))(wide), wide.sum(axis=1))

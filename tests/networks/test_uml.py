@@ -89,14 +89,25 @@ def test_everything_follows_from_the_concentration(edge):
     images = _images(64)
     outputs = {name: np.asarray(value) for name, value in edge.training_model(images).items()}
     found = {name: np.asarray(value) for name, value in edge(images).items()}
-    for part, alpha in (("class", outputs["class_head"]), ("mask", outputs["mask_head"])):
+    of_mask = outputs["mask_head"] + outputs["mutual_head_1"] - 1  # the evidence of both heads
+    for part, alpha in (("class", outputs["class_head"]), ("mask", of_mask)):
         strength = alpha.sum(-1, keepdims=True)
         np.testing.assert_allclose(found[f"{part}_belief"], (alpha - 1) / strength, atol=1e-6)
         np.testing.assert_allclose(found[f"{part}_uncertainty"], alpha.shape[-1] / strength, rtol=1e-5)
         np.testing.assert_allclose(found[f"{part}_probability"], alpha / strength, rtol=1e-5)
 
 
-def test_one_dirichlet_draws_the_mask_from_the_logits_of_the_navigator(edge):
+def test_the_mask_can_be_drawn_by_the_evidence_of_the_navigator_alone(edge):
+    model = UML(replace(edge.spec, fused_mask=False), K, C, (64, 64))
+    model.set_weights(edge.get_weights())
+    images = _images(64)
+    alpha = np.asarray(model.training_model(images)["mask_head"])
+    np.testing.assert_allclose(
+        model(images)["mask_probability"], alpha / alpha.sum(-1, keepdims=True), rtol=1e-5
+    )
+
+
+def test_one_dirichlet_head_has_its_evidence_from_the_logits_of_the_navigator(edge):
     graph = edge.training_model
     parts = [graph.get_layer(name).output for name in ("navigator_logits_1", "mask_head")]
     view = keras.Model(graph.input, [*parts, edge.logits_model.output["segmentation_logits"]])

@@ -111,7 +111,9 @@ def test_two_passes_speak_of_the_whole_picture(two_pass):
     assert prediction.mask_uncertainty[read] == pytest.approx(0.05)
     assert prediction.mask_uncertainty[~read] == pytest.approx(LOCATOR_DOUBT)
     assert (prediction.mask[~read] == 0).all()
-    assert prediction.mask_confidence[read] == pytest.approx(0.75)
+    assert prediction.mask_confidence[105:135, 185:215] == pytest.approx(0.75)
+    assert prediction.mask_confidence[read].max() == pytest.approx(0.75)
+    assert 0.4 < prediction.mask_confidence[read].min() < 0.7  # between mask and background
     assert prediction.mask_confidence[~read] == pytest.approx(1)  # the locator's background
     found = prediction.mask == 2
     true = image[..., 0] > 0

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from uml_tf.metrics.dirichlet import dirichlet_doubt
-from uml_tf.runtime.confidence import SCORES, Confidence, dissonance
-from uml_tf.runtime.contract import Heads, contract
+from uml_tf.runtime.confidence import SCORES, Confidence, chances, dissonance
+from uml_tf.runtime.contract import Heads, contract, fused
 from uml_tf.runtime.density import Density, sharpness
 from uml_tf.runtime.evidence import concentration_from_logits
+from uml_tf.runtime.placement import place
 from uml_tf.runtime.surroundings import surroundings
 from uml_tf.runtime.trust import NO_TRUST, Trust
 from uml_tf.training.density_fit import fit_density
@@ -152,6 +153,8 @@ def test_a_temperature_changes_probabilities_alone(temperature):
 @pytest.mark.parametrize("name", SCORES)
 def test_confidence_rises_with_each_of_its_scores(name):
     heads = _heads(True, True)
+    navigator = heads.mask_head / heads.mask_head.sum(-1, keepdims=True)
+    heads = heads._replace(mask_head=fused(heads.mask_head, heads.mutual_head))
     trust = Trust(mask_confidence=Confidence(name, {name: 0.7}, 0.3))
     found = contract(heads, True, True, trust)["mask_confidence"]
     strength = heads.mask_head.sum(-1)
@@ -168,6 +171,7 @@ def test_confidence_rises_with_each_of_its_scores(name):
         "vacuity": -C / strength,
         "dissonance": -doubt["dissonance"],
         "mutual": of_chosen(np.log(mutual / (1 - mutual))),
+        "navigator": of_chosen(np.log(navigator / (1 - navigator))),
         "surroundings": of_chosen(surroundings(np.log(mean / (1 - mean)))),
     }[name]
     np.testing.assert_allclose(found[..., 0], 1 / (1 + np.exp(-(0.7 * score + 0.3))), atol=2e-5)
@@ -192,3 +196,18 @@ def test_trust_goes_through_json_without_losing_a_bit():
     assert Trust.from_dict(json.loads(json.dumps(FITTED.to_dict()))) == FITTED
     assert Trust.from_dict(NO_TRUST.to_dict()) == NO_TRUST
     assert len(repr(FITTED)) < 2000
+
+
+def test_between_two_sure_pixels_of_different_classes_nothing_is_sure():
+    probability = np.array([[[0.9, 0.1], [0.2, 0.8]]], np.float32)
+    confidence = np.array([[[0.95], [0.85]]], np.float32)
+    found = chances(probability, confidence)
+    np.testing.assert_allclose(found, [[[0.95, 0.05], [0.15, 0.85]]], atol=1e-6)
+    hard = chances(np.array([[1.0, 0, 0]]), np.array([[0.75]]))
+    np.testing.assert_allclose(hard, [[0.75, 0.125, 0.125]], atol=1e-6)
+    placement = place("stretch", (1, 4), (1, 2))
+    outputs = {"mask_probability": probability, "mask_confidence": confidence}
+    mask = placement.restored(outputs, "mask_probability").argmax(-1)
+    np.testing.assert_array_equal(mask, [[0, 0, 1, 1]])
+    expected = [[0.95, 0.75 * 0.95 + 0.25 * 0.15, 0.25 * 0.05 + 0.75 * 0.85, 0.85]]
+    np.testing.assert_allclose(placement.restored_confidence(outputs, mask), expected, atol=1e-6)

@@ -25,8 +25,8 @@ def test_the_file_is_not_needed_again(phantoms, tmp_path, monkeypatch):
     file = tmp_path / "encoder.weights.h5"
     encoder.save_weights(file)
     config = TrainingConfig(data=phantoms.root, preset="unet-edge", encoder_weights=str(file), image_size=32)
-    with pytest.raises(StoppedError, match="after 0 epochs and 1 steps"):
+    with pytest.raises(StoppedError, match="stopped in epoch 1 after step 1"):
         train(config, _StopAfterOneStep())
     file.unlink()
-    with pytest.raises(StoppedError, match="after 0 epochs and 2 steps"):
+    with pytest.raises(StoppedError, match="stopped in epoch 1 after step 2"):
         resume("last", _StopAfterOneStep())

@@ -54,7 +54,7 @@ def test_a_network_that_is_taught_alone_comes_nearer_without_labels_and_masks(te
     student = random_network(3)
     batch = TeacherNetworks(teachers, SIZE)(_batch(4))
     batch |= {"label": tf.fill((4,), -1), "has_mask": tf.zeros(4)}
-    spec, optimizer = LossSpec(taught=1.0), keras.optimizers.Adam(2e-3)
+    spec, optimizer = LossSpec(taught=1.0, fused_mask=True), keras.optimizers.Adam(2e-3)
     losses = []
     for _ in range(4):
         with tf.GradientTape() as tape:

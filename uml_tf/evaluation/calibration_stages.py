@@ -17,7 +17,7 @@ from uml_tf.metrics.adaptive_calibration import adaptive_calibration_error_of_dr
 from uml_tf.metrics.bootstrap import Estimate, bootstrap
 from uml_tf.metrics.calibration import calibration_error_if_calibrated, calibration_error_of_draws
 from uml_tf.metrics.calibration_counts import counted_adaptive_ece, counted_brier, counted_ece
-from uml_tf.metrics.draws import mean_of_draws
+from uml_tf.metrics.draws import mean_of_draws, sums_of_draws
 
 Array = NDArray[Any]
 
@@ -86,7 +86,7 @@ def _of_pixels(measures: Sequence[ImageMeasure]) -> list[Calibration]:
                 return np.array(
                     [
                         [counted_ece(total), counted_adaptive_ece(total), counted_brier(total)]
-                        for total in np.tensordot(draws, counts, 1)
+                        for total in sums_of_draws(draws, counts)
                     ]
                 )
 

@@ -51,10 +51,9 @@ def restored_confidence(outputs: Mapping[str, Array], placement: Placement, prob
         placement: of the picture in the network's input.
         probability: ``(H, W, C)``, the mask probability at the picture's size.
     """
-    restored = {"mask_probability": probability}
     if "mask_confidence" in outputs:
-        restored["mask_confidence"] = placement.restored(outputs, "mask_confidence")
-    return _confidence(restored, "mask")
+        return placement.restored_confidence(outputs, probability.argmax(axis=-1))
+    return _confidence({"mask_probability": probability}, "mask")
 
 
 def familiarity(outputs: Mapping[str, Array]) -> float:

@@ -20,7 +20,7 @@ from uml_tf.evaluation.doubt import (
 )
 from uml_tf.evaluation.expert_pixels import experts_seen
 from uml_tf.evaluation.stage_counts import stage_counts
-from uml_tf.metrics.error_histogram import error_histogram
+from uml_tf.metrics.error_histogram import error_histogram, narrow
 from uml_tf.metrics.masks import MaskPair, PixelMaps, RegionPair
 from uml_tf.metrics.metric import MaskMetric, PixelMetric, RegionMetric, metrics_of_kind
 from uml_tf.metrics.scores import pixel_scores
@@ -226,7 +226,7 @@ def measure_image(
     if card is not None:
         temperature = card.trust.mask_temperature
         counts |= stage_counts(probability[known], pixels.confidence, correct, temperature)
-    counts |= {f"{ERRORS_BY}{name}": error_histogram(score, ~correct) for name, score in scores.items()}
+    counts |= {f"{ERRORS_BY}{n}": narrow(error_histogram(score, ~correct)) for n, score in scores.items()}
     experts = {} if agreement is None else experts_seen(agreement[known], predicted[known], scores)
     pair = mask_pair(np.where(known, mask, 0), np.where(known, predicted, 0), info, row.pixel_size)
     return ImageMeasure(

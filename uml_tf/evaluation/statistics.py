@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uml_tf.evaluation.measure import ERRORS_BY, ImageMeasure
-from uml_tf.metrics.draws import divided, mean_of_draws
+from uml_tf.metrics.draws import divided, in_parts, mean_of_draws, sums_of_draws
 from uml_tf.metrics.metric import (
     ClassMetric,
     ConfidenceMetric,
@@ -118,7 +118,7 @@ def _of_arrays(
     def values(draws: Array) -> Array:
         return np.stack([function(draws) for function in functions], axis=1)
 
-    return Statistic(tuple(wanted), tuple(images), values)
+    return Statistic(tuple(wanted), tuple(images), in_parts(values))
 
 
 def _class_statistics(arrays: ClassArrays, names: Collection[str] | None) -> list[Statistic]:
@@ -164,7 +164,7 @@ def _scored_statistic(
     return Statistic(
         tuple(name for metrics in wanted.values() for name in metrics),
         tuple(images),
-        lambda draws: np.stack([values for part in parts for values in part(draws)], axis=1),
+        in_parts(lambda draws: np.stack([values for part in parts for values in part(draws)], axis=1)),
     )
 
 
@@ -276,11 +276,9 @@ def _pixel_statistic(
     """
     images = tuple(i for i, m in enumerate(measures) if counted in m.counts)
     counts = metric.select(np.stack([measures[i].counts[counted] for i in images]))
-    flat = counts.reshape(len(images), -1)
 
     def values(draws: Array) -> Array:
-        totals = draws @ flat
-        return np.array([[metric.value(total.reshape(counts.shape[1:]))] for total in totals])
+        return np.array([[metric.value(total)] for total in sums_of_draws(draws, counts)])
 
     return Statistic((name,), images, values)
 

@@ -13,6 +13,7 @@ from uml_tf.losses.dice import image_dice_loss, soft_dice_loss
 from uml_tf.losses.dirichlet import evidential_loss, softmax_loss
 from uml_tf.losses.distillation import distillation_loss
 from uml_tf.losses.replicas import ratio_over_replicas
+from uml_tf.runtime.contract import fused
 from uml_tf.runtime.evidence import opinion_from_concentration
 from uml_tf.runtime.regions import UNKNOWN_PIXEL
 
@@ -35,6 +36,8 @@ class LossSpec:
         ratio: weight of the error of the cup-to-disc ratio within L_seg, see ``cup_to_disc_loss``.
         cup_and_rim: indices of the two pixel classes; None without them.
         taught: weight of what trained networks teach in L_cls and in L_seg; the truth has the rest.
+        fused_mask: the taught mask is the one with the evidence of both heads, see
+            ``uml_tf.networks.spec.NetworkSpec``; without teachers each head learns by itself.
         dice_over: Dice over the whole "batch" (paper), or of each "image", see ``image_dice_loss``.
     """
 
@@ -50,6 +53,7 @@ class LossSpec:
     ratio: float = 0.0
     cup_and_rim: tuple[int, int] | None = None
     taught: float = 0.5
+    fused_mask: bool = False
 
 
 def annealing(epoch: Any, spec: LossSpec) -> Any:
@@ -146,7 +150,10 @@ def _with_taught(
 ) -> dict[str, Any]:
     """L_cls and L_seg of which a part is the divergence from what trained networks teach."""
     of_class = distillation_loss(batch["taught_class"], outputs["class_head"])
-    of_pixels = distillation_loss(batch["taught_mask"], outputs["mask_head"])
+    drawn = outputs["mask_head"]
+    if spec.fused_mask:
+        drawn = fused(drawn, outputs["mutual_head_1"])
+    of_pixels = distillation_loss(batch["taught_mask"], drawn)
     taught = {
         "cls": _masked_mean(of_class, ops.ones_like(of_class)),
         "seg": _pixel_mean(of_pixels, known),

@@ -24,8 +24,8 @@ RESAMPLES = 1000
 LEVEL = 0.95
 _MANY = 20_000
 """Images from which on other processes are worth their start."""
-_TOGETHER = 1 << 17
-"""Counts that are computed on at once: their arrays of 1 MB stay near the processor."""
+_TOGETHER = 1 << 20
+"""Counts that a statistic gets at once."""
 
 
 @dataclass(frozen=True)

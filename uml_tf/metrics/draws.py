@@ -20,6 +20,10 @@ OfDraws = Callable[[Array], Array]
 Counts are whole numbers, at least one of each resample above 0; nan where a value is undefined.
 """
 
+_COUNTS = 1 << 17
+"""Counts that are computed on at once: arrays of 1 MB."""
+_IMAGES = 2048
+
 
 def divided(part: Array, whole: Array) -> Array:
     """``part / whole``; nan where the whole is 0."""
@@ -50,6 +54,29 @@ def of_rows(value: Callable[..., float], *arrays: Array) -> OfDraws:
         return np.array([value(*(column[..., index].T for column in columns)) for index in drawn])
 
     return values
+
+
+def sums_of_draws(draws: Array, counts: Array) -> Array:
+    """``(D, ...)`` sums over the drawn images of ``(N, ...)`` counts of any type.
+
+    A few images at a time, so that counts in a narrow type are nowhere all in float64.
+    """
+    flat = counts.reshape(len(counts), -1)
+    total = np.zeros((len(draws), flat.shape[1]))
+    for start in range(0, len(flat), _IMAGES):
+        part = slice(start, start + _IMAGES)
+        total += draws[:, part] @ flat[part].astype(np.float64)
+    return total.reshape(len(draws), *counts.shape[1:])
+
+
+def in_parts(values: OfDraws) -> OfDraws:
+    """The same of some resamples at a time, so that their arrays stay near the processor."""
+
+    def of(draws: Array) -> Array:
+        rows = max(1, _COUNTS // draws.shape[1])
+        return np.concatenate([values(draws[start : start + rows]) for start in range(0, len(draws), rows)])
+
+    return of
 
 
 def mean_of_draws(values: Array) -> OfDraws:

@@ -17,7 +17,7 @@ from uml_tf.networks.navigator import NavigatorInputs, navigator
 from uml_tf.networks.resize import BilinearResize, reduce_by
 from uml_tf.networks.scaling import encoded
 from uml_tf.networks.spec import CLASS_ENCODER, SEGMENTATION_ENCODER, NetworkSpec
-from uml_tf.runtime.contract import LOGITS
+from uml_tf.runtime.contract import LOGITS, fused
 
 
 class MutualAssembly:
@@ -62,7 +62,7 @@ class MutualAssembly:
     def outputs(
         self, image: Any, encoders: Mapping[str, keras.Model]
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """(what the loss needs, at input size; the logits that it is computed from)."""
+        """(what the loss needs, and what draws the mask, at input size; the logits that it follows from)."""
         spec = self.spec
         features = encoded(image, spec, encoders)
         class_features, segmentation_features = features[CLASS_ENCODER], features[SEGMENTATION_ENCODER]
@@ -107,8 +107,12 @@ class MutualAssembly:
             for level, tensor in enumerate(maps, start=1):
                 name = f"{kind}_{level}"
                 outputs[name] = self.resized(tensor, level, name)
+        outputs["drawn"] = outputs["segmentation_logits_1"]
         if spec.draws_by_evidence:
-            outputs["mask_head"] = self.resized(make_head(True, "mask_head")(final.logits[0]), 1, "mask_head")
+            mask_head = make_head(True, "mask_head")(final.logits[0])
+            outputs["drawn"] = outputs["mask_head"] = self.resized(mask_head, 1, "mask_head")
+            if spec.fuses_evidence:
+                outputs["drawn"] = self.resized(fused(mask_head, heads[0]), 1, "fused_head")
         outputs |= {f"reliable_mask_{level}": mask for level, mask in final.reliable_masks.items()}
         means = FeatureMeans(name="feature_means")([*class_features[-2:], *segmentation_features[-2:]])
         return outputs, dict(zip(LOGITS, (logits, decoded.logits[0], final.logits[0], means), strict=True))

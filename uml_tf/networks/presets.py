@@ -68,6 +68,7 @@ EDGE = NetworkSpec(
     stride=2,
     training=TrainingDefaults(2e-3, "dice+ce"),
     evidential_mask=True,
+    fused_mask=True,
 )
 
 _MOBILENET = EncoderSpec("mobilenet_v2", {"alpha": 0.35, "context": True})
@@ -91,6 +92,7 @@ UNET = replace(
     ablation=Ablation(False, False, False, False),
     training=TrainingDefaults(1e-3, "dice+ce"),
     evidential_mask=False,
+    fused_mask=False,
     unet=UnetSpec((128, 64, 32, 16)),
 )
 UNET_EDGE = replace(

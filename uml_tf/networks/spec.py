@@ -209,6 +209,8 @@ class NetworkSpec:
         evidential_mask: the head that draws the mask is a Dirichlet head itself: mask, belief and uncertainty
             of a pixel come from one distribution. Else the mask is a softmax, and belief and uncertainty are
             those of the mutual head (as published).
+        fused_mask: the evidence of the finest mutual head counts with that of the Dirichlet head that draws
+            the mask, as if two witnesses spoke (cumulative fusion, Josang, 2016).
         unet: a plain U-Net in place of the mutual network: it has the segmentation encoder alone, and mixer,
             mutual decoder, navigator and instructor are not built.
     """
@@ -227,12 +229,18 @@ class NetworkSpec:
     ablation: Ablation = field(default_factory=Ablation)
     training: TrainingDefaults = TrainingDefaults(1e-4, "dice+ce")
     evidential_mask: bool = False
+    fused_mask: bool = False
     unet: UnetSpec | None = None
 
     @property
     def draws_by_evidence(self) -> bool:
         """Whether a Dirichlet head draws the mask; False in the ablation without evidential heads."""
         return self.evidential_mask and self.ablation.evidential and self.unet is None
+
+    @property
+    def fuses_evidence(self) -> bool:
+        """Whether the mask's evidence is that of two heads; False where no Dirichlet head draws it."""
+        return self.fused_mask and self.draws_by_evidence
 
     @property
     def encoders(self) -> tuple[str, ...]:

@@ -95,9 +95,9 @@ class UML(keras.Model):
         assembly = kind(self.spec, image_classes, pixel_classes)
         image = keras.Input((*self.image_size, 3), name="image")
         outputs, logits = assembly.outputs(image, self._encoders())
+        drawn = outputs.pop("drawn")
         self.training_model = keras.Model(image, outputs, name="training_model")
-        drawn_by = outputs["mask_head" if self.spec.draws_by_evidence else "segmentation_logits_1"]
-        read = (outputs["class_head"], outputs["mutual_head_1"], drawn_by, logits["features"])
+        read = (outputs["class_head"], outputs["mutual_head_1"], drawn, logits["features"])
         terms = Sharpness(name="sharpness")(image)
         heads = keras.Model(image, dict(zip(Heads._fields, (*read, terms), strict=True)), name="heads")
         logits_view = keras.Model(image, logits, name="logits")

@@ -40,7 +40,7 @@ class UnetAssembly:
     def outputs(
         self, image: Any, encoders: Mapping[str, keras.Model]
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """(what the loss needs, at input size; the logits that it is computed from)."""
+        """(what the loss needs, and what draws the mask, at input size; the logits that it follows from)."""
         unet = self.spec.unet
         assert unet is not None  # it selects this assembly
         levels = encoded(image, self.spec, encoders)[SEGMENTATION_ENCODER]
@@ -58,6 +58,7 @@ class UnetAssembly:
         ):
             resize = BilinearResize(stride, False, dtype="float32", name=f"{name}_resized")
             outputs[name] = resize(tensor)
+        outputs["drawn"] = outputs["segmentation_logits_1"]
         means = FeatureMeans(name="feature_means")(levels[-2:])
         return outputs, dict(zip(LOGITS, (class_logits, mask_logits, mask_logits, means), strict=True))
 

@@ -11,16 +11,17 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from uml_tf.runtime.evidence import Opinion
 
-SCORES = ("largest", "entropy", "vacuity", "dissonance", "mutual", "surroundings")
+SCORES = ("largest", "entropy", "vacuity", "dissonance", "mutual", "navigator", "surroundings")
 """What a confidence may follow from, each larger for less doubt: the log-odds of the largest mean
-probability; minus the entropy of the mean over log K; minus the vacuity; minus the dissonance; of pixels
-alone also the log-odds that the mutual head gives to the chosen class, and the mean of those that the head
-that draws the mask gives to it in the surroundings."""
+probability; minus the entropy of the mean over log K; minus the vacuity; minus the dissonance. Of pixels
+alone also the log-odds that the mutual head gives to the chosen class; those that the navigator's head gives
+to it, where the mask has the evidence of both; and the mean of the mask's own in the surroundings."""
 
-OF_PIXELS = ("mutual", "surroundings")
+OF_PIXELS = ("mutual", "navigator", "surroundings")
 """Those of ``SCORES`` that follow from what is beside a pixel's own opinion: ``(..., K)`` log-odds."""
 
 _SMALLEST = 1e-5
@@ -75,8 +76,26 @@ def score(name: str, opinion: Opinion, beside: Mapping[str, Any], xp: ModuleType
     if name == "dissonance":
         return dissonance(opinion.belief, xp) * -1.0
     # 1 for the chosen class and 0 for the others, without truth values, which integer runtimes may lack.
-    chosen = xp.maximum((largest - probability) * -1e9 + 1.0, 0.0)
+    chosen = xp.maximum((largest - probability) * -3e4 + 1.0, 0.0)  # a factor that float16 holds
     return xp.sum(beside[name] * chosen, axis=-1, keepdims=True)
+
+
+def chances(probability: NDArray[Any], confidence: NDArray[Any]) -> NDArray[Any]:
+    """``(..., K)``: the confidence for the chosen class; for the others what is left, as their probabilities.
+
+    To be interpolated between pixels: halfway between two sure pixels of different classes nothing is sure,
+    which the confidences themselves do not say.
+
+    Args:
+        probability: ``(..., K)``.
+        confidence: ``(..., 1)`` in the most probable class.
+    """
+    chosen = probability.argmax(axis=-1)[..., None]
+    weight = probability + _SMALLEST
+    np.put_along_axis(weight, chosen, 0.0, axis=-1)
+    found = weight * ((1 - confidence) / weight.sum(axis=-1, keepdims=True))
+    np.put_along_axis(found, chosen, confidence.astype(found.dtype), axis=-1)
+    return found
 
 
 @dataclass(frozen=True)

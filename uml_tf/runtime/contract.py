@@ -71,6 +71,19 @@ def head_uncertainty(output: Any, evidential: bool, xp: ModuleType = np) -> Any:
     return opinion_from_probability(softmax(output, xp), xp).uncertainty
 
 
+def fused(mask_head: Any, mutual_head: Any) -> Any:
+    """The concentration ``(..., C)`` with the evidence of two heads.
+
+    Source: cumulative belief fusion, Josang, Subjective Logic, 2016.
+    """
+    return mask_head + (mutual_head - 1.0)
+
+
+def unfused(mask_head: Any, mutual_head: Any) -> Any:
+    """The inverse of ``fused``: the concentration of the head alone."""
+    return mask_head - (mutual_head - 1.0)
+
+
 class Heads(NamedTuple):
     """What the contract follows from.
 
@@ -78,7 +91,7 @@ class Heads(NamedTuple):
         class_head: ``(B, K)`` output of the class head.
         mutual_head: ``(B, H, W, C)`` output of the finest mutual head, resized to the input size.
         mask_head: ``(B, H, W, C)`` output of the head that draws the mask, resized to the input size: a
-            concentration, or the logits of a softmax.
+            concentration, which may have the evidence of two heads, or the logits of a softmax.
         features: ``(B, D)`` global means of the encoders' two coarsest levels.
         sharpness: ``(B, 4)`` of the image, see ``uml_tf.runtime.density``.
     """
@@ -169,14 +182,14 @@ def beside_pixels(
     familiarity: Any,
     xp: ModuleType = np,
 ) -> dict[str, Any]:
-    """Some of ``uml_tf.runtime.confidence.OF_PIXELS``, ``(B, H, W, C)`` log-odds each.
+    """Some of ``uml_tf.runtime.confidence.OF_PIXELS``, ``(..., C)`` log-odds each.
 
     The surroundings are those of the head's own probability: where the image is unlike the training images,
     the confidence goes to chance by itself.
 
     Args:
-        names: which; others are passed over.
-        heads: of the image.
+        names: which; others are passed over. "navigator" is for masks with the evidence of two heads.
+        heads: of the image; "mutual" and "navigator" also of single pixels, ``(M, C)``.
         evidential: see ``contract``.
         evidential_mask: see ``contract``.
         familiarity: f, broadcast over the maps, or None for 1.
@@ -186,6 +199,9 @@ def beside_pixels(
     if "mutual" in names:
         opinion = scaled_opinion(heads.mutual_head, evidential, familiarity, xp)
         found["mutual"] = log_odds(opinion.probability, xp)
+    if "navigator" in names:
+        own = unfused(heads.mask_head, heads.mutual_head)
+        found["navigator"] = log_odds(scaled_opinion(own, True, familiarity, xp).probability, xp)
     if "surroundings" in names:
         drawn = drawn_probability(heads.mask_head, evidential_mask, xp)
         found["surroundings"] = surroundings(log_odds(drawn, xp), xp)

@@ -105,8 +105,10 @@ class DeviceModel:
             outputs = self._run(**{self._input_name: values})
         if self.metadata.outputs == "logits":
             logits = {name: dequantize(value, self._outputs[name]) for name, value in outputs.items()}
-            evidential, evidential_mask = self.metadata.evidential, self.metadata.evidential_mask
-            outputs = finish(logits, filled, evidential, evidential_mask, self.card.trust)
+            told = self.metadata
+            outputs = finish(
+                logits, filled, told.evidential, told.evidential_mask, self.card.trust, told.fused_mask
+            )
         elif self.metadata.format < CONFIDENT_FORMAT:
             outputs = completed(outputs)
         return {name: outputs[name][:count] for name in CONTRACT}

@@ -1,14 +1,13 @@
 """Reading and writing files with one-line errors. What is written appears whole or not at all.
 
-A file is written under a temporary name in the same folder and then renamed.
+A file is written under a temporary name in the same folder and then renamed. Where a function alone needs a
+module, it imports it, because the commands of a device start for every image.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,6 +36,8 @@ def replacing(path: Path, durable: bool = False) -> Iterator[Path]:
     Raises:
         UmlError: the folder cannot be written to, or the disk is full.
     """
+    import tempfile
+
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -73,6 +74,9 @@ def new_folder(path: Path) -> Iterator[Path]:
     Raises:
         UmlError: ``path`` exists and is not an empty folder, or the parent folder cannot be written to.
     """
+    import shutil
+    import tempfile
+
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise UmlError(f"{path}: exists already, expected a new or empty folder")
     temporary: Path | None = None

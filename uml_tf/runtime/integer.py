@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uml_tf.runtime.contract import Heads, contract, head_output
+from uml_tf.runtime.contract import Heads, contract, fused, head_output
 from uml_tf.runtime.density import sharpness
 from uml_tf.runtime.images import at_original_size
 from uml_tf.runtime.trust import NO_TRUST, Trust
@@ -40,6 +40,7 @@ def finish(
     evidential: bool,
     evidential_mask: bool,
     trust: Trust = NO_TRUST,
+    fuses: bool = False,
 ) -> dict[str, Array]:
     """The contract's outputs from real-valued ``LOGITS``; the heads' outputs are resized, as in the network.
 
@@ -50,12 +51,15 @@ def finish(
         evidential: whether the class head and the mutual head are Dirichlet heads.
         evidential_mask: whether the head that draws the mask is one.
         trust: what was fitted.
+        fuses: whether the evidence of the mutual head counts for the mask too.
     """
     size = (images.shape[1], images.shape[2])
+    mutual = head_output(logits["mutual_logits"], evidential)
+    drawn = head_output(logits["segmentation_logits"], evidential_mask)
     heads = Heads(
         head_output(logits["class_logits"], evidential),
-        _at_input_size(head_output(logits["mutual_logits"], evidential), size),
-        _at_input_size(head_output(logits["segmentation_logits"], evidential_mask), size),
+        _at_input_size(mutual, size),
+        _at_input_size(fused(drawn, mutual) if fuses else drawn, size),
         logits.get("features"),
         sharpness(images),
     )

@@ -17,7 +17,6 @@ from uml_tf.runtime.silence import silenced
 from uml_tf.runtime.tally import Tally, beside
 from uml_tf.runtime.text_bar import TextBar
 from uml_tf.runtime.threads import interpreter_threads
-from uml_tf.runtime.watch import WatchOptions, watch_folder
 
 
 def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
@@ -100,6 +99,8 @@ def _open(model: Path, threads: int) -> Model:
 
 
 def _watch(model: Path, options: argparse.Namespace) -> None:
+    from uml_tf.runtime.watch import WatchOptions, watch_folder
+
     network = _open(model, options.threads or interpreter_threads(1))
     print(f"watching {options.watch}, predictions in {options.out}", flush=True)
     tally = _tally(network, options, _complain)

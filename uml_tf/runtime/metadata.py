@@ -15,11 +15,11 @@ from uml_tf.runtime.tflite_buffer import buffer_named
 METADATA_NAME = "uml_tf"
 """Name of the metadata buffer in the file."""
 
-FORMAT = 4
+FORMAT = 5
 """Number of the metadata format; it is increased when an older runtime would misread a file.
 
 Format 2 has the card's ``fit``, which a runtime of format 1 would take for "stretch". Format 3 has confidence
-and familiarity, format 4 what the card says of mask quality and intervals."""
+and familiarity, format 4 what the card says of mask quality and intervals, format 5 ``fused_mask``."""
 
 CONFIDENT_FORMAT = 3
 """Files of an older format return neither confidence nor familiarity."""
@@ -53,6 +53,7 @@ class FileMetadata:
         kept_by_force: whether it broke the fidelity tolerance and was kept with ``--force``.
         colour_order: "RGB".
         evidential_mask: whether the head that draws the mask is a Dirichlet head.
+        fused_mask: whether the evidence of the mutual head counts for the mask too.
         format: number of the metadata format.
     """
 
@@ -70,6 +71,7 @@ class FileMetadata:
     kept_by_force: bool = False
     colour_order: str = "RGB"
     evidential_mask: bool = False
+    fused_mask: bool = False
     format: int = FORMAT
 
     @classmethod

@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from uml_tf.runtime.confidence import chances
 from uml_tf.runtime.images import at_original_size, resize_antialiased, resize_nearest
 from uml_tf.runtime.regions import UNKNOWN_PIXEL
 
@@ -127,12 +128,25 @@ class Placement:
 
         Args:
             outputs: the contract's arrays of this picture, ``(h, w, D)``, without the batch axis.
-            name: "mask_probability", "mask_belief", "mask_uncertainty" or "mask_confidence".
+            name: "mask_probability", "mask_belief" or "mask_uncertainty".
         """
-        maps = outputs[name]
+        return self._restored(outputs[name], name)
+
+    def restored_confidence(self, outputs: Mapping[str, Array], mask: Array) -> Array:
+        """The confidence in the classes of a mask at the picture's size, ``(H, W)``.
+
+        Args:
+            outputs: as in ``restored``.
+            mask: ``(H, W)`` most probable classes at the picture's size.
+        """
+        found = chances(outputs["mask_probability"], outputs["mask_confidence"])
+        restored = self._restored(found, "mask_confidence")
+        of_mask: Array = np.take_along_axis(restored, mask[..., None].astype(np.intp), axis=-1)[..., 0]
+        return of_mask
+
+    def _restored(self, maps: Array, name: str) -> Array:
         all_read = self.crop.size == self.original
-        classes = outputs["mask_probability"].shape[-1] if name == "mask_confidence" else maps.shape[-1]
-        return self._onto_picture(maps, 0.0 if all_read else self._unread(name, classes))
+        return self._onto_picture(maps, 0.0 if all_read else self._unread(name, maps.shape[-1]))
 
     def _onto_picture(self, maps: Array, unread: Array | float) -> Array:
         """Maps ``(h, w, D)`` at the picture's size, with other values where nothing was read."""

@@ -188,7 +188,7 @@ def interpret(outputs: dict[str, Array], placement: Placement, card: ModelCard) 
         decision=decide(outputs, card, placement.missing),
         mask=mask,
         mask_uncertainty=placement.restored(outputs, "mask_uncertainty")[..., 0],
-        mask_confidence=placement.restored(outputs, "mask_confidence")[..., 0],
+        mask_confidence=placement.restored_confidence(outputs, mask),
         regions=regions,
         cup_to_disc=ratio,
         mask_quality=quality,

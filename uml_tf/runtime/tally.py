@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from uml_tf.runtime.errors import UmlError
-from uml_tf.runtime.files import replacing
+from uml_tf.runtime.files import write_json
 from uml_tf.runtime.predictions_table import UNREADABLE
 
 try:
@@ -164,10 +163,7 @@ class Tally:
         found = self._earlier(path) or DayTally(day, self.model, self.run_id)
         for answer in answers:
             found.add(answer)
-        with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-            json.dump(found.to_dict(), file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
+        write_json(path, found.to_dict(), durable=True)
 
     def _earlier(self, path: Path) -> DayTally | None:
         """What was counted before; a damaged file is put aside and said."""

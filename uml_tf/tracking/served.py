@@ -108,15 +108,21 @@ def read_images(data: Any, intensity: Intensity) -> Iterator[Array]:
 
 def _of_whole_pictures(outputs: Outputs, placements: list[Placement]) -> Outputs:
     """The maps, each over the whole of its picture: the picture stretched to the network's input size."""
-    restored: Outputs = {}
     names = [name for name in outputs if name.startswith("mask_")]
-    for name in names:
-        pictures = [
-            placement.of_resized(placement.size).restored({n: outputs[n][index] for n in names}, name)
-            for index, placement in enumerate(placements)
-        ]
-        restored[name] = np.stack(pictures)
-    return restored
+    pictures = [
+        _of_whole_picture(
+            {name: outputs[name][index] for name in names}, placement.of_resized(placement.size)
+        )
+        for index, placement in enumerate(placements)
+    ]
+    return {name: np.stack([picture[name] for picture in pictures]) for name in names}
+
+
+def _of_whole_picture(maps: Outputs, placement: Placement) -> Outputs:
+    """The maps ``(h, w, D)`` of one picture over the whole of it."""
+    restored = {name: placement.restored(maps, name) for name in maps if name != "mask_confidence"}
+    mask = restored["mask_probability"].argmax(axis=-1)
+    return {**restored, "mask_confidence": placement.restored_confidence(maps, mask)[..., None]}
 
 
 class RequestError(MlflowException):

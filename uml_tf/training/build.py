@@ -65,6 +65,8 @@ def network_spec(config: TrainingConfig) -> NetworkSpec:
     if config.segmentation_encoder:
         spec = replace(spec, segmentation_encoder=resolve(config.segmentation_encoder))
     spec = without(spec, *config.without)
+    if not config.fused_mask or not _weights(config)[2]:  # a head that learns nothing has no evidence to add
+        spec = replace(spec, fused_mask=False)
     if config.mask_alone is not None:
         spec = replace(spec, instructor=replace(spec.instructor, mask_alone=config.mask_alone))
     if config.tasks == "class":
@@ -120,6 +122,7 @@ def loss_spec(
         config.loss.ratio,
         cup_and_rim,
         config.loss.taught,
+        spec.fuses_evidence,
     )
 
 

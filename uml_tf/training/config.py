@@ -55,6 +55,8 @@ class TrainingConfig(Section):
             for the other task means nothing then.
         mask_alone: share of the training images whose class is learned from the measures of the mask alone,
             see ``uml_tf.networks.spec.InstructorSpec``; None for the preset's default.
+        fused_mask: whether the mask of ``edge`` and ``edge-pretrained`` has the evidence of both decoders, or
+            that of the navigator alone.
         teachers: trained MODELs of which this network learns mean and spread as one Dirichlet, see
             ``uml_tf.training.distillation``; of images without label or mask too.
         class_encoder, segmentation_encoder: names of other encoders than the preset's; see
@@ -106,6 +108,7 @@ class TrainingConfig(Section):
     without: tuple[Annotated[str, AfterValidator(_one_of(ABLATION_PARTS))], ...] = ()
     tasks: Tasks = "both"
     mask_alone: float | None = Field(default=None, ge=0, lt=1)
+    fused_mask: bool = True
     teachers: tuple[str, ...] = ()
     class_encoder: str | None = None
     segmentation_encoder: str | None = None

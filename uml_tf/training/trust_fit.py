@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from uml_tf.data.pipeline import Examples, PixelArray
 from uml_tf.networks import UML
-from uml_tf.runtime.confidence import OF_PIXELS, SCORES, Confidence, log_odds, score
+from uml_tf.runtime.confidence import OF_PIXELS, SCORES, Confidence, score
 from uml_tf.runtime.contract import (
     Heads,
+    beside_pixels,
     confidence,
     contract,
     drawn_probability,
@@ -25,7 +26,6 @@ from uml_tf.runtime.contract import (
 from uml_tf.runtime.density import Density
 from uml_tf.runtime.evidence import Opinion
 from uml_tf.runtime.regions import UNKNOWN_PIXEL
-from uml_tf.runtime.surroundings import surroundings
 from uml_tf.runtime.trust import Trust
 from uml_tf.training.confidence_fit import fit_confidence, fit_temperature
 from uml_tf.training.density_fit import fit_density, with_limits
@@ -39,9 +39,10 @@ fitted."""
 _MOST_PIXELS = 100_000
 _MAPS = ("mask_head", "mutual_head", "surroundings")
 _BATCH = 16
-_OF_CLASS = tuple(name for name in SCORES if name not in OF_PIXELS)
+_ALONE = tuple(name for name in SCORES if name not in OF_PIXELS)
 _CLASS_MIXES = (("largest", "vacuity"),)
 _MASK_MIXES = (("largest", "surroundings"), ("largest", "vacuity", "mutual", "surroundings"))
+_FUSED_MIXES = (("largest", "surroundings"), ("navigator", "mutual", "surroundings"))
 
 
 @dataclass(frozen=True)
@@ -112,13 +113,13 @@ def look(model: UML, examples: Examples, run: Run | None = None) -> Seen:
         examples: the images.
         run: its ``compiled_heads``, where they are traced already.
     """
+    evidential, by_evidence = model.spec.ablation.evidential, model.spec.draws_by_evidence
     rng = np.random.default_rng(0)
     each = max(_MOST_PIXELS // max(int((examples.has_mask > 0).sum()), 1), 1)
     of_images: dict[str, list[Array]] = {"features": [], "sharpness": [], "class_head": []}
     of_pixels: dict[str, list[Array]] = {name: [] for name in (*_MAPS, "targets", "owners")}
     for start, heads in _batches(run or compiled_heads(model), examples.images, np.arange(len(examples))):
-        drawn = drawn_probability(heads["mask_head"], model.spec.draws_by_evidence)
-        heads["surroundings"] = surroundings(log_odds(drawn))
+        heads |= beside_pixels(("surroundings",), Heads(**heads), evidential, by_evidence, None)
         for name, found in of_images.items():
             found.append(heads[name])
         for place in range(len(heads["class_head"])):
@@ -189,8 +190,10 @@ def _mask_answers(seen: Seen, trust: Trust, model: UML) -> _Answers:
     else:
         drawn = drawn_probability(seen.mask_head, False)
         opinion = mutual._replace(probability=faded(drawn, familiarity))
-    beside = {"mutual": log_odds(mutual.probability), "surroundings": seen.surroundings}
-    return _Answers(opinion, beside, seen.targets, seen.owners)
+    names = ("mutual", "navigator") if model.spec.fuses_evidence else ("mutual",)
+    heads = Heads(seen.class_head, seen.mutual_head, seen.mask_head, *seen.vectors)
+    beside = beside_pixels(names, heads, evidential, by_evidence, familiarity)
+    return _Answers(opinion, {**beside, "surroundings": seen.surroundings}, seen.targets, seen.owners)
 
 
 def _fit(
@@ -202,7 +205,7 @@ def _fit(
         return None, None
     temperature = fit_temperature(answers.opinion.probability, answers.targets, images)
     calibrated = answers.tempered(temperature)
-    names = SCORES if answers.beside else _OF_CLASS
+    names = (*_ALONE, *answers.beside)
     scores = {name: score(name, calibrated.opinion, answers.beside)[..., 0] for name in names}
     return temperature, fit_confidence(scores, calibrated.right, answers.owners, mixes)
 
@@ -223,7 +226,8 @@ def fit_trust(model: UML, seen: Seen, training: Seen | None = None) -> Trust:
         density = model.trust.density and with_limits(model.trust.density, seen.vectors)
     trust = Trust(density)
     of_class = _fit(_class_answers(seen, trust, model.spec.ablation.evidential), _CLASS_MIXES, FEWEST_LABELS)
-    of_mask = _fit(_mask_answers(seen, trust, model), _MASK_MIXES, FEWEST_MASKS)
+    mixes = _FUSED_MIXES if model.spec.fuses_evidence else _MASK_MIXES
+    of_mask = _fit(_mask_answers(seen, trust, model), mixes, FEWEST_MASKS)
     if training is None:  # where the images are too few, what was fitted before is the better guess
         old = model.trust
         of_class = of_class if of_class[1] else (old.class_temperature, old.class_confidence)
