@@ -271,6 +271,23 @@ def trained(tmp_path_factory, phantoms, uml_tf_command):
         return folder, subprocess.CompletedProcess(*json.loads(done.read_text()))
 
 
+QUICK_CONFIG = f"""\
+preset: unet-edge
+encoder_weights: none
+{TINY_CONFIG.replace("64", "32")}"""
+
+
+@pytest.fixture(scope="session")
+def trained_quickly(once, phantoms, uml_tf_command):
+    """A working folder in which ``uml-tf train`` trained the quickest network to build."""
+    with once("quick") as (folder, done):
+        if not done.exists():
+            (folder / "quick.yaml").write_text(QUICK_CONFIG)
+            uml_tf_command("train", "--config", "quick.yaml", "--data", phantoms.root, cwd=folder)
+            done.touch()
+        return folder
+
+
 @pytest.fixture(scope="session")
 def exported(once):
     """A random network as ``uml-tf export --tflite --quantize none`` writes it."""
