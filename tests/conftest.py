@@ -19,6 +19,9 @@ import pytest
 from filelock import FileLock
 from forked_commands import own_environment, start_command
 
+from uml_tf.networks.long_lived import collect_seldom
+
+collect_seldom()
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 if "PYTEST_XDIST_WORKER" not in os.environ:  # one folder for all test processes, and none of the user's
     os.environ["UML_TF_CACHE"] = tempfile.mkdtemp(prefix="uml-tf-cache-")
