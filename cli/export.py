@@ -22,6 +22,8 @@ _SHOWN = (
     "mask_uncertainty_rho",
     "class_uncertainty_mean_difference",
     "mask_uncertainty_mean_difference",
+    "class_confidence_mean_difference",
+    "mask_confidence_mean_difference",
 )
 _METRICS = ("accuracy", "class_failure_auroc")
 

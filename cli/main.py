@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from uml_tf.networks.long_lived import collect_seldom
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.version import VERSION
 
@@ -48,6 +49,7 @@ class _LazyGroup(click.Group):
             formatter.write_dl([(name, help_line) for name, (_, _, help_line) in COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
+        collect_seldom()
         try:
             return super().invoke(ctx)
         except UmlError as error:

@@ -62,10 +62,12 @@ class Agreement:
     decisions: list[tuple[str, str]] = field(default_factory=list)
     class_uncertainty: list[Array] = field(default_factory=list)
     mask_uncertainty: list[Array] = field(default_factory=list)
+    class_confidence: list[Array] = field(default_factory=list)
     pixels: int = 0
     equal_pixels: int = 0
     mask_sum: float = 0.0
     mask_largest: float = 0.0
+    mask_confidence_sum: float = 0.0
 
     def add(self, network: Outputs, file: Outputs, placements: Sequence[Placement] | None = None) -> None:
         """Compares the outputs for the same images.
@@ -80,6 +82,7 @@ class Agreement:
         self.classes.append(np.stack([o["class_probability"].argmax(-1) for o in pair], axis=1))
         uncertainty = np.concatenate([o["class_uncertainty"] for o in pair], axis=1)
         self.class_uncertainty.append(uncertainty)
+        self.class_confidence.append(np.concatenate([o["class_confidence"] for o in pair], axis=1))
         for index in range(len(uncertainty)):
             missing = "" if placements is None else placements[index].missing
             of_image = [{name: values[index] for name, values in o.items()} for o in pair]
@@ -91,6 +94,8 @@ class Agreement:
         masks = [o["mask_probability"].argmax(-1)[inside].ravel() for o in pair]
         self.pixels += masks[0].size
         self.equal_pixels += int((masks[0] == masks[1]).sum())
+        confidence = [o["mask_confidence"][..., 0][inside] for o in pair]
+        self.mask_confidence_sum += float(np.abs(confidence[0] - confidence[1]).sum(dtype=np.float64))
         maps = [o["mask_uncertainty"][..., 0][inside].ravel() for o in pair]
         difference = np.abs(maps[0] - maps[1])
         self.mask_sum += float(difference.sum())
@@ -122,6 +127,7 @@ class Agreement:
         """(figure -> value, None where it is not defined; figure -> why, where that is a fault)."""
         uncertainty, pixels = np.concatenate(self.class_uncertainty), np.concatenate(self.mask_uncertainty)
         difference = np.abs(uncertainty[:, 0] - uncertainty[:, 1])
+        confidence = np.concatenate(self.class_confidence)
         class_rho, class_fault = _rho(uncertainty)
         mask_rho, mask_fault = _rho(pixels)
         found: Numbers = {
@@ -133,5 +139,7 @@ class Agreement:
             "mask_uncertainty_mean_difference": self.mask_sum / self.pixels,
             "mask_uncertainty_max_difference": self.mask_largest,
             "mask_uncertainty_rho": mask_rho,
+            "class_confidence_mean_difference": float(np.abs(confidence[:, 0] - confidence[:, 1]).mean()),
+            "mask_confidence_mean_difference": self.mask_confidence_sum / self.pixels,
         }
         return found, {"class_uncertainty_rho": class_fault, "mask_uncertainty_rho": mask_fault}

@@ -67,6 +67,8 @@ class Tolerance:
         decision_agreement: least share of images with the same decision (accept, refer, ungradable).
         class_rho, mask_rho: least Spearman correlation of the uncertainties, in [-1, 1].
         class_difference, mask_difference: largest mean absolute difference of the uncertainties, in [0, 1].
+        class_confidence_difference, mask_confidence_difference: the same of the confidences, by size and not
+            by rank, because decisions are made at fixed confidences.
         failure_auroc_drop: largest loss of the AUROC with which the class uncertainty detects wrong classes.
 
     Raises:
@@ -100,6 +102,12 @@ class Tolerance:
         "most",
         0.01,
         "mean absolute difference of the pixel uncertainties",
+    )
+    class_confidence_difference: float = _bound(
+        "class_confidence_mean_difference", "most", 0.02, "mean absolute difference of the class confidences"
+    )
+    mask_confidence_difference: float = _bound(
+        "mask_confidence_mean_difference", "most", 0.01, "mean absolute difference of the pixel confidences"
     )
     failure_auroc_drop: float = _bound(
         "drop_class_failure_auroc",

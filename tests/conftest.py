@@ -19,6 +19,9 @@ import pytest
 from filelock import FileLock
 from forked_commands import own_environment, start_command
 
+from uml_tf.networks.long_lived import collect_seldom
+
+collect_seldom()
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 if "PYTEST_XDIST_WORKER" not in os.environ:  # one folder for all test processes, and none of the user's
     os.environ["UML_TF_CACHE"] = tempfile.mkdtemp(prefix="uml-tf-cache-")
@@ -269,6 +272,23 @@ def trained(tmp_path_factory, phantoms, uml_tf_command):
             process = uml_tf_command(*arguments, cwd=folder, fresh=True)
             done.write_text(json.dumps([process.args, process.returncode, process.stdout, process.stderr]))
         return folder, subprocess.CompletedProcess(*json.loads(done.read_text()))
+
+
+QUICK_CONFIG = f"""\
+preset: unet-edge
+encoder_weights: none
+{TINY_CONFIG.replace("64", "32")}"""
+
+
+@pytest.fixture(scope="session")
+def trained_quickly(once, phantoms, uml_tf_command):
+    """A working folder in which ``uml-tf train`` trained the quickest network to build."""
+    with once("quick") as (folder, done):
+        if not done.exists():
+            (folder / "quick.yaml").write_text(QUICK_CONFIG)
+            uml_tf_command("train", "--config", "quick.yaml", "--data", phantoms.root, cwd=folder)
+            done.touch()
+        return folder
 
 
 @pytest.fixture(scope="session")

@@ -59,7 +59,7 @@ def meet(moment, action, leave=0):
 
 def main():
     tempfile.tempdir = str(Path.cwd())  # where MLflow makes its temporary files
-    config = load_config(Path("tiny.yaml"), {"data": sys.argv[1]})
+    config = load_config(Path("quick.yaml"), {"data": sys.argv[1]})
 
     def start(display):
         train(config, display)

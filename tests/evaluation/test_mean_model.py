@@ -21,6 +21,11 @@ def model():
     return KerasPredictor(random_network(seed=0), batch_size=4)
 
 
+@pytest.fixture(scope="module")
+def other():
+    return KerasPredictor(random_network(seed=1), batch_size=2)
+
+
 IMAGES = random_images(4, seed=5)
 
 
@@ -31,8 +36,7 @@ def test_the_dice_of_members_by_hand():
     assert found[:, 0].tolist() == pytest.approx([(2 / 3 + 0 + 0) / 3, 1])
 
 
-def test_the_outputs_of_a_mean_are_those_of_a_softmax_network_with_the_mean_probability(model):
-    other = KerasPredictor(random_network(seed=1), batch_size=2)
+def test_the_outputs_of_a_mean_are_those_of_a_softmax_network_with_the_mean_probability(model, other):
     found = ensemble([model, other])(IMAGES[:2])
     alone = [model(IMAGES[:2]), other(IMAGES[:2])]
     for part in ("class", "mask"):
@@ -59,11 +63,10 @@ def test_the_confidence_of_a_mean_is_its_largest_probability():
     assert found["familiarity"].tolist() == [[pytest.approx(0.6)]]
 
 
-def test_members_that_do_not_fit_are_one_line(model):
-    other = random_network(seed=1)
-    other.card = replace(other.card, image_classes=("a", "b"))
+def test_members_that_do_not_fit_are_one_line(model, other, monkeypatch):
+    monkeypatch.setattr(other.model, "card", replace(other.model.card, image_classes=("a", "b")))
     with pytest.raises(UmlError, match="ensemble: image_classes: found"):
-        ensemble([model, KerasPredictor(other)])
+        ensemble([model, KerasPredictor(other.model)])
 
 
 def test_flips_give_a_mirrored_answer_for_a_mirrored_picture(model):
@@ -99,8 +102,8 @@ def test_dropout_that_is_active_in_inference_drops_whole_channels_and_keeps_the_
     np.testing.assert_array_equal(layer(ones, training=False), ones)
 
 
-def test_a_network_without_dropout_is_one_line():
-    network = random_network(seed=0)
+def test_a_network_without_dropout_is_one_line(model):
+    network = model.model
     instructor = replace(network.spec.instructor, dropout=0.0, dropout_dense=0.0)
     plain = network.__class__(replace(network.spec, instructor=instructor), 2, 3, network.image_size)
     with pytest.raises(UmlError, match="has no dropout, so that all passes would be equal"):

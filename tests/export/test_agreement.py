@@ -23,6 +23,7 @@ def _outputs(classes, doubt):
         "familiarity": np.ones((len(classes), 1), np.float32),
         "mask_probability": np.concatenate([pixels, 1 - pixels], axis=-1),
         "mask_uncertainty": pixels,
+        "mask_confidence": 1 - pixels,
     }
 
 
@@ -96,6 +97,21 @@ def test_a_changed_decision_changes_the_accepted_answer():
     assert numbers["class_flips"] == 0
     assert numbers["accepted_flips"] == changed
     assert numbers["accepted_images"] == ((doubt <= 0.5) | (other <= 0.5)).sum()
+
+
+def test_confidences_that_differ_are_refused_though_every_rank_is_kept():
+    doubt = np.linspace(0.6, 0.9, 20)
+    network, file = _outputs(np.zeros(20, int), doubt), _outputs(np.zeros(20, int), doubt)
+    file["class_confidence"] = network["class_confidence"] + np.float32(0.03)
+    file["mask_confidence"] = network["mask_confidence"] * np.float32(0.97)
+    agreement = Agreement(CARD)
+    agreement.add(network, file)
+    numbers, faults = agreement.numbers()
+    assert numbers["class_confidence_mean_difference"] == pytest.approx(0.03, abs=1e-6)
+    assert numbers["mask_confidence_mean_difference"] == pytest.approx(0.015, abs=1e-6)
+    numbers["drop_class_failure_auroc"] = None
+    broken = [check.name for check in Tolerance().checks(numbers, faults) if not check.kept]
+    assert broken == ["class_confidence_difference", "mask_confidence_difference"]
 
 
 def test_tightened_bounds_are_nearer_to_perfect_agreement():

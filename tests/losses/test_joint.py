@@ -73,6 +73,8 @@ def test_batch_with_nothing_known_has_no_loss_and_no_nan(case):
 def test_annealing_counts_epochs_from_zero():
     spec = LossSpec()
     assert [float(annealing(e, spec)) for e in (0, 25, 50, 80)] == [0.0, 0.5, 1.0, 1.0]
+    less = [float(annealing(epoch, replace(spec, kl=0.1))) for epoch in (0, 25, 80)]
+    assert less == pytest.approx([0.0, 0.05, 0.1])
 
 
 def test_class_weights_weigh(case):

@@ -16,11 +16,11 @@ FULL = r"No space left on device|disk is full|disk I/O error|unable to open data
 
 
 @pytest.fixture(scope="module")
-def story(small_disk, phantoms, trained, run_python):
+def story(small_disk, phantoms, trained_quickly, run_python):
     """(folder, moment -> end of the training then, standard error) of tests/full_disk.py."""
     folder = small_disk("60m")
     shutil.copytree(phantoms.root, folder / "data")
-    shutil.copy(trained[0] / "tiny.yaml", folder)
+    shutil.copy(trained_quickly / "quick.yaml", folder)
     output, errors = run_python(Path(__file__).parents[1] / "full_disk.py", "data", cwd=folder)
     return folder, dict(line.split(": ", 1) for line in output.splitlines()), errors
 
@@ -61,10 +61,10 @@ def test_with_free_space_the_training_finishes_and_is_complete(story):
     }
 
 
-def test_its_weights_are_those_of_a_training_that_met_no_full_disk(story, trained):
+def test_its_weights_are_those_of_a_training_that_met_no_full_disk(story, trained_quickly):
     whole, found = (
         next(network.get_weights() for network in map(read_network, folder.glob("mlruns/runs/*/model.keras")))
-        for folder in (trained[0], story[0])
+        for folder in (trained_quickly, story[0])
     )
     for expected, weights in zip(whole, found, strict=True):
         np.testing.assert_array_equal(weights, expected)

@@ -58,10 +58,10 @@ class _Story:
 
 
 @pytest.fixture(scope="module")
-def story(tmp_path_factory, trained, phantoms, train_until, uml_tf_command):
+def story(tmp_path_factory, trained_quickly, phantoms, train_until, uml_tf_command):
     folder = tmp_path_factory.mktemp("resume")
     data = shutil.copytree(phantoms.root, folder / "data")
-    (saved,) = (trained[0] / "mlruns" / "runs").glob("*/config.yaml")  # with it the run can be repeated
+    (saved,) = (trained_quickly / "mlruns" / "runs").glob("*/config.yaml")  # with it the run can be repeated
     start = ("--config", saved, "--data", "data")
     interrupted = train_until("reading val", _interrupt_first_step(folder), folder, *start)
     run_id = re.search(r"uml-tf train --resume (\w{32})", interrupted[1])[1]
@@ -71,7 +71,7 @@ def story(tmp_path_factory, trained, phantoms, train_until, uml_tf_command):
     file_missing = train_until("reading val", lambda _: image.unlink(), folder, "--resume", "last")
     image.write_bytes(content)
     finished = uml_tf_command("train", *start, "--restartable", cwd=folder)
-    return _Story(trained[0], folder, run_id, interrupted, killed, file_missing, image, finished)
+    return _Story(trained_quickly, folder, run_id, interrupted, killed, file_missing, image, finished)
 
 
 def _run(folder):

@@ -38,6 +38,14 @@ def batch():
     }
 
 
+@pytest.fixture
+def uncompiled():
+    """A single step takes a second so, where to compile it takes ten."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 def _step(config=None, spec=None, **step):
     config = (config or TrainingConfig()).resolved()
     keras.utils.set_random_seed(0)
@@ -81,7 +89,7 @@ def test_loss_falls_with_and_without_evidential_heads(batch, parts):
     assert losses[-1] < losses[0]
 
 
-def test_weight_decay_is_added_to_the_gradient(batch):
+def test_weight_decay_is_added_to_the_gradient(batch, uncompiled):
     # Plain gradient descent shows it directly: the two steps differ by rate * decay * weight.
     moved = []
     for decay in (0.0, 0.1):
@@ -105,7 +113,7 @@ def _moves(batch, *rates):
     return shares, [variable.numpy() - old for variable, old in zip(variables, before, strict=True)]
 
 
-def test_encoders_move_by_their_share_of_the_rate(batch):
+def test_encoders_move_by_their_share_of_the_rate(batch, uncompiled):
     _, whole = _moves(batch, 1.0)
     shares, part = _moves(batch, 0.4, 0.5)
     assert set(shares) == {0.05, 0.1, 0.2, 0.4, 1.0}
@@ -210,7 +218,7 @@ def test_a_loss_that_is_not_finite_ends_in_one_line(phantoms):
         loop.run()
 
 
-def test_masked_statistics_reach_the_norms_of_the_mask_alone(batch):
+def test_masked_statistics_reach_the_norms_of_the_mask_alone(batch, uncompiled):
     spec, found, weights = preset("edge"), [], None
     for masked in (True, False):
         step = _step(TrainingConfig(learning_rate=1e-9), spec, masked_statistics=masked)

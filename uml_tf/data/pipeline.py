@@ -89,6 +89,11 @@ def resized(image: tf.Tensor, target: tf.Tensor, size: tuple[int, int]) -> tf.Te
     return tf.pad(tf.cast(tf.round(shown), tf.uint8), around, constant_values=PADDING)
 
 
+def _mapped(stream: tf.data.Dataset, function: Callable[..., Any], **options: Any) -> tf.data.Dataset:
+    """Mapped without AutoGraph, which takes seconds to start with and finds no branch on a tensor here."""
+    return stream.map(tf.autograph.experimental.do_not_convert(function), **options)
+
+
 def load_examples(
     dataset: PreparedDataset,
     split: str,
@@ -129,7 +134,7 @@ def load_examples(
         image, mask, target = tf.numpy_function(decode, [index], [tf.uint8, tf.uint8, tf.int32])
         return resized(image, tf.ensure_shape(target, (4,)), size), tf.ensure_shape(mask, size)
 
-    stream = tf.data.Dataset.range(len(rows)).map(read, num_parallel_calls=cores())
+    stream = _mapped(tf.data.Dataset.range(len(rows)), read, num_parallel_calls=cores())
     images = np.empty((len(rows), *size, 3), np.uint8)
     masks = np.empty((len(rows), *size), np.uint8)
     try:
@@ -201,11 +206,8 @@ def batches(examples: Examples, order: Sequence[int] | Array, batch_size: int) -
         shaped = [tf.ensure_shape(value, shape) for value, shape in zip(values, shapes, strict=True)]
         return dict(zip(BATCH_KEYS, shaped, strict=True))
 
-    return (
-        tf.data.Dataset.from_tensor_slices(np.asarray(order))
-        .batch(batch_size, drop_remainder=True)
-        .map(batch)
-    )
+    stream = tf.data.Dataset.from_tensor_slices(np.asarray(order))
+    return _mapped(stream.batch(batch_size, drop_remainder=True), batch)
 
 
 def training_batches(
@@ -227,8 +229,8 @@ def training_batches(
     stream = batches(examples, share.of(order, batch_size), batch_size // share.workers)
     if augmentation is not None:
         # In order and one at a time: the random state advances the same way in every run.
-        stream = stream.map(augmentation, num_parallel_calls=1, deterministic=True)
-    return stream.map(_as_float).prefetch(tf.data.AUTOTUNE)
+        stream = _mapped(stream, augmentation, num_parallel_calls=1, deterministic=True)
+    return _mapped(stream, _as_float).prefetch(tf.data.AUTOTUNE)
 
 
 def _as_float(batch: dict[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,8 @@ class LossSpec:
 
     Attributes:
         cls, seg, mut: weights of the three terms.
-        annealing_epochs: lambda_t = min(1, epoch / annealing_epochs), epoch counted from 0.
+        annealing_epochs: lambda_t = kl min(1, epoch / annealing_epochs), epoch counted from 0.
+        kl: largest weight of the KL term, 1 in the paper.
         segmentation: "dice" over the softmax of every decoder level (paper) or "dice+ce" of the top
             level (released); see ``segmentation_loss``.
         evidential: Dirichlet terms, or cross-entropy in their place (the ablation).
@@ -54,11 +55,12 @@ class LossSpec:
     cup_and_rim: tuple[int, int] | None = None
     taught: float = 0.5
     fused_mask: bool = False
+    kl: float = 1.0
 
 
 def annealing(epoch: Any, spec: LossSpec) -> Any:
-    """lambda_t, a float32 scalar in [0, 1]."""
-    return ops.minimum(ops.cast(epoch, "float32") / max(spec.annealing_epochs, 1e-6), 1.0)
+    """lambda_t, a float32 scalar in [0, ``spec.kl``]."""
+    return spec.kl * ops.minimum(ops.cast(epoch, "float32") / max(spec.annealing_epochs, 1e-6), 1.0)
 
 
 def _masked_mean(values: Any, weight: Any) -> Any:

@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from uml_tf.networks.long_lived import collect_seldom
 from uml_tf.runtime.errors import UmlError
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ def carry_out(work: Callable[[dict[str, Any], Reporter], dict[str, Any]]) -> Non
     """
     with os.fdopen(int(sys.argv[1]), "wb", buffering=0) as stream:
         reporter = Reporter(stream)
+        collect_seldom()
         order = read_order()
         try:
             limit_threads(order["threads"])

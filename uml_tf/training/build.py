@@ -123,6 +123,7 @@ def loss_spec(
         cup_and_rim,
         config.loss.taught,
         spec.fuses_evidence,
+        config.loss.kl,
     )
 
 

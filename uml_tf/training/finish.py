@@ -27,7 +27,15 @@ from uml_tf.runtime.roi import Roi
 from uml_tf.training.accept_threshold import CONFIDENCE, RISK_TARGET, fit_accept_above
 from uml_tf.training.mask_fit import with_mask_fits
 from uml_tf.training.report import EpochReport
-from uml_tf.training.trust_fit import Seen, class_confidence, compiled_heads, fit_trust, look, masks_seen
+from uml_tf.training.trust_fit import (
+    Seen,
+    class_confidence,
+    compiled_heads,
+    fit_trust,
+    look,
+    masks_seen,
+    vectors_of,
+)
 
 MODEL_FILE = "model.keras"
 
@@ -68,7 +76,7 @@ def fit_card(
     """
     info = dataset.info
     run = compiled_heads(predictor.model)
-    seen, training = look(predictor.model, val, run), look(predictor.model, train, run)
+    seen, training = look(predictor.model, val, run), vectors_of(train, run)
     card = ModelCard(
         image_classes=info.image_classes,
         pixel_classes=info.pixel_classes,

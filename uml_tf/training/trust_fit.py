@@ -133,6 +133,21 @@ def look(model: UML, examples: Examples, run: Run | None = None) -> Seen:
     return Seen(labels=examples.labels, **joined)
 
 
+def vectors_of(examples: Examples, run: Run) -> tuple[Array, Array]:
+    """Features and sharpness of all images, ``(N, D)`` and ``(N, 4)``: what the density is over.
+
+    Args:
+        examples: the images.
+        run: ``compiled_heads`` of the network.
+    """
+    found = [
+        (heads["features"], heads["sharpness"])
+        for _, heads in _batches(run, examples.images, np.arange(len(examples)))
+    ]
+    features, sharpness = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return features, sharpness
+
+
 def masks_seen(model: UML, examples: Examples, trust: Trust, run: Run) -> Iterator[tuple[Array, Array]]:
     """Yields the mask probability ``(H, W, C)`` and the true mask of every image that has one, unpadded.
 
@@ -210,18 +225,18 @@ def _fit(
     return temperature, fit_confidence(scores, calibrated.right, answers.owners, mixes)
 
 
-def fit_trust(model: UML, seen: Seen, training: Seen | None = None) -> Trust:
+def fit_trust(model: UML, seen: Seen, training: tuple[Array, Array] | None = None) -> Trust:
     """What is fitted on validation images, and the density of the training images.
 
     Args:
         model: the network.
         seen: its heads on the validation images.
-        training: its heads on the training images, unaugmented; None to keep the network's density, with
+        training: ``vectors_of`` the training images, unaugmented; None to keep the network's density, with
             limits that the validation images lie within.
     """
     density: Density | None
     if training is not None:
-        density = fit_density(training.vectors, seen.vectors)
+        density = fit_density(training, seen.vectors)
     else:
         density = model.trust.density and with_limits(model.trust.density, seen.vectors)
     trust = Trust(density)

@@ -1,9 +1,10 @@
 """In how many random resplits does the risk among the accepted stay under its promise?
 
-Run: ``python benchmarks/promise.py VAL/images.csv TEST/images.csv [--risk-target 0.05 0.1]``, on tables that
-``uml-tf evaluate MODEL --split val --out VAL`` and ``--split test --out TEST`` wrote. The images of all
-tables are split anew by subject; the threshold of acceptance is fitted on as large a part as the first table
-is, and the accepted images of the rest are counted. The confidence itself stays as the network gives it.
+Run: ``python benchmarks/kept_promise.py VAL/images.csv TEST/images.csv [--risk-target 0.05 0.1]``, on
+tables that ``uml-tf evaluate MODEL --split val --out VAL`` and ``--split test --out TEST`` wrote. The
+images of all tables are split anew by subject; the threshold of acceptance is fitted on as large a part as
+the first table is, and the accepted images of the rest are counted. The confidence itself stays as the
+network gives it.
 """
 
 from __future__ import annotations
