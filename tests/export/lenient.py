@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from uml_tf.export.tolerance import Tolerance
+
+ANY_FILE = Tolerance(-1, -1, -1, -1, -1, -1, 1, 1, 1)
+"""Every file keeps these bounds: the int8 kinds look for no part to keep in float."""
+
 # After two epochs, the outputs lie close to the thresholds: one flip among nine images is no fault.
 LENIENT = [
     f"--tolerance={bound}"
