@@ -108,14 +108,28 @@ def test_statistics_moved_together_are_those_moved_one_by_one():
     assert np.abs(results[0][2]).max() > 0.1
 
 
-def test_fast_layers_keep_names_weights_and_outputs():
-    image = keras.Input((8, 8, 3))
+def _plain():
+    keras.utils.set_random_seed(0)
+    image = keras.Input((4, 4, 3))
     x = keras.layers.Conv2D(4, 3, name="stem")(image)
     x = keras.layers.BatchNormalization(name="norm")(x)
-    x = keras.layers.Conv2D(2, 1, name="project")(x)
-    model = keras.Model(image, x)
-    fast = with_fast_layers(model, 0.9)
-    assert [layer.name for layer in fast.layers[1:]] == [layer.name for layer in model.layers[1:]]
-    assert type(fast.get_layer("project")) is Conv2D
-    images = _random(2, 8, 8, 3)
-    np.testing.assert_allclose(fast(images), model(images), atol=1e-6)
+    inner = keras.Input((2, 2, 4))
+    x = keras.Model(inner, keras.layers.Conv2D(2, 1, name="inner")(inner), name="nested")(x)
+    return keras.Model(image, keras.layers.Conv2D(2, 1, name="project")(x))
+
+
+def test_fast_layers_keep_names_weights_and_outputs():
+    plain, fast = _plain(), with_fast_layers(_plain(), 0.9)
+    assert [layer.name for layer in fast.layers[1:]] == [layer.name for layer in plain.layers[1:]]
+    for layer in (fast.get_layer("project"), fast.get_layer("nested").get_layer("inner")):
+        assert type(layer) is Conv2D
+    assert fast.get_layer("norm").get_config()["momentum"] == 0.9
+    images = _random(2, 4, 4, 3)
+    np.testing.assert_array_equal(fast(images), plain(images))
+    np.testing.assert_allclose(fast(images, training=True), plain(images, training=True), atol=1e-5)
+
+
+def test_fast_layers_know_whether_they_train():
+    trained, read = (_operations(with_fast_layers(_plain(), 0.9), training) for training in (True, False))
+    assert {"MatMul", "FusedBatchNormV3", "Conv2D"} <= trained
+    assert "MatMul" not in read
