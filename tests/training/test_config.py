@@ -5,6 +5,7 @@ import yaml
 
 from uml_tf.runtime.errors import UmlError
 from uml_tf.training.config import TrainingConfig, load_config, parse_assignment, with_fields
+from uml_tf.training.sections import LossConfig
 
 
 def test_yaml_round_trip_repeats_the_run(tmp_path):
@@ -47,6 +48,9 @@ def test_presets_set_the_defaults_that_are_left_open():
     assert TrainingConfig(preset="released").resolved().learning_rate == 1e-4
     assert TrainingConfig(preset="paper").resolved().loss.segmentation == "dice"
     assert TrainingConfig(preset="released").resolved().loss.segmentation == "dice+ce"
+    assert [TrainingConfig(preset=p).resolved().loss.kl for p in ("paper", "edge-pretrained")] == [1.0, 0.1]
+    given = TrainingConfig(preset="edge-pretrained", loss=LossConfig(kl=0.5, segmentation="dice")).resolved()
+    assert (given.loss.kl, given.loss.segmentation) == (0.5, "dice")
 
 
 @pytest.mark.parametrize(

@@ -187,6 +187,7 @@ class TrainingDefaults:
             weights.
         encoder_rate: learning rate of the encoders, as a multiple of ``learning_rate``.
         warmup_epochs: epochs of linear rise.
+        kl: full weight of the KL term, see ``uml_tf.losses.LossSpec``.
     """
 
     learning_rate: float
@@ -194,6 +195,7 @@ class TrainingDefaults:
     encoder_weights: str | None = None
     encoder_rate: float = 1.0
     warmup_epochs: int = 0
+    kl: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -157,8 +157,10 @@ class TrainingConfig(Section):
                 update[name] = getattr(defaults, name)
         if self.hold_epochs is None:
             update["hold_epochs"] = round(0.3 * self.epochs)
-        if self.loss.segmentation is None:
-            update["loss"] = self.loss.model_copy(update={"segmentation": defaults.segmentation})
+        of_loss = {name: getattr(defaults, name) for name in ("segmentation", "kl")}
+        missing = {name: value for name, value in of_loss.items() if getattr(self.loss, name) is None}
+        if missing:
+            update["loss"] = self.loss.model_copy(update=missing)
         return self.model_copy(update=update)
 
     def flat(self) -> dict[str, Any]:

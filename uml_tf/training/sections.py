@@ -25,7 +25,8 @@ class LossConfig(Section):
 
     Attributes:
         cls, seg, mut: weights of the three terms.
-        kl: full weight of the KL term, which takes back evidence for wrong classes.
+        kl: full weight of the KL term, which takes back evidence for wrong classes; None for the preset's
+            default. With the paper's 1 a network that is often wrong ends with hardly any evidence.
         annealing_epochs: epochs until the KL term has its full weight.
         segmentation: "dice+ce", "dice", or None for the preset's default.
         class_weights: "none", or "balanced" for weights inverse to the class counts of the training split.
@@ -40,7 +41,7 @@ class LossConfig(Section):
     cls: float = Field(default=0.5, ge=0)
     seg: float = Field(default=0.4, ge=0)
     mut: float = Field(default=0.1, ge=0)
-    kl: float = Field(default=1.0, ge=0)
+    kl: float | None = Field(default=None, ge=0)
     annealing_epochs: float = Field(default=50, gt=0)
     segmentation: Literal["dice", "dice+ce"] | None = None
     class_weights: Literal["none", "balanced"] = "none"
