@@ -45,16 +45,20 @@ def _write(dataset: PreparedDataset, out: Path, seed: int) -> None:
 
 
 def _twins(dataset: PreparedDataset, dealt: PreparedDataset) -> dict[str, bool]:
-    """Test image -> whether an image of its group is in training."""
+    """Test image -> whether an image of its subject, here a group of near-duplicates, is in training."""
     group = {row.image: row.subject for row in dataset.rows}
     trained = {group[row.image] for row in dealt.rows if row.split == "train"}
     return {row.image: group[row.image] in trained for row in dealt.rows if row.split == "test"}
 
 
 def _told(name: str, rows: list[dict[str, str]]) -> str:
+    rows = [row for row in rows if row["label"]]
+    if not rows:
+        return f"{name}: no test image"
     right = np.mean([row["label"] == row["predicted"] for row in rows])
     dice = [float(row["mean_dice"]) for row in rows if row.get("mean_dice")]
-    return f"{name}: {len(rows)} test images, accuracy {right:.3f}, Dice {np.mean(dice):.3f}"
+    found = f"{np.mean(dice):.3f}" if dice else "not known"
+    return f"{name}: {len(rows)} test images, accuracy {right:.3f}, Dice {found}"
 
 
 def main() -> None:
@@ -65,6 +69,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--measured", type=Path)
     options = parser.parse_args()
+    if options.measured is None and options.out.exists():
+        parser.error(f"OUT: found {options.out}, expected a folder that does not exist")
     dataset = PreparedDataset.open(options.data)
     if options.measured is None:
         _write(dataset, options.out, options.seed)

@@ -12,9 +12,6 @@ import tensorflow as tf
 from uml_tf.losses import joint_loss
 from uml_tf.networks import UML, preset
 from uml_tf.networks.dropout import PathDropout
-from uml_tf.networks.instructor import proportions
-from uml_tf.networks.mutual import MutualAssembly
-from uml_tf.runtime.cup_to_disc import vertical_cup_to_disc_ratio
 from uml_tf.training.build import loss_spec, network_spec
 from uml_tf.training.config import TrainingConfig
 from uml_tf.training.validation import Validation, smoothed_score
@@ -65,36 +62,12 @@ def test_path_dropout_drops_whole_vectors_in_training_alone():
 
 def test_the_measures_of_the_mask_join_the_class_normalised():
     spec = preset("edge")
-    spec = replace(
-        spec, instructor=replace(spec.instructor, read_mask=True, proportions=True, mask_alone=0.5)
-    )
+    spec = replace(spec, instructor=replace(spec.instructor, read_mask=True, mask_alone=0.5))
     model = UML(spec, 2, 3, (SIZE, SIZE))
     names = {layer.name for layer in model.training_model.layers}
-    assert {"instructor_measures", "instructor_proportions", "instructor_path"} <= names
+    assert {"instructor_measures", "instructor_path"} <= names
     weights = model.training_model.get_layer("instructor_logits").kernel
     measures = model.training_model.get_layer("instructor_measures").gamma
     assert weights.shape[0] > measures.shape[0] == 2 * (3 - 1)
     again = UML.from_config(model.get_config())
     assert again.spec.instructor.mask_alone == 0.5
-
-
-def test_proportions_of_cup_and_rim_are_the_cup_to_disc_ratios():
-    labels = np.zeros((1, 64, 64), int)
-    labels[0, 12:52, 10:50] = 1
-    labels[0, 22:42, 14:46] = 2
-    found = np.asarray(proportions(np.eye(3, dtype=np.float32)[labels][..., 1:]))
-    assert found.shape == (1, 4)
-    assert found[0, 1] == pytest.approx(20 * 32 / 40**2, abs=0.02)
-    assert found[0, 3] == pytest.approx(vertical_cup_to_disc_ratio(labels[0], ("", "rim", "cup")), abs=0.02)
-    nothing = np.asarray(proportions(np.zeros((1, 8, 8, 2), np.float32)))
-    np.testing.assert_array_equal(nothing, np.zeros((1, 4)))
-
-
-@pytest.mark.parametrize(("pixel_classes", "count"), [(2, None), (3, 4)])
-def test_the_class_reads_proportions_of_several_regions_alone(pixel_classes, count):
-    spec = preset("edge-pretrained")
-    spec = replace(spec, instructor=replace(spec.instructor, proportions=True))
-    assembly = MutualAssembly(spec, 2, pixel_classes)
-    seen = assembly.seen_mask(keras.Input((SIZE, SIZE, pixel_classes)))
-    assert seen.regions.shape[1:] == (SIZE // 8, SIZE // 8, pixel_classes - 1)
-    assert (seen.proportions.shape[-1] if count else seen.proportions) == count

@@ -89,7 +89,7 @@ def evidential_loss(target: Any, concentration: Any, annealing: Any) -> Any:
         target: ``(..., K)`` one-hot classes.
         concentration: ``(..., K)`` alpha, each at least 1. The misleading evidence is what alpha has beyond
             1 for the wrong classes.
-        annealing: lambda_t, scalar in [0, 1].
+        annealing: lambda_t, scalar of at least 0; in the paper at most 1.
 
     Returns:
         ``(...)`` loss of every image or pixel, float32. Its gradient flows to the concentration alone.

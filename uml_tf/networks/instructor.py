@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 from keras import ops
@@ -10,21 +10,6 @@ from keras import ops
 from uml_tf.networks.convolution import DoubleConv, SeparableConv, batch_norm
 from uml_tf.networks.dropout import Dropout, PathDropout, SpatialDropout2D
 from uml_tf.networks.spec import ConvStyle, InstructorSpec
-
-_LEAST_FOREGROUND = 0.01
-"""Added to what is divided by: where there is hardly any foreground, a region is hardly a share of it."""
-
-
-class SeenMask(NamedTuple):
-    """What the class reads of the final mask.
-
-    Attributes:
-        regions: ``(B, h4, w4, C - 1)`` probability of every foreground class.
-        proportions: see ``proportions``, or None.
-    """
-
-    regions: Any
-    proportions: Any | None
 
 
 def _inside(feature: Any, regions: Any) -> list[Any]:
@@ -37,53 +22,31 @@ def _inside(feature: Any, regions: Any) -> list[Any]:
     ]
 
 
-def proportions(probability: Any) -> Any:
-    """What each region is of the foreground, by area and by height: ``(B, 2 (C - 1))`` in [0, 1].
-
-    Of cup and rim they hold the cup-to-disc ratios, which a dense layer cannot make of areas. Heights are
-    soft: the largest value of each row, summed over the rows.
-
-    Args:
-        probability: ``(B, H, W, C - 1)`` of every foreground class.
-    """
-    foreground = ops.sum(probability, axis=-1, keepdims=True)
-    shares = []
-    for of_class, of_all in (
-        (ops.mean(probability, axis=(1, 2)), ops.mean(foreground, axis=(1, 2))),
-        (ops.mean(ops.max(probability, axis=2), axis=1), ops.mean(ops.max(foreground, axis=2), axis=1)),
-    ):
-        shares.append(of_class / (of_all + _LEAST_FOREGROUND))
-    return ops.concatenate(shares, axis=-1)
-
-
 def _measures(regions: Any) -> list[Any]:
     """How much of each region there is where it is most, and over the picture: two vectors ``(B, C - 1)``.
 
     The largest value of a region's map tells whether the network found the region at all, which on breast
-    ultrasound separates normal images from others better than the class feature does.
+    ultrasound separates normal images from others better than the class feature does. The areas of cup and
+    rim hold the cup-to-disc ratio.
     """
     most = keras.layers.GlobalMaxPooling2D(name="instructor_most")(regions)
     share = keras.layers.GlobalAveragePooling2D(name="instructor_share")(regions)
     return [most, share]
 
 
-def _with_mask(pooled: Any, feature: Any, mask: SeenMask, mask_alone: float) -> Any:
+def _with_mask(pooled: Any, feature: Any, regions: Any, mask_alone: float) -> Any:
     """The pooled feature, joined by what the mask says about the class."""
-    measures, inside = _measures(mask.regions), _inside(feature, mask.regions)
-    normalised = []
-    if mask.proportions is not None:
-        normalised = [batch_norm("instructor_proportions", of_mask=False)(mask.proportions)]
+    measures, inside = _measures(regions), _inside(feature, regions)
     if not mask_alone:
-        return ops.concatenate([pooled, *measures, *inside, *normalised], axis=-1)
+        return ops.concatenate([pooled, *measures, *inside], axis=-1)
     # The areas vary by hundredths: as they are, their weights would not grow in a training's few steps.
-    joined = ops.concatenate(measures, axis=-1)
-    normalised = [batch_norm("instructor_measures", of_mask=False)(joined), *normalised]
+    normalised = batch_norm("instructor_measures", of_mask=False)(ops.concatenate(measures, axis=-1))
     seen = ops.concatenate([pooled, *inside], axis=-1)
-    return ops.concatenate([PathDropout(mask_alone, name="instructor_path")(seen), *normalised], axis=-1)
+    return ops.concatenate([PathDropout(mask_alone, name="instructor_path")(seen), normalised], axis=-1)
 
 
 def instructor(
-    feature: Any, eta: Any | None, mask: SeenMask | None, spec: InstructorSpec, classes: int, conv: ConvStyle
+    feature: Any, eta: Any | None, regions: Any | None, spec: InstructorSpec, classes: int, conv: ConvStyle
 ) -> Any:
     """Class logits ``(B, K)`` from the coarsest feature, instructed by eta (UML, section 2.4).
 
@@ -91,7 +54,7 @@ def instructor(
         feature: ``(B, h4, w4, D)`` classification feature.
         eta: ``(B, h4, w4, E)`` reliable feature of the segmentation, or None: the ablation without
             the instructor.
-        mask: what the class reads of the final mask, or None.
+        regions: ``(B, h4, w4, C - 1)`` probability of every foreground class of the final mask, or None.
         spec: widths.
         classes: K.
         conv: how the double convolution on eta is made.
@@ -107,8 +70,8 @@ def instructor(
         reliable = DoubleConv(spec.widths[-1], conv, of_mask=False, name="instructor_reliable")
         feature = feature + feature * reliable(eta)
     pooled = keras.layers.GlobalAveragePooling2D(name="instructor_pool")(feature)
-    if mask is not None:
-        pooled = _with_mask(pooled, feature, mask, spec.mask_alone)
+    if regions is not None:
+        pooled = _with_mask(pooled, feature, regions, spec.mask_alone)
     if spec.dropout_dense:
         pooled = Dropout(spec.dropout_dense, name="instructor_dropout")(pooled)
     return keras.layers.Dense(classes, use_bias=False, name="instructor_logits")(pooled)

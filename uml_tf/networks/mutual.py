@@ -10,7 +10,7 @@ from keras import ops
 
 from uml_tf.networks.encoders import LEVELS
 from uml_tf.networks.heads import FeatureMeans, HeadUncertainty, make_head
-from uml_tf.networks.instructor import SeenMask, instructor, proportions
+from uml_tf.networks.instructor import instructor
 from uml_tf.networks.mixer import LevelMixer
 from uml_tf.networks.mutual_decoder import mutual_decoder
 from uml_tf.networks.navigator import NavigatorInputs, navigator
@@ -50,19 +50,14 @@ class MutualAssembly:
             for i, (width, filters) in enumerate(zip(mixer.widths, mixer.filters, strict=True))
         ]
 
-    def seen_mask(self, logits: Any) -> SeenMask | None:
-        """What the class reads of the final mask, of logits ``(B, h1, w1, C)``.
+    def regions(self, logits: Any) -> Any:
+        """Probability ``(B, h4, w4, C - 1)`` of the mask's foreground classes.
 
         The class learns from the mask and not the mask from the class: images with a label alone would draw
         masks that suit the label.
         """
-        if not self.spec.instructor.read_mask:
-            return None
         probability = ops.softmax(ops.stop_gradient(logits), axis=-1)[..., 1:]
-        regions = reduce_by(2 ** (LEVELS - 1), self.spec.average_eta, "regions")(probability)
-        # A single region is all of the foreground.
-        several = self.spec.instructor.proportions and self.pixel_classes > 2
-        return SeenMask(regions, proportions(probability) if several else None)
+        return reduce_by(2 ** (LEVELS - 1), self.spec.average_eta, "regions")(probability)
 
     def outputs(
         self, image: Any, encoders: Mapping[str, keras.Model]
@@ -101,8 +96,8 @@ class MutualAssembly:
         if spec.ablation.instructor:
             reliable = ops.stop_gradient(final.feature) if spec.instructor.detached else final.feature
             eta = reduce_by(2 ** (LEVELS - 1), spec.average_eta, "eta")(reliable)
-        mask = self.seen_mask(final.logits[0])
-        logits = instructor(feature, eta, mask, spec.instructor, self.image_classes, spec.conv)
+        regions = self.regions(final.logits[0]) if spec.instructor.read_mask else None
+        logits = instructor(feature, eta, regions, spec.instructor, self.image_classes, spec.conv)
         outputs = {"class_head": make_head(self.evidential, "class_head")(logits)}
         for kind, maps in (
             ("mutual_head", heads),

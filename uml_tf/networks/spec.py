@@ -126,11 +126,9 @@ class InstructorSpec:
         dropout_dense: dropout before the last dense layer.
         read_mask: the class also reads how much of each region the final mask shows, where it shows it most,
             and the feature there.
-        proportions: of several regions it also reads what each is of all, by area and by height,
-            batch-normalised: of cup and rim the cup-to-disc ratios.
         mask_alone: share of training images whose class is learned from the measures of the mask alone (how
-            much of each region, where it is most, and the proportions), which are batch-normalised then.
-            Without it a network that can learn a few hundred labels by heart never needs them.
+            much of each region, and where it is most), which are batch-normalised then. Without it a network
+            that can learn a few hundred labels by heart never needs them.
         detached: the class learns from the segmentation's feature and does not change it. Else images that
             have a label and no mask make of the decoder whatever suits their label.
     """
@@ -140,7 +138,6 @@ class InstructorSpec:
     dropout: float = 0.1
     dropout_dense: float = 0.0
     read_mask: bool = False
-    proportions: bool = False
     mask_alone: float = 0.0
     detached: bool = False
 

@@ -123,7 +123,7 @@ def loss_spec(
         cup_and_rim,
         config.loss.taught,
         spec.fuses_evidence,
-        1.0 if config.loss.kl is None else config.loss.kl,
+        1.0 if config.loss.kl is None else config.loss.kl,  # None: a run begun before the field existed
     )
 
 
