@@ -49,6 +49,8 @@ def land(folder, waiting, halves):
         (folder / name).write_bytes(content[: len(content) // 2] if is_slow else content)
         if is_slow:
             halves.append((folder / name, content))
+            with (folder.parent / "halves.txt").open("a") as file:
+                file.write(f"{folder / name}\n")
 
 
 def watch(model, folder, is_over=lambda: False):

@@ -48,7 +48,8 @@ def inverted_residuals(spread=1.0, seed=0):
         outputs[f"{part}_probability"] = (evidence + 1.0) / strength
         outputs[f"{part}_uncertainty"] = evidence.shape[-1] / strength
         outputs[f"{part}_belief"] = evidence / strength
-    outputs["class_confidence"] = ops.max(outputs["class_probability"], axis=-1, keepdims=True)
+    for part in ("class", "mask"):
+        outputs[f"{part}_confidence"] = ops.max(outputs[f"{part}_probability"], axis=-1, keepdims=True)
     outputs["familiarity"] = ops.minimum(outputs["class_uncertainty"] + 1.0, 1.0)
     model = keras.Model(image, outputs)
     rng = np.random.default_rng(seed)

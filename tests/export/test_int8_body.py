@@ -172,6 +172,7 @@ def test_where_int8_is_not_enough_the_worst_parts_stay_in_float(uneven, expected
 
     shares = ("class_agreement", "accepted_agreement", "decision_agreement", "mask_agreement")
     loose = dict.fromkeys((*shares, "class_rho", "mask_rho"), 0.5)
+    loose |= {"class_confidence_difference": 0.5, "mask_confidence_difference": 0.5}
     plain = mixed(**loose, class_difference=0.5, mask_difference=0.5)
     assert not plain.in_float
     found = mixed(**loose, class_difference=0.5, mask_difference=1e-6)
