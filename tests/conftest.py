@@ -281,14 +281,24 @@ encoder_weights: none
 
 
 @pytest.fixture(scope="session")
-def trained_quickly(once, phantoms, uml_tf_command):
+def trained_once(once, phantoms, uml_tf_command):
+    """Trains on the phantoms by a config, once under a name; returns the working folder."""
+
+    def train(name, config):
+        with once(name) as (folder, done):
+            if not done.exists():
+                (folder / "quick.yaml").write_text(config)
+                uml_tf_command("train", "--config", "quick.yaml", "--data", phantoms.root, cwd=folder)
+                done.touch()
+            return folder
+
+    return train
+
+
+@pytest.fixture(scope="session")
+def trained_quickly(trained_once):
     """A working folder in which ``uml-tf train`` trained the quickest network to build."""
-    with once("quick") as (folder, done):
-        if not done.exists():
-            (folder / "quick.yaml").write_text(QUICK_CONFIG)
-            uml_tf_command("train", "--config", "quick.yaml", "--data", phantoms.root, cwd=folder)
-            done.touch()
-        return folder
+    return trained_once("quick", QUICK_CONFIG)
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from unchecked import not_checked
 from uml_tf.runtime.errors import UmlError
 
 # A few minutes of real training are too long for a test; this learns the regions in half a minute.
-QUICK_CONFIG = """\
+LONGER_CONFIG = """\
 epochs: 12
 image_size: 64
 seed: 5
@@ -43,14 +43,9 @@ def browser(chromium):
 
 
 @pytest.fixture(scope="session")
-def trained_longer(once, phantoms, uml_tf_command):
+def trained_longer(trained_once):
     """Path of a trained network whose masks have regions."""
-    with once("longer") as (folder, done):
-        if not done.exists():
-            (folder / "quick.yaml").write_text(QUICK_CONFIG)
-            uml_tf_command("train", "--config", "quick.yaml", "--data", phantoms.root, cwd=folder)
-            done.touch()
-    (path,) = folder.glob("mlruns/runs/*/model.keras")
+    (path,) = trained_once("longer", LONGER_CONFIG).glob("mlruns/runs/*/model.keras")
     return path
 
 
