@@ -110,7 +110,7 @@ def start_pods(start_uml_tf):
             paths = {"/config/train.yaml": config, "/data": data}
             assert program == "uml-tf"
             given = [paths.get(word, word) for word in arguments]
-            workers.append(_Worker(start_uml_tf(*given, cwd=folder, fresh=True, **variables)))
+            workers.append(_Worker(start_uml_tf(*given, cwd=folder, **variables)))
         return workers
 
     return start

@@ -42,7 +42,7 @@ def test_the_threshold_is_fitted_on_the_outputs_of_the_shipped_float32_network(p
     labels, confidence = own.argmax(axis=1), own.max(axis=1).astype(np.float64)
     order = np.argsort(-confidence)
     labels[order[-2:]] = 1 - labels[order[-2:]]  # wrong for the two least confident images
-    seen = look(predictor.model, replace(train, labels=labels))
+    seen = look(predictor, replace(train, labels=labels))
     card = with_threshold(ModelCard(("a", "b"), ("c", "d", "e")), predictor.model, seen, 0.1, 0.9)
     assert card.accept_above == pytest.approx((confidence[order[-3]] + confidence[order[-2]]) / 2, abs=1e-7)
     assert (card.risk_target, card.risk_confidence) == (0.1, 0.9)

@@ -1,9 +1,14 @@
-"""A Keras network as a predictor: compiled once, run batch by batch."""
+"""A Keras network as a predictor: compiled once, run batch by batch.
+
+The heads are compiled apart from the contract that follows from them, so that another card, which a training
+fits in the end, traces the network no second time.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +19,7 @@ from numpy.typing import NDArray
 
 from uml_tf.networks import UML
 from uml_tf.networks.files import weights_sha256
+from uml_tf.runtime.contract import Heads
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.model_card import ModelCard
 from uml_tf.runtime.placement import Placement
@@ -22,6 +28,8 @@ from uml_tf.runtime.predictor import Outputs
 
 if TYPE_CHECKING:
     from uml_tf.data.pipeline import Examples
+
+_Run = Callable[[Any], dict[str, Any]]
 
 
 class KerasPredictor:
@@ -43,27 +51,39 @@ class KerasPredictor:
         self.batch_size = batch_size
         self._padded = padded
         self.image_size = model.image_size
-        self._trust, self._run = model.trust, self._compiled()
+        heads = model.heads_model()
+        self._heads = self._compiled(partial(heads, training=False), heads.input)
+        self._trust, self._contract = model.trust, self._compiled_contract()
 
-    def _compiled(self) -> Callable[[NDArray[Any]], dict[str, Any]]:
+    def _compiled(self, function: _Run, inputs: Any) -> _Run:
+        """A function of a batch, compiled for inputs of the shapes and types of ``inputs``."""
         if not self._is_compiled:
-            return lambda images: self.model(images, training=False)
-        shape = (self.batch_size if self._padded else None, *self.image_size, 3)
-        run: Callable[[NDArray[Any]], dict[str, Any]] = tf.function(
-            lambda images: self.model(images, training=False),
-            input_signature=[tf.TensorSpec(shape, tf.float32)],
-            autograph=False,  # which writes temporary files, and warns where the disk is full
-        )
-        return run
+            return function
+        batch = self.batch_size if self._padded else None
+        specs = tf.nest.map_structure(lambda one: tf.TensorSpec((batch, *one.shape[1:]), one.dtype), inputs)
+        # AutoGraph writes temporary files, and warns where the disk is full.
+        compiled: _Run = tf.function(function, input_signature=[specs], autograph=False)
+        return compiled
+
+    def _compiled_contract(self) -> _Run:
+        return self._compiled(self.model.contract_of, self.model.heads_model().output)
+
+    def _run_heads(self, images: NDArray[Any]) -> dict[str, Any]:
+        padded = np.zeros((self.batch_size if self._padded else len(images), *images.shape[1:]), np.float32)
+        padded[: len(images)] = images
+        return self._heads(padded)
 
     def __call__(self, images: NDArray[Any]) -> Outputs:
         """The contract's outputs for ``(N, H, W, 3)`` images in [0, 255], N at most ``batch_size``."""
         if self._trust is not self.model.trust:  # it is part of the graph
-            self._trust, self._run = self.model.trust, self._compiled()
-        count = len(images)
-        padded = np.zeros((self.batch_size if self._padded else count, *images.shape[1:]), np.float32)
-        padded[:count] = images
-        return {name: value.numpy()[:count] for name, value in self._run(padded).items()}
+            self._trust, self._contract = self.model.trust, self._compiled_contract()
+        outputs = self._contract(self._run_heads(images))
+        return {name: value.numpy()[: len(images)] for name, value in outputs.items()}
+
+    def heads(self, images: NDArray[Any]) -> Heads:
+        """What the heads say of ``(N, H, W, 3)`` images in [0, 255], N at most ``batch_size``."""
+        found = self._run_heads(images)
+        return Heads(**{name: value.numpy()[: len(images)] for name, value in found.items()})
 
     @property
     def card(self) -> ModelCard:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,6 +25,7 @@ from uml_tf.runtime.trust import NO_TRUST, Trust
 class _Views:
     """Models over the same layers. Keras does not track what a dataclass holds, so weights are saved once."""
 
+    layer: Contract
     contract: keras.Model
     logits: keras.Model
     heads: keras.Model
@@ -112,6 +113,7 @@ class UML(keras.Model):
         layer = Contract(evidential, by_evidence, trust, name="contract")
         contract = dict(layer([heads.output[name] for name in Heads._fields]))
         return _Views(
+            layer=layer,
             contract=keras.Model(image, contract, name="contract"),
             logits=logits,
             heads=heads,
@@ -142,6 +144,10 @@ class UML(keras.Model):
         A method, because Keras stores the weights under the first attribute, by name, that holds them.
         """
         return self._views.heads
+
+    def contract_of(self, heads: Mapping[str, Any]) -> dict[str, Any]:
+        """What follows from the outputs of ``heads_model``: with them, what calling the network returns."""
+        return dict(self._views.layer([heads[name] for name in Heads._fields]))
 
     def _check(self) -> None:
         for name, count in (("image_classes", self.image_classes), ("pixel_classes", self.pixel_classes)):

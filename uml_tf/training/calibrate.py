@@ -27,7 +27,7 @@ from uml_tf.tracking.store import saving, use_store
 from uml_tf.training.accept_threshold import fit_accept_above
 from uml_tf.training.finish import with_threshold
 from uml_tf.training.mask_fit import with_mask_fits
-from uml_tf.training.trust_fit import compiled_heads, fit_trust, look, masks_seen
+from uml_tf.training.trust_fit import fit_trust, look, masks_seen
 
 CALIBRATED_FROM = "calibrated.from"
 """Parameter of a calibration's run: the MODEL that it started from."""
@@ -88,10 +88,10 @@ def calibrate_network(
         UmlError: as ``site_examples``.
     """
     assert network.card is not None
-    examples, run = site_examples(as_model(network, locator), dataset, split), compiled_heads(network)
-    seen = look(network, examples, run)
+    examples, predictor = site_examples(as_model(network, locator), dataset, split), KerasPredictor(network)
+    seen = look(predictor, examples)
     card = replace(network.card, trust=fit_trust(network, seen))
-    card = with_mask_fits(card, masks_seen(network, examples, card.trust, run))
+    card = with_mask_fits(card, masks_seen(predictor, examples, card.trust))
     network.card = with_threshold(card, network, seen, risk_target, confidence)
     return network.card
 

@@ -30,7 +30,6 @@ from uml_tf.training.report import EpochReport
 from uml_tf.training.trust_fit import (
     Seen,
     class_confidence,
-    compiled_heads,
     fit_trust,
     look,
     masks_seen,
@@ -75,8 +74,7 @@ def fit_card(
         confidence: with which the validation images are to show it.
     """
     info = dataset.info
-    run = compiled_heads(predictor.model)
-    seen, training = look(predictor.model, val, run), vectors_of(train, run)
+    seen, training = look(predictor, val), vectors_of(predictor, train)
     card = ModelCard(
         image_classes=info.image_classes,
         pixel_classes=info.pixel_classes,
@@ -91,7 +89,7 @@ def fit_card(
         fingerprint=dataset.fingerprint,
         intensity=info.intensity,
     )
-    card = with_mask_fits(card, masks_seen(predictor.model, val, card.trust, run))
+    card = with_mask_fits(card, masks_seen(predictor, val, card.trust))
     return with_threshold(card, predictor.model, seen, risk_target, confidence)
 
 

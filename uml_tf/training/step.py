@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -17,6 +18,7 @@ from uml_tf.networks.moving_statistics import gathered_moves
 from uml_tf.training.averaging import WeightAverage
 from uml_tf.training.distillation import TeacherNetworks
 from uml_tf.training.flat import FlatVariables, carry_out_together, joined
+from uml_tf.training.graph_optimizer import graphs_as_traced
 from uml_tf.training.teaching import Teacher
 
 _LOSS_KEYS = ("label", "mask", "has_mask", "ratio", "taught_class", "taught_mask")
@@ -104,8 +106,11 @@ class TrainStep:
             self._on_replicas, jit_compile=spec.jit, reduce_retracing=True, autograph=False
         )
         alone = self.strategy.num_replicas_in_sync == 1
+        has_gpu = bool(tf.config.list_logical_devices("GPU"))
+        # Grappler chooses the layout of features for GPUs, and joins the sums of several devices.
+        self._graphs = graphs_as_traced if alone and not has_gpu else nullcontext
         # On GPUs XLA needs tools that may be missing.
-        fuse = not spec.jit and not tf.config.list_logical_devices("GPU")
+        fuse = not spec.jit and not has_gpu
         compiled = _fused if fuse else _unchanged
         self._loss_terms = compiled(self._joint_loss) if alone else InOneSum(self._joint_loss, compiled)
         # XLA cannot compile sums over replicas, and the loss scale of float16 skips steps by conditions.
@@ -114,7 +119,8 @@ class TrainStep:
 
     def __call__(self, batch: dict[str, tf.Tensor], epoch: int) -> dict[str, tf.Tensor]:
         """Trains on a batch; returns its loss terms as scalars ("cls", "seg", "mut", "total")."""
-        return self._compiled(batch, tf.constant(float(epoch)))
+        with self._graphs():
+            return self._compiled(batch, tf.constant(float(epoch)))
 
     def _on_replicas(self, batch: dict[str, Any], epoch: Any) -> dict[str, Any]:
         terms = self.strategy.run(self._step, args=(batch, epoch))

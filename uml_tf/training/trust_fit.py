@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from uml_tf.data.pipeline import Examples, PixelArray
+from uml_tf.evaluation.keras_predictor import KerasPredictor
 from uml_tf.networks import UML
 from uml_tf.runtime.confidence import OF_PIXELS, SCORES, Confidence, score
 from uml_tf.runtime.contract import (
@@ -38,7 +38,6 @@ fitted."""
 
 _MOST_PIXELS = 100_000
 _MAPS = ("mask_head", "mutual_head", "surroundings")
-_BATCH = 16
 _ALONE = tuple(name for name in SCORES if name not in OF_PIXELS)
 _CLASS_MIXES = (("largest", "vacuity"),)
 _MASK_MIXES = (("largest", "surroundings"), ("largest", "vacuity", "mutual", "surroundings"))
@@ -75,26 +74,13 @@ class Seen:
         return self.features, self.sharpness
 
 
-Run = Callable[[Array], dict[str, Any]]
-"""The heads of ``(_BATCH, H, W, 3)`` images."""
-
-
-def compiled_heads(model: UML) -> Run:
-    """A network's heads, traced once for ``look`` and ``masks_seen``."""
-    run: Run = tf.function(
-        lambda batch: model.heads_model()(batch, training=False),
-        input_signature=[tf.TensorSpec((_BATCH, *model.image_size, 3), tf.float32)],
-        autograph=False,
-    )
-    return run
-
-
-def _batches(run: Run, images: PixelArray, places: Array) -> Iterator[tuple[int, dict[str, Array]]]:
+def _batches(
+    predictor: KerasPredictor, images: PixelArray, places: Array
+) -> Iterator[tuple[int, dict[str, Array]]]:
     """Yields (number of the first image among the places, the heads' outputs)."""
-    for start in range(0, len(places), _BATCH):
-        chunk = images[places[start : start + _BATCH]].astype(np.float32)
-        padded = np.concatenate([chunk, np.zeros((_BATCH - len(chunk), *chunk.shape[1:]), np.float32)])
-        yield start, {name: value.numpy()[: len(chunk)] for name, value in run(padded).items()}
+    for start in range(0, len(places), predictor.batch_size):
+        chunk = images[places[start : start + predictor.batch_size]]
+        yield start, predictor.heads(chunk)._asdict()
 
 
 def _pixels(examples: Examples, index: int, count: int, rng: np.random.Generator) -> Array:
@@ -105,20 +91,15 @@ def _pixels(examples: Examples, index: int, count: int, rng: np.random.Generator
     return known if len(known) <= count else np.sort(rng.choice(known, count, replace=False))
 
 
-def look(model: UML, examples: Examples, run: Run | None = None) -> Seen:
-    """Runs a network over some images, and keeps as many pixels of each that has a mask.
-
-    Args:
-        model: the network.
-        examples: the images.
-        run: its ``compiled_heads``, where they are traced already.
-    """
+def look(predictor: KerasPredictor, examples: Examples) -> Seen:
+    """Runs a network over some images, and keeps as many pixels of each that has a mask."""
+    model = predictor.model
     evidential, by_evidence = model.spec.ablation.evidential, model.spec.draws_by_evidence
     rng = np.random.default_rng(0)
     each = max(_MOST_PIXELS // max(int((examples.has_mask > 0).sum()), 1), 1)
     of_images: dict[str, list[Array]] = {"features": [], "sharpness": [], "class_head": []}
     of_pixels: dict[str, list[Array]] = {name: [] for name in (*_MAPS, "targets", "owners")}
-    for start, heads in _batches(run or compiled_heads(model), examples.images, np.arange(len(examples))):
+    for start, heads in _batches(predictor, examples.images, np.arange(len(examples))):
         heads |= beside_pixels(("surroundings",), Heads(**heads), evidential, by_evidence, None)
         for name, found in of_images.items():
             found.append(heads[name])
@@ -133,33 +114,28 @@ def look(model: UML, examples: Examples, run: Run | None = None) -> Seen:
     return Seen(labels=examples.labels, **joined)
 
 
-def vectors_of(examples: Examples, run: Run) -> tuple[Array, Array]:
-    """Features and sharpness of all images, ``(N, D)`` and ``(N, 4)``: what the density is over.
-
-    Args:
-        examples: the images.
-        run: ``compiled_heads`` of the network.
-    """
+def vectors_of(predictor: KerasPredictor, examples: Examples) -> tuple[Array, Array]:
+    """Features and sharpness of all images, ``(N, D)`` and ``(N, 4)``: what the density is over."""
     found = [
         (heads["features"], heads["sharpness"])
-        for _, heads in _batches(run, examples.images, np.arange(len(examples)))
+        for _, heads in _batches(predictor, examples.images, np.arange(len(examples)))
     ]
     features, sharpness = (np.concatenate(parts) for parts in zip(*found, strict=True))
     return features, sharpness
 
 
-def masks_seen(model: UML, examples: Examples, trust: Trust, run: Run) -> Iterator[tuple[Array, Array]]:
+def masks_seen(predictor: KerasPredictor, examples: Examples, trust: Trust) -> Iterator[tuple[Array, Array]]:
     """Yields the mask probability ``(H, W, C)`` and the true mask of every image that has one, unpadded.
 
     Args:
-        model: the network.
+        predictor: the network.
         examples: the images.
         trust: what is fitted of the network, which the probability is calibrated by.
-        run: its ``compiled_heads``.
     """
+    model = predictor.model
     evidential, by_evidence = model.spec.ablation.evidential, model.spec.draws_by_evidence
     masked = np.flatnonzero(examples.has_mask > 0)
-    for start, heads in _batches(run, examples.images, masked):
+    for start, heads in _batches(predictor, examples.images, masked):
         outputs = contract(Heads(**heads), evidential, by_evidence, trust)
         for place, probability in enumerate(outputs["mask_probability"]):
             index = int(masked[start + place])
