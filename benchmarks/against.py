@@ -11,11 +11,12 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
+
+from other_commit import ROOT, tree_of
 
 STEPS = 20
 """Steps whose losses are compared."""
@@ -23,7 +24,6 @@ RATE = 1e-7
 """Learning rate of Adam. Its first steps are as long for a gradient of 1e-9 as for one of 1, which makes
 rounding large: at 1e-3 two runs of one commit with other thread counts differ by .02 after two steps."""
 BLOCK = 15
-ROOT = Path(__file__).resolve().parents[1]
 
 
 def training_step(options: Namespace) -> Any:
@@ -109,15 +109,8 @@ class _Tree:
 
 def compare(options: Namespace, arguments: list[str]) -> None:
     """Prints the table: the other commit's tree against this one."""
-    with tempfile.TemporaryDirectory() as folder:
-        other = Path(folder) / "tree"
-        subprocess.run(
-            ["git", "worktree", "add", "--detach", str(other), options.against], check=True, cwd=ROOT
-        )
-        try:
-            _print_table(options, [_Tree(root, arguments) for root in (other, ROOT)])
-        finally:
-            subprocess.run(["git", "worktree", "remove", "--force", str(other)], check=True, cwd=ROOT)
+    with tree_of(options.against) as other:
+        _print_table(options, [_Tree(root, arguments) for root in (other, ROOT)])
 
 
 def _print_table(options: Namespace, trees: list[_Tree]) -> None:

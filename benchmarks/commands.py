@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from other_commit import ROOT, run_timed, tree_of
+
 _RUN = "from uml_tf.cli.main import main; main()"
 
 
@@ -41,12 +39,8 @@ def _importable(tree: Path, folder: Path) -> Path:
 def _seconds(packages: Path, words: list[str]) -> tuple[float, float]:
     """Runs the command: (CPU seconds, seconds)."""
     with tempfile.TemporaryDirectory() as folder:
-        used, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
         environment = os.environ | {"PYTHONPATH": str(packages)}
-        command = [sys.executable, "-c", _RUN, *words]
-        subprocess.run(command, check=True, capture_output=True, cwd=folder, env=environment)
-        seconds, now = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
-    return now.ru_utime + now.ru_stime - used.ru_utime - used.ru_stime, seconds
+        return run_timed([sys.executable, "-c", _RUN, *words], Path(folder), environment)
 
 
 def _print_table(trees: dict[str, Path], words: list[str], repeats: int) -> None:
@@ -67,15 +61,10 @@ def main() -> None:
     """Prints the table."""
     options = _arguments()
     words = [str(Path(word).resolve()) if Path(word).exists() else word for word in options.words]
-    with tempfile.TemporaryDirectory() as folder:
-        other, old, new = (Path(folder) / name for name in ("tree", "old", "new"))
-        subprocess.run(["git", "worktree", "add", "--detach", other, options.against], check=True, cwd=ROOT)
-        try:
-            trees = {options.against: _importable(other, old), "this tree": _importable(ROOT, new)}
-            _print_table(trees, words, options.repeats)
-        finally:
-            shutil.rmtree(other)
-            subprocess.run(["git", "worktree", "prune"], check=True, cwd=ROOT)
+    with tempfile.TemporaryDirectory() as folder, tree_of(options.against) as other:
+        old, new = (Path(folder) / name for name in ("old", "new"))
+        trees = {options.against: _importable(other, old), "this tree": _importable(ROOT, new)}
+        _print_table(trees, words, options.repeats)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from contextlib import nullcontext
 from against import training_step
 
 BLOCK = 4
-FORMS = {"with": False, "without": True}
+FORMS = ("with", "without")
 
 
 def _seconds(step: Callable[[], float]) -> float:
@@ -35,22 +35,22 @@ def main() -> None:
     parser.add_argument("--first", choices=FORMS, default="without", help="Which form is traced first.")
     options = parser.parse_args()
 
-    import tensorflow as tf
-
     from uml_tf.training import step as step_module
+    from uml_tf.training.graph_optimizer import graphs_as_traced
 
+    forms = dict(zip(FORMS, (nullcontext, graphs_as_traced), strict=True))
     vars(step_module)["graphs_as_traced"] = nullcontext  # the forms are set here
     step = training_step(options)
     seconds: dict[str, list[float]] = {form: [] for form in FORMS}
     for form in sorted(FORMS, key=lambda form: form != options.first):
-        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": FORMS[form]})
-        print(f"{form} Grappler, first call: {_seconds(step):.2f} s", flush=True)
+        with forms[form]():
+            print(f"{form} Grappler, first call: {_seconds(step):.2f} s", flush=True)
     ratios = []
     for _ in range(options.rounds):
-        for form, is_off in FORMS.items():
-            tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": is_off})
-            step()
-            seconds[form] += [_seconds(step) for _ in range(BLOCK)]
+        for form, graphs in forms.items():
+            with graphs():
+                step()
+                seconds[form] += [_seconds(step) for _ in range(BLOCK)]
         ratios.append(
             statistics.median(seconds["without"][-BLOCK:]) / statistics.median(seconds["with"][-BLOCK:])
         )

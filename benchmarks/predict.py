@@ -10,18 +10,15 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
-import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy
+from other_commit import ROOT, run_timed, tree_of
 
-ROOT = Path(__file__).resolve().parents[1]
 _NOT_A_DEVICES = {
     *("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "OPENCV_FOR_THREADS_NUM", "TF_NUM_INTRAOP_THREADS"),
     "PYTHONDONTWRITEBYTECODE",  # an installed package has its compiled files
@@ -66,29 +63,20 @@ def run(program: Path, images: list[Path], *options: str) -> tuple[float, float]
     """Reads images in a new process and folder: (CPU seconds, seconds)."""
     with tempfile.TemporaryDirectory() as out:
         command = [sys.executable, *_AS_ON_A_DEVICE, program, *images, "--out", Path(out) / "new", *options]
-        used, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
         environment = {name: value for name, value in os.environ.items() if name not in _NOT_A_DEVICES}
         environment["PYTHONPATH"] = str(_PACKAGES)
-        subprocess.run(list(map(str, command)), check=True, capture_output=True, cwd=out, env=environment)
-        seconds, now = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
-    return now.ru_utime + now.ru_stime - used.ru_utime - used.ru_stime, seconds
+        return run_timed(command, Path(out), environment)
 
 
 def main() -> None:
     """Prints the table."""
     options = _arguments()
     model, images = options.model.resolve(), [path.resolve() for path in options.images]
-    with tempfile.TemporaryDirectory() as folder:
-        other = Path(folder) / "tree"
-        subprocess.run(["git", "worktree", "add", "--detach", other, options.against], check=True, cwd=ROOT)
-        try:
-            programs = [
-                bundle(tree, Path(folder) / name, model) for name, tree in (("old", other), ("new", ROOT))
-            ]
-            _print_table(options, images, *programs)
-        finally:
-            shutil.rmtree(other)
-            subprocess.run(["git", "worktree", "prune"], check=True, cwd=ROOT)
+    with tempfile.TemporaryDirectory() as folder, tree_of(options.against) as other:
+        programs = [
+            bundle(tree, Path(folder) / name, model) for name, tree in (("old", other), ("new", ROOT))
+        ]
+        _print_table(options, images, *programs)
 
 
 def _print_table(options: argparse.Namespace, images: list[Path], old: Path, new: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 from uml_tf.runtime.errors import UmlError
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Waits until a file or folder is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -57,10 +57,10 @@ def replacing(path: Path, durable: bool = False) -> Iterator[Path]:
 def _put(temporary: Path, path: Path, durable: bool) -> None:
     """Renames a file that is complete."""
     if durable:
-        _sync(temporary)
+        sync(temporary)
     temporary.replace(path)
     if durable and os.name == "posix":  # elsewhere a folder cannot be opened
-        _sync(path.parent)
+        sync(path.parent)
 
 
 def _not_written(path: Path, error: OSError) -> UmlError:

@@ -14,6 +14,7 @@ import mlflow
 from filelock import FileLock
 
 from uml_tf.runtime.errors import UmlError, reason_of
+from uml_tf.runtime.files import sync
 
 EXPERIMENT = "uml-tf"
 FOLDER = "mlruns"
@@ -98,8 +99,7 @@ def _create_database(folder: Path) -> None:
         database = Path(temporary) / DATABASE
         with _not_waiting_for_the_disk():
             _create_experiment(f"sqlite:///{database}", folder)
-        with database.open("rb+") as file:
-            os.fsync(file.fileno())
+        sync(database)
         database.replace(folder / DATABASE)
 
 

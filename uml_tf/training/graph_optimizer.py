@@ -19,11 +19,8 @@ def graphs_as_traced() -> Iterator[None]:
     at every call, and compiles anew where it differs, so every call of a function must be in such a block.
     """
     before = bool(tf.config.optimizer.get_experimental_options().get(_SWITCH, False))
-    if before:
-        yield
-        return
     tf.config.optimizer.set_experimental_options({_SWITCH: True})
     try:
         yield
     finally:
-        tf.config.optimizer.set_experimental_options({_SWITCH: False})
+        tf.config.optimizer.set_experimental_options({_SWITCH: before})

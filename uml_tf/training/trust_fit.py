@@ -74,13 +74,11 @@ class Seen:
         return self.features, self.sharpness
 
 
-def _batches(
-    predictor: KerasPredictor, images: PixelArray, places: Array
-) -> Iterator[tuple[int, dict[str, Array]]]:
+def _batches(predictor: KerasPredictor, images: PixelArray, places: Array) -> Iterator[tuple[int, Heads]]:
     """Yields (number of the first image among the places, the heads' outputs)."""
     for start in range(0, len(places), predictor.batch_size):
         chunk = images[places[start : start + predictor.batch_size]]
-        yield start, predictor.heads(chunk)._asdict()
+        yield start, predictor.heads(chunk)
 
 
 def _pixels(examples: Examples, index: int, count: int, rng: np.random.Generator) -> Array:
@@ -100,14 +98,15 @@ def look(predictor: KerasPredictor, examples: Examples) -> Seen:
     of_images: dict[str, list[Array]] = {"features": [], "sharpness": [], "class_head": []}
     of_pixels: dict[str, list[Array]] = {name: [] for name in (*_MAPS, "targets", "owners")}
     for start, heads in _batches(predictor, examples.images, np.arange(len(examples))):
-        heads |= beside_pixels(("surroundings",), Heads(**heads), evidential, by_evidence, None)
+        surroundings = beside_pixels(("surroundings",), heads, evidential, by_evidence, None)
+        values = heads._asdict() | surroundings
         for name, found in of_images.items():
-            found.append(heads[name])
-        for place in range(len(heads["class_head"])):
+            found.append(values[name])
+        for place in range(len(heads.class_head)):
             index = start + place
             pixels = _pixels(examples, index, each, rng)
             for name in _MAPS:
-                of_pixels[name].append(heads[name][place].reshape(-1, heads[name].shape[-1])[pixels])
+                of_pixels[name].append(values[name][place].reshape(-1, values[name].shape[-1])[pixels])
             of_pixels["targets"].append(examples.masks[index].ravel()[pixels].astype(np.int64))
             of_pixels["owners"].append(np.full(len(pixels), index))
     joined = {name: np.concatenate(parts) for name, parts in (of_images | of_pixels).items()}
@@ -117,7 +116,7 @@ def look(predictor: KerasPredictor, examples: Examples) -> Seen:
 def vectors_of(predictor: KerasPredictor, examples: Examples) -> tuple[Array, Array]:
     """Features and sharpness of all images, ``(N, D)`` and ``(N, 4)``: what the density is over."""
     found = [
-        (heads["features"], heads["sharpness"])
+        (heads.features, heads.sharpness)
         for _, heads in _batches(predictor, examples.images, np.arange(len(examples)))
     ]
     features, sharpness = (np.concatenate(parts) for parts in zip(*found, strict=True))
@@ -136,7 +135,7 @@ def masks_seen(predictor: KerasPredictor, examples: Examples, trust: Trust) -> I
     evidential, by_evidence = model.spec.ablation.evidential, model.spec.draws_by_evidence
     masked = np.flatnonzero(examples.has_mask > 0)
     for start, heads in _batches(predictor, examples.images, masked):
-        outputs = contract(Heads(**heads), evidential, by_evidence, trust)
+        outputs = contract(heads, evidential, by_evidence, trust)
         for place, probability in enumerate(outputs["mask_probability"]):
             index = int(masked[start + place])
             yield examples.shown(index, probability), examples.shown(index, examples.masks[index])
