@@ -21,21 +21,6 @@ from forked_commands import own_environment, start_command
 
 from uml_tf.networks.long_lived import collect_seldom
 
-
-def _keep_to_own_cores() -> None:
-    """Gives each test process its share of the cores.
-
-    TensorFlow starts a thread for every core that it may use, and with two processes on the same two cores
-    many tests take two to three times as long.
-    """
-    worker = os.environ.get("PYTEST_XDIST_WORKER")
-    if worker and hasattr(os, "sched_setaffinity"):
-        cores = sorted(os.sched_getaffinity(0))
-        own = cores[int(worker.removeprefix("gw")) :: int(os.environ["PYTEST_XDIST_WORKER_COUNT"])]
-        os.sched_setaffinity(0, own or cores)
-
-
-_keep_to_own_cores()
 collect_seldom()
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 if "PYTEST_XDIST_WORKER" not in os.environ:  # one folder for all test processes, and none of the user's
