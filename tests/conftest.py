@@ -23,6 +23,7 @@ from uml_tf.networks.long_lived import collect_seldom
 
 collect_seldom()
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")  # tests compile longer than they run
 if "PYTEST_XDIST_WORKER" not in os.environ:  # one folder for all test processes, and none of the user's
     os.environ["UML_TF_CACHE"] = tempfile.mkdtemp(prefix="uml-tf-cache-")
 

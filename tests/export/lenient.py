@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import asdict, fields
 
 from uml_tf.export.tolerance import Tolerance
 
@@ -10,6 +10,9 @@ ANY_FILE = Tolerance(
     **{bound.name: -1.0 if bound.metadata["side"] == "least" else 1.0 for bound in fields(Tolerance)}
 )
 """Every file keeps these bounds: the int8 kinds look for no part to keep in float."""
+
+ANY_FILE_OPTIONS = [f"--tolerance={name}={value}" for name, value in asdict(ANY_FILE).items()]
+"""``ANY_FILE`` for the command line."""
 
 # After two epochs, the outputs lie close to the thresholds: one flip among nine images is no fault.
 LENIENT = [

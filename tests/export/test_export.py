@@ -14,7 +14,7 @@ import cv2
 import mlflow
 import numpy as np
 import pytest
-from lenient import LENIENT
+from lenient import ANY_FILE_OPTIONS
 
 import uml_tf.runtime
 from uml_tf.runtime.device_model import DeviceModel
@@ -22,9 +22,15 @@ from uml_tf.runtime.file_state import KEY, state_of
 
 
 @pytest.fixture(scope="module")
-def bundle(trained, uml_tf_command):
-    folder, _ = trained
-    arguments = ("last", "--tflite", "--quantize", "int8", "--out", "bundle", *LENIENT)
+def folder_of_run(trained_longer):
+    """The working folder of a training."""
+    return trained_longer.parents[3]
+
+
+@pytest.fixture(scope="module")
+def bundle(folder_of_run, uml_tf_command):
+    folder = folder_of_run
+    arguments = ("last", "--tflite", "--quantize", "int8", "--out", "bundle", *ANY_FILE_OPTIONS)
     done = uml_tf_command("export", *arguments, cwd=folder, fresh=True)
     return folder / "bundle", done
 
@@ -60,14 +66,14 @@ def test_bundle_is_complete_and_has_its_report(bundle):
     assert report["kept"] is True
     assert report["images"] == 9
     assert report["bytes_model.tflite"] == (folder / "model.tflite").stat().st_size
-    # The density and, in this hardly trained network, a fifth of the arithmetic are in float.
-    assert report["bytes_model.tflite"] <= 0.42 * report["bytes_float32_weights"]
+    # The density is in float.
+    assert report["bytes_model.tflite"] <= 0.34 * report["bytes_float32_weights"]
     names = {"accuracy", "ece", "dice_rim", "dice_cup", "dice_disc"}
     for part in ("network", "file", "change"):
         assert {f"{part}_{name}" for name in names} <= set(report)
     assert report["tolerances"]["decision_agreement"] == {
         "found": report["decision_agreement"],
-        "least": 0.5,
+        "least": -1.0,
         "kept": True,
         "note": "",
         "interval": [report[f"decision_agreement_{end}"] for end in ("low", "high")],
@@ -81,8 +87,8 @@ def test_bundle_is_complete_and_has_its_report(bundle):
     assert cv2.imread(str(folder / "fidelity.png")).std() > 5
 
 
-def test_export_is_beside_the_run_in_mlflow(bundle, trained):
-    mlflow.set_tracking_uri(f"sqlite:///{trained[0]}/mlruns/mlflow.db")
+def test_export_is_beside_the_run_in_mlflow(bundle, folder_of_run):
+    mlflow.set_tracking_uri(f"sqlite:///{folder_of_run}/mlruns/mlflow.db")
     (run,) = mlflow.search_runs(experiment_names=["uml-tf"], output_format="list")
     entries = mlflow.MlflowClient().list_artifacts(run.info.run_id, "exports/tflite-int8")
     assert {Path(entry.path).name for entry in entries} >= {"model.tflite", "fidelity.json", "fidelity.png"}
@@ -92,8 +98,8 @@ def test_export_is_beside_the_run_in_mlflow(bundle, trained):
     assert metadata.card.fingerprint == run.data.params["dataset.fingerprint"]
 
 
-def test_predict_and_evaluate_take_the_file(bundle, trained, phantoms, photographs, uml_tf_command):
-    work, _ = trained
+def test_predict_and_evaluate_take_the_file(bundle, folder_of_run, phantoms, photographs, uml_tf_command):
+    work = folder_of_run
     model = bundle[0] / "model.tflite"
     uml_tf_command("predict", model, *photographs, "--out", "exported", cwd=work)
     uml_tf_command("predict", "last", *photographs, "--out", "network", cwd=work)

@@ -13,8 +13,8 @@ from lenient import LENIENT
 from uml_tf.runtime.device_model import DeviceModel
 
 
-def test_past_the_tolerance_only_the_report_is_written(trained, uml_tf_command):
-    folder, _ = trained
+def test_past_the_tolerance_only_the_report_is_written(trained_quickly, uml_tf_command):
+    folder = trained_quickly
     strict = ("last", "--tflite", "--quantize", "dynamic", "--no-web", "--tolerance", "class_difference=0")
     done = uml_tf_command("export", *strict, "--out", "refused", cwd=folder, expect=1)
     assert "tolerance not kept: class_difference: found 0." in done.stderr
@@ -31,19 +31,22 @@ def test_past_the_tolerance_only_the_report_is_written(trained, uml_tf_command):
     assert DeviceModel(folder / "refused/model.tflite").metadata.kept_by_force is True
 
 
-def test_export_that_the_store_refuses_to_log_is_written_all_the_same(trained, uml_tf_command, tmp_path):
-    (model,) = (trained[0] / "mlruns/runs").glob("*/model.keras")
+def test_export_that_the_store_refuses_to_log_is_written_all_the_same(
+    trained_quickly, uml_tf_command, tmp_path
+):
+    (model,) = (trained_quickly / "mlruns/runs").glob("*/model.keras")
     (tmp_path / "mlruns").mkdir()
-    shutil.copy(trained[0] / "mlruns/mlflow.db", tmp_path / "mlruns/mlflow.db")
+    shutil.copy(trained_quickly / "mlruns/mlflow.db", tmp_path / "mlruns/mlflow.db")
     # MLflow keeps a deleted run for a while, and refuses to log to it.
     mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlruns/mlflow.db").delete_run(model.parent.name)
-    done = uml_tf_command("export", model, "--tflite", "--no-web", "--out", "bundle", cwd=tmp_path)
+    options = ("--tflite", "--no-web", "--out", "bundle", "--force")
+    done = uml_tf_command("export", model, *options, cwd=tmp_path)
     assert re.search(f"^not logged: .*{model.parent.name}.*deleted", done.stdout, re.M), done.stdout
     assert DeviceModel(tmp_path / "bundle/model.tflite").metadata.quantize == "none"
 
 
-def test_tensorrt_without_a_gpu_writes_the_build_command(trained, uml_tf_command):
-    folder, _ = trained
+def test_tensorrt_without_a_gpu_writes_the_build_command(trained_quickly, uml_tf_command):
+    folder = trained_quickly
     arguments = ("export", "last", "--tensorrt", "--out", "engine", *LENIENT)
     done = uml_tf_command(*arguments, "--allow-deferred-build", cwd=folder)
     command = (folder / "engine/build_engine.txt").read_text().strip()
@@ -78,7 +81,7 @@ def test_tensorrt_without_a_gpu_writes_the_build_command(trained, uml_tf_command
         (("--tflite", "--quantize", "int8", "--calibration", "nowhere"), "nowhere: no such folder", 1),
     ],
 )
-def test_bad_options_get_one_line(trained, run, monkeypatch, arguments, line, status):
-    monkeypatch.chdir(trained[0])
+def test_bad_options_get_one_line(trained_quickly, run, monkeypatch, arguments, line, status):
+    monkeypatch.chdir(trained_quickly)
     assert line in run("export", "last", *arguments, "--out", "never", expect=status)
-    assert not (trained[0] / "never").exists()
+    assert not (trained_quickly / "never").exists()

@@ -16,7 +16,7 @@ encoder_weights: none
 image_size: 32
 """
 CONFIG = f"""\
-{NETWORK}epochs: 2
+{NETWORK}epochs: 1000
 phantoms: {{images: 20, size: 64}}
 """
 
@@ -60,16 +60,25 @@ def test_a_running_training_cannot_be_resumed_and_a_killed_one_can(
     assert run_python("-c", RESUMABLE, cwd=tmp_path)[0].strip() == run_id
 
 
-def test_two_trainings_that_start_at_once_in_a_new_folder_both_succeed(start_uml_tf, tmp_path):
-    (tmp_path / "tiny.yaml").write_text(CONFIG)
-    processes = [start_uml_tf("train", "--config", "tiny.yaml", cwd=tmp_path) for _ in range(2)]
-    outputs = [process.communicate(timeout=900) for process in processes]
-    for process, (_, errors) in zip(processes, outputs, strict=True):
-        assert process.returncode == 0, errors
-    assert sum("drawing phantoms" in errors for _, errors in outputs) == 1
+def test_two_trainings_that_start_at_once_in_a_new_folder_share_its_data(start_uml_tf, tmp_path):
+    """What each of two then measures and saves, test_registry.py compares."""
+    (tmp_path / "long.yaml").write_text(CONFIG)
+    processes = [start_uml_tf("train", "--config", "long.yaml", cwd=tmp_path) for _ in range(2)]
+    errors = []
+    for process in processes:
+        lines = []
+        for line in process.stderr:
+            lines.append(line)
+            if line.startswith("epoch "):
+                break
+        errors.append("".join(lines))
+        assert process.poll() is None, errors[-1]
+    for process in processes:
+        process.kill()
+        process.communicate()
+    assert sum("drawing phantoms" in text for text in errors) == 1
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlruns/mlflow.db")
     runs = mlflow.search_runs(experiment_names=["uml-tf"], output_format="list")
-    assert [run.info.status for run in runs] == ["FINISHED", "FINISHED"]
+    assert len(runs) == 2
     assert len({run.data.params["dataset.fingerprint"] for run in runs}) == 1
-    for run in runs:
-        assert {"train/total", "val/score", "test/accuracy"} <= set(run.data.metrics)
+    assert all("train/total" in run.data.metrics for run in runs)
