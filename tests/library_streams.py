@@ -1,7 +1,7 @@
 """Run by test_quiet.py in a process of its own: the library at work, while a thread writes to both streams.
 
-Writes a .tflite to the path of the first argument, and trains with the config of the second one. Prints the
-number of lines that the thread wrote to each stream.
+Trains with the config of the second argument, and writes the network as a .tflite to the path of the first
+one. Prints the number of lines that the thread wrote to each stream.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-from small_networks import SIZE, random_network
 
 from uml_tf.export.convert import convert
 from uml_tf.export.kinds import KINDS
@@ -39,11 +38,11 @@ thread = threading.Thread(target=write_lines)
 thread.start()
 try:
     path = Path(sys.argv[1])
-    metadata, converted = convert(random_network(1), KINDS["tflite-none"])
-    path.write_bytes(converted.files[0].pack(metadata))
-    DeviceModel(path).predict(np.zeros((*SIZE, 3), np.uint8))
     result = train(load_config(Path(sys.argv[2]), {}))
-    load_trained(str(result.model))
+    network, _ = load_trained(str(result.model))
+    metadata, converted = convert(network, KINDS["tflite-none"])
+    path.write_bytes(converted.files[0].pack(metadata))
+    DeviceModel(path).predict(np.zeros((32, 32, 3), np.uint8))
 finally:
     done.set()
     thread.join()

@@ -157,8 +157,7 @@ def test_logged_model_loads_and_returns_the_contract(store):
 
 def test_evaluate_repeats_what_training_measured(trained, phantoms, uml_tf_command):
     folder, done = trained
-    arguments = ("evaluate", "last", "--data", phantoms.root, "--out", "measured")
-    uml_tf_command(*arguments, cwd=folder, fresh=True)
+    uml_tf_command("evaluate", "last", "--data", phantoms.root, "--out", "measured", cwd=folder)
     numbers = Path(re.search(r"^numbers +(\S+)$", done.stdout, re.M)[1])
     before, after = (
         json.loads(numbers.read_text()),

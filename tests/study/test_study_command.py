@@ -62,7 +62,7 @@ def story(tmp_path_factory, start_uml_tf, uml_tf_command):
     generate_phantoms(folder / "set", PhantomOptions(images=32, seed=1, size=64))
     (folder / "joint.yaml").write_text(JOINT)
     (folder / "both.yaml").write_text(BOTH)
-    plan = uml_tf_command("study", "joint.yaml", "--plan", cwd=folder, fresh=True)
+    plan = uml_tf_command("study", "joint.yaml", "--plan", cwd=folder)
     planned = len(_runs(folder))
     process = start_uml_tf("study", "both.yaml", "--out", "results", cwd=folder)
     killed_run = _checkpoint(folder)
