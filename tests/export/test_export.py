@@ -63,7 +63,9 @@ def test_bundle_is_complete_and_has_its_report(bundle):
     assert len((folder / "README.md").read_text().splitlines()) <= 12
     assert len((folder / "requirements.txt").read_text().splitlines()) == 3
     report = json.loads((folder / "fidelity.json").read_text())
-    assert report["kept"] is True
+    assert report["kept"] is True  # of bounds that every file keeps
+    assert report["decision_agreement"] >= 0.8
+    assert report["mask_agreement"] >= 0.98
     assert report["images"] == 9
     assert report["bytes_model.tflite"] == (folder / "model.tflite").stat().st_size
     # The density is in float.
