@@ -31,16 +31,13 @@ def test_past_the_tolerance_only_the_report_is_written(trained_quickly, uml_tf_c
     assert DeviceModel(folder / "refused/model.tflite").metadata.kept_by_force is True
 
 
-def test_export_that_the_store_refuses_to_log_is_written_all_the_same(
-    trained_quickly, uml_tf_command, tmp_path
-):
-    (model,) = (trained_quickly / "mlruns/runs").glob("*/model.keras")
+def test_export_that_the_store_refuses_to_log_is_written_all_the_same(trained, uml_tf_command, tmp_path):
+    (model,) = (trained[0] / "mlruns/runs").glob("*/model.keras")
     (tmp_path / "mlruns").mkdir()
-    shutil.copy(trained_quickly / "mlruns/mlflow.db", tmp_path / "mlruns/mlflow.db")
+    shutil.copy(trained[0] / "mlruns/mlflow.db", tmp_path / "mlruns/mlflow.db")
     # MLflow keeps a deleted run for a while, and refuses to log to it.
     mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlruns/mlflow.db").delete_run(model.parent.name)
-    options = ("--tflite", "--no-web", "--out", "bundle", "--force")
-    done = uml_tf_command("export", model, *options, cwd=tmp_path)
+    done = uml_tf_command("export", model, "--tflite", "--no-web", "--out", "bundle", cwd=tmp_path)
     assert re.search(f"^not logged: .*{model.parent.name}.*deleted", done.stdout, re.M), done.stdout
     assert DeviceModel(tmp_path / "bundle/model.tflite").metadata.quantize == "none"
 
