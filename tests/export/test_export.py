@@ -20,7 +20,6 @@ import uml_tf.runtime
 from uml_tf.runtime.device_model import DeviceModel
 from uml_tf.runtime.file_state import KEY, state_of
 
-
 BOUND = "--tolerance=decision_agreement=0.5"
 """Beside it, bounds that every file keeps, so that no part is looked for that should stay in float."""
 
