@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uml_tf.evaluation.measure import ImageMeasure
+from uml_tf.evaluation.measure import Counts, ImageMeasure
 from uml_tf.evaluation.stage_counts import COUNTED, STAGES, untempered
 from uml_tf.metrics.adaptive_calibration import adaptive_calibration_error_of_draws
 from uml_tf.metrics.bootstrap import Estimate, bootstrap
 from uml_tf.metrics.calibration import calibration_error_if_calibrated, calibration_error_of_draws
 from uml_tf.metrics.calibration_counts import counted_adaptive_ece, counted_brier, counted_ece
-from uml_tf.metrics.draws import mean_of_draws, sums_of_draws
+from uml_tf.metrics.draws import in_parts, mean_of_draws, sums_of_draws
 
 Array = NDArray[Any]
 
@@ -61,7 +61,7 @@ def _of_class(measures: Sequence[ImageMeasure], temperature: float | None) -> li
             adaptive_calibration_error_of_draws(values, right),
             mean_of_draws((values - right) ** 2),
         )
-        return lambda draws: np.stack([function(draws) for function in functions], axis=1)
+        return in_parts(lambda draws: np.stack([function(draws) for function in functions], axis=1))
 
     return [
         Calibration(
@@ -80,9 +80,9 @@ def _of_pixels(measures: Sequence[ImageMeasure]) -> list[Calibration]:
     for stage in STAGES:
         counted = [m for m in measures if f"{COUNTED}{stage}" in m.counts]
         if counted:
-            counts = np.stack([m.counts[f"{COUNTED}{stage}"] for m in counted])
+            counts = [m.counts[f"{COUNTED}{stage}"] for m in counted]
 
-            def measured(draws: Array, counts: Array = counts) -> Array:
+            def measured(draws: Array, counts: Sequence[Counts] = counts) -> Array:
                 return np.array(
                     [
                         [counted_ece(total), counted_adaptive_ece(total), counted_brier(total)]
