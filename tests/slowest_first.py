@@ -11,7 +11,8 @@ SLOWEST_FIRST = (
     *("test_quiet", "test_new_kind", "test_new_metric", "test_export_refusals", "test_roi_bundle"),
     *("test_teaching", "test_evaluate_options", "test_evaluate_command", "test_teacher_networks"),
     *("test_encoders", "test_import_torch", "test_watch", "test_calibrate", "test_keras_applications"),
-    *("test_unknown_pixels", "test_resume_without_file", "test_mean_model", "test_report_page", "test_finish"),
+    *("test_unknown_pixels", "test_resume_without_file", "test_mean_model"),
+    *("test_report_page", "test_finish"),
 )
 """Files that share an expensive fixture (``once``) do not follow each other: the second would wait for it."""
 
