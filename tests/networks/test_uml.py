@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import keras
 import numpy as np
@@ -60,9 +61,15 @@ def edge():
     return model
 
 
+@cache
+def _built(name):
+    """A preset's network for small images; no test changes it."""
+    return UML(preset(name), K, C, (32, 32))
+
+
 @pytest.mark.parametrize(("name", "levels"), [("edge", 1), ("released", 4), ("paper", 1)])
 def test_the_heads_are_layers_of_the_graph(name, levels):
-    model = UML(preset(name), K, C, (32, 32))
+    model = _built(name)
     heads = {layer.name for layer in model.training_model.layers if isinstance(layer, DirichletHead)}
     own = {"mask_head"} if name == "edge" else set()
     assert heads == {"class_head", *own, *(f"mutual_head_{level}" for level in range(1, levels + 1))}
@@ -182,8 +189,7 @@ def test_heads_compute_in_float32_whatever_the_precision(precision):
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_contract(name):
-    model = UML(preset(name), K, C, (32, 32))
-    _check_contract(model(_images(32)), 32)
+    _check_contract(_built(name)(_images(32)), 32)
 
 
 @pytest.mark.parametrize("name", ["edge", "released", "paper"])
