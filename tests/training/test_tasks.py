@@ -12,8 +12,8 @@ import tensorflow as tf
 from uml_tf.losses import joint_loss
 from uml_tf.networks import UML, preset
 from uml_tf.networks.dropout import PathDropout
-from uml_tf.training.build import loss_spec, network_spec
 from uml_tf.training.config import TrainingConfig
+from uml_tf.training.specs import loss_spec, network_spec
 from uml_tf.training.validation import Validation, smoothed_score
 
 SIZE = 32
