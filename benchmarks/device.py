@@ -1,10 +1,11 @@
 """One edge network in every form side by side, and the released one: latency, cold start, size, memory.
 
-Run: ``python benchmarks/device.py [--size 256]``. The weights are random: no figure here depends on them.
-Latency is the shortest of many runs on one image, on 1 and on 2 threads. Cold start is the time that a new
-process takes until its first output, imports included; memory is that process's peak. The floor is the
-network's GFLOP (a multiply-add counts as 2) at the rate of a large float32 matrix product, measured in the
-same run.
+Run: ``python benchmarks/device.py [--size 256] [--latency TEXT]``; the latter measures the latency alone, of
+the released network and of the forms with that text in their names. The weights are random: no figure
+depends on them. Latency is the shortest of many runs on one image, on 1 and on 2 threads. Cold start is the
+time that a new process takes until its first output, imports included; memory is that process's peak. The
+floor is the network's GFLOP (a multiply-add counts as 2) at the rate of a large float32 matrix product,
+measured in the same run.
 
 Or: ``python benchmarks/device.py --emulated BUNDLE IMAGE...``: the bundle on emulated 64-bit ARM processors,
 compared with this machine. That says what it computes there, never how fast.
@@ -41,7 +42,7 @@ CARD = ModelCard(("healthy", "ill"), ("background", "rim", "cup"))
 COLD = {
     ".tflite": "from uml_tf.runtime.device_model import DeviceModel as M; m = M(p)",
     ".onnx": "from uml_tf.export.onnx import OnnxModel as M; m = M(p.read_bytes())",
-    ".keras": "import keras, uml_tf.networks; n = keras.models.load_model(p); "
+    ".keras": "from uml_tf.networks.files import read_network; n = read_network(p); "
     "m = lambda x: {k: v.numpy() for k, v in n(x, training=False).items()}; m.image_size = n.image_size",
 }
 PROBE = """
@@ -88,7 +89,9 @@ def latencies(
     return found
 
 
-def keras_row(model: UML, image: np.ndarray, folder: Path) -> tuple[Row, float]:
+def keras_row(
+    model: UML, image: np.ndarray, folder: Path, start: Callable[[Path], tuple[float, float]]
+) -> tuple[Row, float]:
     """The network in Keras, compiled, and its GFLOP."""
     function = tf.function(lambda x: model(x, training=False))
     concrete = function.get_concrete_function(tf.TensorSpec(image.shape, tf.float32))
@@ -96,10 +99,17 @@ def keras_row(model: UML, image: np.ndarray, folder: Path) -> tuple[Row, float]:
     seconds = best_time(lambda: concrete(tensor)["class_belief"].numpy(), 30 if flop < 10 else 5)
     path = folder / f"{model.spec.preset}.keras"
     model.save(path)
-    return Row(f"{model.spec.preset}, Keras", {2: seconds}, path.stat().st_size, *cold_start(path)), flop
+    return Row(f"{model.spec.preset}, Keras", {2: seconds}, path.stat().st_size, *start(path)), flop
 
 
-def exported_row(name: str, model: UML, kind: ExportKind, images: np.ndarray, folder: Path) -> Row:
+def exported_row(
+    name: str,
+    model: UML,
+    kind: ExportKind,
+    images: np.ndarray,
+    folder: Path,
+    start: Callable[[Path], tuple[float, float]],
+) -> Row:
     """One exported file."""
     metadata, converted = convert(model, kind, images)
     (file,) = converted.files
@@ -109,7 +119,7 @@ def exported_row(name: str, model: UML, kind: ExportKind, images: np.ndarray, fo
         found = latencies(lambda threads: DeviceModel(path, threads), images[:1])
     else:
         found = latencies(lambda threads: OnnxModel(path.read_bytes(), threads), images[:1])
-    return Row(name, found, path.stat().st_size, *cold_start(path))
+    return Row(name, found, path.stat().st_size, *start(path))
 
 
 def network(name: str, size: int) -> UML:
@@ -119,24 +129,20 @@ def network(name: str, size: int) -> UML:
     return model
 
 
-def rows(size: int, folder: Path) -> tuple[list[Row], float]:
-    """Everything measured; the edge network's GFLOP."""
+def rows(size: int, folder: Path, only: str | None) -> tuple[list[Row], float]:
+    """Everything measured, or the latency of some forms alone; the edge network's GFLOP."""
     rng = np.random.default_rng(0)
     images = rng.uniform(0, 255, (8, size, size, 3)).astype(np.float32)
-    image = images[:1]
     edge, released = network("edge", size), network("released", size)
-    released_row, _ = keras_row(released, image, folder)
-    edge_row, flop = keras_row(edge, image, folder)
-    float16 = KINDS["tflite-float16"]
-    found = [
-        released_row,
-        exported_row("released, TFLite float16", released, float16, images, folder),
-        edge_row,
-    ]
+    start = cold_start if only is None else lambda path: (0.0, 0.0)
+    released_row, _ = keras_row(released, images[:1], folder, start)
+    edge_row, flop = keras_row(edge, images[:1], folder, start)
+    forms = [("released, TFLite float16", released, KINDS["tflite-float16"])]
     for label, target in (("TFLite", TFLITE), ("ONNX Runtime", ONNX)):
-        for kind in kinds_of(target):
-            found.append(exported_row(f"edge, {label} {kind.value}", edge, kind, images, folder))
-    return found, flop
+        forms += [(f"edge, {label} {kind.value}", edge, kind) for kind in kinds_of(target)]
+    chosen = [form for form in forms if only is None or only in form[0]]
+    exported = [exported_row(*form, images, folder, start) for form in chosen]
+    return [released_row, edge_row, *exported], flop
 
 
 def print_emulated(bundle: Path, images: list[Path]) -> None:
@@ -158,20 +164,21 @@ def main() -> None:
     """Prints one of the two tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", type=int, default=256)
+    parser.add_argument("--latency", metavar="TEXT")
     parser.add_argument("--emulated", type=Path, metavar="BUNDLE")
     parser.add_argument("images", type=Path, nargs="*", metavar="IMAGE")
     options = parser.parse_args()
     if options.emulated:
         print_emulated(options.emulated, options.images)
     else:
-        print_measured(options.size)
+        print_measured(options.size, options.latency)
 
 
-def print_measured(size: int) -> None:
+def print_measured(size: int, only: str | None) -> None:
     """Measures every form on this machine, and prints the table."""
     rate = matrix_gigaflops()
     with tempfile.TemporaryDirectory() as name:
-        found, flop = rows(size, Path(name))
+        found, flop = rows(size, Path(name), only)
     floor, slowest = flop / rate, found[0].latency[2]
     print(f"{size} x {size}, one image, {os.cpu_count()} CPU cores, matrix product {rate:.0f} GFLOP/s;")
     print(f"edge: {flop:.2f} GFLOP, floor {floor * 1e3:.1f} ms\n")
@@ -182,9 +189,10 @@ def print_measured(size: int) -> None:
         one = f"{row.latency[1] * 1e3:.1f} ms" if 1 in row.latency else ""
         of_floor = f"{row.latency[2] / floor:.1f} x" if row.name.startswith("edge") else ""
         two = f"{row.latency[2] * 1e3:.1f} ms"
+        start, peak = (f"{row.cold:.2f} s", f"{row.peak:.0f} MiB") if row.cold else ("", "")
         print(
             f"| {row.name} | {one} | {two} | {slowest / row.latency[2]:.0f} x as fast "
-            f"| {of_floor} | {row.cold:.2f} s | {row.size / 1e6:.2f} MB | {row.peak:.0f} MiB |"
+            f"| {of_floor} | {start} | {row.size / 1e6:.2f} MB | {peak} |"
         )
 
 

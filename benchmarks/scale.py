@@ -20,6 +20,8 @@ from pathlib import Path
 
 import reading
 
+from uml_tf.training.config import parse_assignment
+
 _TRAIN = """
 import json, resource, sys, time
 from pathlib import Path
@@ -33,12 +35,15 @@ class Watch(SilentDisplay):
     def losses(self, epoch, step, terms):
         times.append(time.process_time())
         if len(times) == STEPS: raise Ended
-root, STEPS = sys.argv[1], int(sys.argv[2])
-config = load_config(None, {"data": root, "epochs": 2, "batch_size": 16, "image_size": 64, "preset": "edge"})
+    def epoch(self, report):
+        epochs.append(time.process_time())
+        if len(epochs) == 2: raise Ended
+root, STEPS, fields, epochs = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3]), []
+config = load_config(None, {"data": root, "epochs": 3, **fields})
 try: run.train(config, Watch())
 except Ended: pass
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-print(json.dumps({"steps": times, "peak": peak}))
+print(json.dumps({"steps": times, "epochs": epochs, "peak": peak}))
 """
 
 
@@ -68,15 +73,18 @@ def command(*arguments: object, folder: Path) -> tuple[str, list[str]]:
     return f"{cpu:.0f} s of CPU, {time.perf_counter() - start:.0f} s, {peak:.0f} MB", output
 
 
-def _train(data: Path, steps: int, folder: Path) -> str:
-    """The first steps of a training, in words."""
-    _, output = command(sys.executable, "-c", _TRAIN, data, steps, folder=folder)
+def _train(data: Path, steps: int, fields: dict[str, object], folder: Path) -> str:
+    """A training's first steps, or with 0 its first two epochs, in words."""
+    _, output = command(sys.executable, "-c", _TRAIN, data, steps, json.dumps(fields), folder=folder)
     found = json.loads(output[-1])
     first, second, *_, last = found["steps"]
-    return (
-        f"first step after {first:.1f} s of CPU, {1000 * (last - second) / (steps - 2):.0f} ms of CPU a step "
-        f"after it, peak {found['peak']:.0f} MB"
-    )
+    text = f"first step after {first:.1f} s of CPU, "
+    if epochs := found["epochs"]:
+        taken = f"{epochs[0] - first:.1f} s, which fills the cache, and {epochs[1] - epochs[0]:.1f} s"
+        text += f"epochs of {len(found['steps']) // 2} steps in {taken}"
+    else:
+        text += f"{1000 * (last - second) / (steps - 2):.0f} ms of CPU a step after it"
+    return f"{text}, peak {found['peak']:.0f} MB"
 
 
 def main() -> None:
@@ -84,10 +92,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, nargs="+", default=[1000, 10000])
     parser.add_argument("--size", type=int, default=64)
-    parser.add_argument("--steps", type=int, default=40, help="Steps of training that are timed.")
+    parser.add_argument(
+        "--steps", type=int, default=40, help="Steps of training that are timed; 0: two epochs."
+    )
+    parser.add_argument("--set", dest="fields", action="append", default=[], metavar="FIELD=VALUE")
     parser.add_argument("--noise", action="store_true")
     parser.add_argument("--keep", type=Path)
     options = parser.parse_args()
+    fields = {"batch_size": 16, "image_size": 64, "preset": "edge"}
+    fields |= dict(parse_assignment(text) for text in options.fields)
     executable = Path(sys.executable).parent / "uml-tf"
     with tempfile.TemporaryDirectory() as temporary:
         folder = (options.keep or Path(temporary)).resolve()
@@ -104,8 +117,8 @@ def main() -> None:
                 print(f"{count} images: drawn in {drawn}", flush=True)
             checked, _ = command(executable, "data", "check", data, folder=folder)
             print(f"{count} images: checked in {checked}", flush=True)
-            for what in ("cache empty", "cache filled so far"):
-                print(f"{count} images, {what}: {_train(data, options.steps, folder)}", flush=True)
+            for what in ("cache empty", "cache filled so far")[: 2 if options.steps else 1]:
+                print(f"{count} images, {what}: {_train(data, options.steps, fields, folder)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import digamma
+from scipy.special import digamma, entr
 
 Array = NDArray[Any]
 
@@ -14,8 +14,8 @@ Array = NDArray[Any]
 def dirichlet_doubt(concentration: Array) -> dict[str, Array]:
     """Five measures of doubt of Dirichlet distributions, each a relative score, larger for more doubt.
 
-    Mean and entropy are those of TensorFlow Probability's distributions; the expected entropy, which it
-    does not offer, is psi(S + 1) - sum_k alpha_k / S psi(alpha_k + 1) (Malinin and Gales, 2018).
+    The mean is alpha / S; the expected entropy is psi(S + 1) - sum_k alpha_k / S psi(alpha_k + 1) (Malinin
+    and Gales, 2018). TensorFlow Probability would load TensorFlow even for arrays; the tests compare with it.
 
     Args:
         concentration: ``(..., K)`` alpha, each above 0; evidential heads give at least 1.
@@ -29,13 +29,10 @@ def dirichlet_doubt(concentration: Array) -> dict[str, Array]:
         "dissonance": in [0, 1]; evidence that contradicts itself (Josang, Cho and Chen, 2018).
         "vacuity": K / S, in (0, 1] for evidential heads; the uncertainty of the output contract.
     """
-    # Here, because it is slow to import. The NumPy substrate computes on arrays, without a graph.
-    from tensorflow_probability.substrates import numpy as tfp
-
     alpha = np.asarray(concentration, np.float64)
     strength = alpha.sum(axis=-1)
-    mean = tfp.distributions.Dirichlet(alpha).mean()
-    entropy = tfp.distributions.Categorical(probs=mean).entropy()
+    mean = alpha / strength[..., None]
+    entropy = entr(mean).sum(axis=-1)
     expected = digamma(strength + 1.0) - (mean * digamma(alpha + 1.0)).sum(axis=-1)
     return {
         "entropy": entropy,
