@@ -16,7 +16,7 @@ from uml_tf.evaluation.comparison import Difference
 from uml_tf.evaluation.non_inferiority import shortfalls
 from uml_tf.metrics.bootstrap import bootstrap
 from uml_tf.metrics.classification import mean_recall
-from uml_tf.metrics.draws import of_rows
+from uml_tf.metrics.draws import in_parts, of_rows
 from uml_tf.metrics.metric import decisive_margins
 from uml_tf.metrics.ranking import area_under_roc
 
@@ -62,7 +62,7 @@ def _accepted(metric, images, loss, simulations):
     passed = 0
     for _ in range(simulations):
         change = of_rows(MODELS[metric](rng, images, loss), np.arange(images))
-        (estimate,) = bootstrap(lambda draws, change=change: change(draws)[:, None], range(images))
+        (estimate,) = bootstrap(in_parts(lambda draws, change=change: change(draws)[:, None]), range(images))
         difference = Difference(metric, 0.0, 0.0, estimate)
         if difference.gain is not None:
             passed += not shortfalls([difference], decisive_margins())

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import fields
+from dataclasses import fields, replace
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
 from small_networks import random_network
 
+from uml_tf.evaluation.calibration_stages import calibration_stages
 from uml_tf.evaluation.evaluate import measure_split
 from uml_tf.evaluation.image_table import image_table
 from uml_tf.evaluation.keras_predictor import KerasPredictor
 from uml_tf.evaluation.measures_file import load_measures, save_measures
-from uml_tf.evaluation.summary import summarise
+from uml_tf.evaluation.stage_counts import COUNTED
+from uml_tf.evaluation.summary import as_json, estimates_of, summarise
+from uml_tf.metrics.scores import PIXEL_SCORES
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.intervals import RATIO, Interval, area_name
 from uml_tf.runtime.mask_quality import DiceFit
@@ -92,3 +96,54 @@ def test_estimated_dice_and_intervals_are_measured_against_the_true_ones(measure
     assert metrics[f"interval_coverage_{RATIO}"].images == len(known)
     assert metrics["interval_width_area_disc"].value > 0
     assert metrics["interval_coverage_area_cup"].images == 0  # 8 images are too few for one
+
+
+def _as_earlier_versions_wrote(path, measures):
+    """Counts stacked, in float64 or a narrow type, and the squared error of calibration bin by bin."""
+    names = ("image", "subject", "source", "decision", "label", "class_uncertainty", "mask_uncertainty")
+    arrays = {name: np.array([getattr(m, name) for m in measures]) for name in (*names, "foreground")}
+    arrays |= {name: np.array([getattr(m, name) for m in measures]) for name in ("probability", "belief")}
+    arrays["masked"] = np.ones(len(measures), bool)
+    arrays["values/mean_dice"] = np.array([m.values["mean_dice"] for m in measures])
+    for name in measures[0].counts:
+        counts = np.stack([np.asarray(m.counts[name], float) for m in measures])
+        if name.startswith(COUNTED):
+            counts[:, :, 3] = counts[:, :1, 3] * counts[:, :, 0] / counts[:, :, 0].sum(axis=1, keepdims=True)
+        arrays[f"counts/{name}"] = np.asfortranarray(counts) if name == "mask_ece" else counts
+    np.savez_compressed(path, **arrays)
+
+
+def test_metrics_of_packed_counts_are_those_of_dense_ones_and_of_an_earlier_file(measured, tmp_path):
+    measures, _ = measured
+    dense = [replace(m, counts={n: np.asarray(c, float) for n, c in m.counts.items()}) for m in measures]
+    _as_earlier_versions_wrote(tmp_path / "m.npz", measures)
+    earlier = load_measures(tmp_path / "m.npz")
+    wanted = [
+        n for n in summarise(measures) if n.startswith(("mask_ece", "mask_error", "mask_uncertainty_e"))
+    ]
+    assert len(wanted) == 1 + 2 * len(PIXEL_SCORES)
+    packed = as_json(estimates_of(measures, wanted))
+    for others in (dense, earlier):
+        for name, found in as_json(estimates_of(others, wanted)).items():
+            assert found == pytest.approx(packed[name], rel=0, abs=1e-12), name
+    expected = [one.estimates for one in calibration_stages(measures, None) if one.part == "pixels"]
+    for others in (dense, earlier):
+        found = [one.estimates for one in calibration_stages(others, None) if one.part == "pixels"]
+        assert len(found) == 3
+        for one, other in zip(expected, found, strict=True):
+            assert as_json(one).keys() == as_json(other).keys()
+            for name, numbers in as_json(other).items():
+                assert numbers == pytest.approx(as_json(one)[name], rel=0, abs=1e-12)
+
+
+def test_a_file_that_ends_within_the_counts_is_one_line(measured, tmp_path):
+    measures, _ = measured
+    save_measures(tmp_path / "m.npz", measures)
+    with ZipFile(tmp_path / "m.npz") as whole, ZipFile(tmp_path / "short.npz", "w") as short:
+        for name in whole.namelist():
+            content = whole.read(name)
+            short.writestr(name, content[:-1] if name == "counts/mask_ece.npy" else content)
+    with pytest.raises(
+        UmlError, match=rf"short\.npz: .*{len(measures) - 1} images, expected {len(measures)}"
+    ):
+        load_measures(tmp_path / "short.npz")

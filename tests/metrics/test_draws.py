@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from uml_tf.metrics.draws import in_parts, rows_drawn, sums_of_draws
-from uml_tf.metrics.error_histogram import narrow
 from uml_tf.metrics.metric import METRICS, ImagesMetric, of_draws
+from uml_tf.metrics.packed_counts import packed
 
 N = 60
 FAST = sorted(name for name, metric in METRICS.items() if isinstance(metric, ImagesMetric))
@@ -59,11 +59,22 @@ def test_sums_of_narrow_counts_do_not_overflow():
     rng = np.random.default_rng(0)
     counts = rng.integers(0, 70_000, (5000, 4, 2)).astype(float)
     draws = rng.integers(0, 5, (3, 5000)).astype(float)
-    small = narrow(counts)
-    assert small.dtype == np.uint32
+    counts[:, 1] = 0
+    small = [packed(one) for one in counts]
+    assert {one.dtype for one in small} == {np.dtype(np.uint16), np.dtype(np.uint32)}
     expected = np.stack([(draw[:, None, None] * counts).sum(axis=0) for draw in draws])
-    np.testing.assert_array_equal(sums_of_draws(draws, small), expected)
-    np.testing.assert_array_equal(narrow(counts[:1] % 256), counts[:1] % 256)
+    np.testing.assert_array_equal(sums_of_draws(draws.astype(np.uint8), small), expected)
+    np.testing.assert_array_equal(sums_of_draws(draws, counts), expected)
+
+
+def test_packed_counts_are_the_same_in_a_fraction_of_the_room():
+    rng = np.random.default_rng(0)
+    sparse = rng.integers(0, 70_000, (300, 4)) * (rng.random((300, 4)) < 0.1)
+    cases = [sparse, sparse + 0.25, -sparse, sparse * 1e30, np.array([np.nan, np.inf, 1]), np.zeros((0, 3))]
+    for counts in [*cases, np.array(7.0), np.asfortranarray(sparse, float)]:
+        np.testing.assert_array_equal(packed(counts), counts, strict=packed(counts).dtype == counts.dtype)
+    assert packed(sparse.astype(float)) == packed(sparse.astype(np.uint32))
+    assert len(packed(sparse.astype(float)).deflated) < sparse.size
 
 
 def test_resamples_in_parts_are_those_together():

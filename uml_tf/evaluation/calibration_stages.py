@@ -11,17 +11,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uml_tf.evaluation.measure import ImageMeasure
+from uml_tf.evaluation.measure import Counts, ImageMeasure
 from uml_tf.evaluation.stage_counts import COUNTED, STAGES, untempered
 from uml_tf.metrics.adaptive_calibration import adaptive_calibration_error_of_draws
 from uml_tf.metrics.bootstrap import Estimate, bootstrap
 from uml_tf.metrics.calibration import calibration_error_if_calibrated, calibration_error_of_draws
 from uml_tf.metrics.calibration_counts import counted_adaptive_ece, counted_brier, counted_ece
-from uml_tf.metrics.draws import mean_of_draws, sums_of_draws
+from uml_tf.metrics.draws import in_parts, mean_of_draws, sums_of_draws
 
 Array = NDArray[Any]
 
 MEASURES = ("ECE", "adaptive ECE", "Brier")
+_COUNTED_MEASURES = (counted_ece, counted_adaptive_ece, counted_brier)
 IF_CALIBRATED = "ECE if calibrated"
 
 
@@ -61,7 +62,7 @@ def _of_class(measures: Sequence[ImageMeasure], temperature: float | None) -> li
             adaptive_calibration_error_of_draws(values, right),
             mean_of_draws((values - right) ** 2),
         )
-        return lambda draws: np.stack([function(draws) for function in functions], axis=1)
+        return in_parts(lambda draws: np.stack([function(draws) for function in functions], axis=1))
 
     return [
         Calibration(
@@ -75,22 +76,23 @@ def _of_class(measures: Sequence[ImageMeasure], temperature: float | None) -> li
     ]
 
 
+def counted_calibration(counts: Sequence[Counts]) -> Callable[[Array], Array]:
+    """A function from ``(D, N)`` draws to ``(D, 3)`` values of ``MEASURES``, of the N images' counts."""
+
+    def values(draws: Array) -> Array:
+        sums = sums_of_draws(draws, counts)
+        return np.array([[measure(total) for measure in _COUNTED_MEASURES] for total in sums])
+
+    return values
+
+
 def _of_pixels(measures: Sequence[ImageMeasure]) -> list[Calibration]:
     found = []
     for stage in STAGES:
         counted = [m for m in measures if f"{COUNTED}{stage}" in m.counts]
         if counted:
-            counts = np.stack([m.counts[f"{COUNTED}{stage}"] for m in counted])
-
-            def measured(draws: Array, counts: Array = counts) -> Array:
-                return np.array(
-                    [
-                        [counted_ece(total), counted_adaptive_ece(total), counted_brier(total)]
-                        for total in sums_of_draws(draws, counts)
-                    ]
-                )
-
-            estimates = bootstrap(measured, [m.resampled_with for m in counted])
+            values = counted_calibration([m.counts[f"{COUNTED}{stage}"] for m in counted])
+            estimates = bootstrap(values, [m.resampled_with for m in counted])
             found.append(Calibration("pixels", stage, dict(zip(MEASURES, estimates, strict=True))))
     return found
 

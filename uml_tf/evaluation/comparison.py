@@ -12,7 +12,7 @@ from uml_tf.data.dataset import PreparedDataset
 from uml_tf.evaluation.evaluate import read_chunks
 from uml_tf.evaluation.measure import ImageMeasure
 from uml_tf.evaluation.repeats import commonly_defined, mean_statistics
-from uml_tf.evaluation.statistics import Statistic
+from uml_tf.evaluation.statistic import Statistic
 from uml_tf.evaluation.summary import estimates
 from uml_tf.metrics.bootstrap import Estimate
 from uml_tf.metrics.metric import decisive_margins, metric_of

@@ -20,6 +20,7 @@ from uml_tf.evaluation.robustness import TILES, corrupted
 from uml_tf.formats.detection import is_picture
 from uml_tf.formats.reading import FileReading
 from uml_tf.metrics.bootstrap import Estimate, bootstrap
+from uml_tf.metrics.draws import in_parts
 from uml_tf.metrics.metric import ForeignMetric, metrics_of_kind, of_draws
 from uml_tf.metrics.scores import FOREIGN_SCORES, doubt_scores
 from uml_tf.runtime.errors import UmlError
@@ -142,7 +143,7 @@ def compare_foreign(name: str, own: Sequence[ImageMeasure], other: Sequence[Imag
     metrics = metrics_of_kind(ForeignMetric)
     keys = [(score, metric) for score in scores for metric in metrics]
     functions = [of_draws(metrics[metric], scores[score], foreign) for score, metric in keys]
-    found = bootstrap(lambda draws: np.stack([f(draws) for f in functions], axis=1), subjects)
+    found = bootstrap(in_parts(lambda draws: np.stack([f(draws) for f in functions], axis=1)), subjects)
     return Foreign(name, len(other), dict(zip(keys, found, strict=True)))
 
 

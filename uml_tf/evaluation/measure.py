@@ -20,9 +20,10 @@ from uml_tf.evaluation.doubt import (
 )
 from uml_tf.evaluation.expert_pixels import experts_seen
 from uml_tf.evaluation.stage_counts import stage_counts
-from uml_tf.metrics.error_histogram import error_histogram, narrow
+from uml_tf.metrics.error_histogram import error_histogram
 from uml_tf.metrics.masks import MaskPair, PixelMaps, RegionPair
 from uml_tf.metrics.metric import MaskMetric, PixelMetric, RegionMetric, metrics_of_kind
+from uml_tf.metrics.packed_counts import PackedCounts, packed
 from uml_tf.metrics.scores import pixel_scores
 from uml_tf.runtime.cup_to_disc import vertical_cup_to_disc_ratio
 from uml_tf.runtime.intervals import RATIO, Interval, area_name, intervals_around
@@ -34,8 +35,11 @@ from uml_tf.runtime.regions import UNKNOWN_PIXEL, region_members
 ERRORS_BY = "errors_by_"
 """Before the name of a score, among the counts: the error histogram of that score."""
 
+Counts = PackedCounts | NDArray[Any]
+"""Of one image; packed in what ``measure_image`` and a file of measures return."""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class ImageMeasure:
     """One image, measured at its original size.
 
@@ -72,7 +76,7 @@ class ImageMeasure:
     belief: NDArray[Any]
     class_uncertainty: float
     values: dict[str, float] = field(default_factory=dict)
-    counts: dict[str, NDArray[Any]] = field(default_factory=dict)
+    counts: Mapping[str, Counts] = field(default_factory=dict)
     source: str = ""
     decision: str = ""
     mask_uncertainty: float = nan
@@ -226,13 +230,13 @@ def measure_image(
     if card is not None:
         temperature = card.trust.mask_temperature
         counts |= stage_counts(probability[known], pixels.confidence, correct, temperature)
-    counts |= {f"{ERRORS_BY}{n}": narrow(error_histogram(score, ~correct)) for n, score in scores.items()}
+    counts |= {f"{ERRORS_BY}{n}": error_histogram(score, ~correct) for n, score in scores.items()}
     experts = {} if agreement is None else experts_seen(agreement[known], predicted[known], scores)
     pair = mask_pair(np.where(known, mask, 0), np.where(known, predicted, 0), info, row.pixel_size)
     return ImageMeasure(
         **measure,
         values=_values(pair),
-        counts=counts,
+        counts={name: packed(array) for name, array in counts.items()},
         mask_doubts=mask_doubts(outputs),
         experts=experts,
         intervals=_intervals(pair, quality, card.intervals if card else {}),

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uml_tf.evaluation.measure import ImageMeasure
-from uml_tf.evaluation.statistics import Statistic, statistics
+from uml_tf.evaluation.statistic import Statistic
+from uml_tf.evaluation.statistics import statistics
 
 Measures = Sequence[ImageMeasure]
 

@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from uml_tf.evaluation.measure import ERRORS_BY, ImageMeasure
-from uml_tf.metrics.draws import divided, in_parts, mean_of_draws, sums_of_draws
+from uml_tf.evaluation.measure import ImageMeasure
+from uml_tf.evaluation.pixel_statistics import pixel_statistics
+from uml_tf.evaluation.statistic import Statistic
+from uml_tf.metrics.draws import divided, in_parts, mean_of_draws
 from uml_tf.metrics.metric import (
     ClassMetric,
     ConfidenceMetric,
@@ -17,8 +19,6 @@ from uml_tf.metrics.metric import (
     ImagesMetric,
     IntervalMetric,
     MaskScoreMetric,
-    PixelMetric,
-    PixelScoreMetric,
     QualityMetric,
     RankedMetric,
     SelectiveMetric,
@@ -29,29 +29,6 @@ from uml_tf.metrics.ranked import RankedLoss, ranked_loss
 from uml_tf.metrics.scores import doubt_scores, reported_name
 
 Array = NDArray[Any]
-
-
-class Statistic(NamedTuple):
-    """Metrics that are computed from the same images.
-
-    Attributes:
-        names: of the metrics.
-        images: places of these images among the measures.
-        values: from ``(D, N)`` float64, how often each of N ``images`` was drawn in each of D resamples, to
-            ``(D, M)`` metrics; nan where one is undefined.
-    """
-
-    names: tuple[str, ...]
-    images: tuple[int, ...]
-    values: Callable[[Array], Array]
-
-    @property
-    def of_all_images(self) -> dict[str, float]:
-        """Metric -> its value over all of these images; empty without an image."""
-        if not self.images:
-            return {}
-        (values,) = self.values(np.ones((1, len(self.images))))
-        return dict(zip(self.names, values.tolist(), strict=True))
 
 
 class ClassArrays(NamedTuple):
@@ -210,7 +187,7 @@ def _decision_statistic(name: str, metric: DecisionMetric, measures: Sequence[Im
         part, whole = np.split(draws @ counted, 2, axis=1)
         return divided(part, whole)
 
-    return Statistic((name,), images, values)
+    return Statistic((name,), images, in_parts(values))
 
 
 def decided(metric: DecisionMetric, measures: Sequence[ImageMeasure]) -> tuple[Array, Array]:
@@ -229,7 +206,7 @@ def _mean_statistic(name: str, measures: Sequence[ImageMeasure]) -> Statistic:
     """The mean of a value over the images in which it is defined."""
     known = [(i, m.values[name]) for i, m in enumerate(measures) if not np.isnan(m.values.get(name, np.nan))]
     mean = mean_of_draws(np.array([value for _, value in known]))
-    return Statistic((name,), tuple(i for i, _ in known), lambda draws: mean(draws)[:, None])
+    return Statistic((name,), tuple(i for i, _ in known), in_parts(lambda draws: mean(draws)[:, None]))
 
 
 def _quality_statistics(measures: Sequence[ImageMeasure], names: Collection[str] | None) -> list[Statistic]:
@@ -263,40 +240,6 @@ def _behind(
     return {f"{name}_{behind}": (metric, arrays) for name, metric in metrics_of_kind(kind).items()}
 
 
-def _pixel_statistic(
-    name: str, metric: PixelMetric | PixelScoreMetric, counted: str, measures: Sequence[ImageMeasure]
-) -> Statistic:
-    """A function of the counts of all images together.
-
-    Args:
-        name: as it is reported.
-        metric: what is computed.
-        counted: name of its counts.
-        measures: of the images.
-    """
-    images = tuple(i for i, m in enumerate(measures) if counted in m.counts)
-    counts = metric.select(np.stack([measures[i].counts[counted] for i in images]))
-
-    def values(draws: Array) -> Array:
-        return np.array([[metric.value(total)] for total in sums_of_draws(draws, counts)])
-
-    return Statistic((name,), images, values)
-
-
-def _pixel_statistics(measures: Sequence[ImageMeasure], names: Collection[str] | None) -> list[Statistic]:
-    counted = next((m.counts for m in measures if m.counts), {})
-    metrics: dict[str, tuple[PixelMetric | PixelScoreMetric, str]] = {
-        name: (metric, name) for name, metric in metrics_of_kind(PixelMetric).items()
-    }
-    for name, metric in metrics_of_kind(PixelScoreMetric).items():
-        metrics |= {reported_name(name, s): (metric, f"{ERRORS_BY}{s}") for s in PixelScoreMetric.scores}
-    return [
-        _pixel_statistic(name, metric, counts, measures)
-        for name, (metric, counts) in metrics.items()
-        if counts in counted and (names is None or name in names)
-    ]
-
-
 def statistics(measures: Sequence[ImageMeasure], names: Collection[str] | None = None) -> list[Statistic]:
     """Every registered metric that applies to these images.
 
@@ -318,5 +261,7 @@ def statistics(measures: Sequence[ImageMeasure], names: Collection[str] | None =
     if masked is not None:
         found += [_mean_statistic(name, measures) for name in masked.values if names is None or name in names]
         found += [*_quality_statistics(measures, names), *_interval_statistics(measures, names)]
-        found += [_mask_score_statistic(measures, names), *_pixel_statistics(measures, names)]
-    return [one for one in found if one.names]
+        found += [_mask_score_statistic(measures, names), *pixel_statistics(measures, names)]
+    # Of many images a tuple takes megabytes, and most statistics are of the same ones.
+    images = {one.images: one.images for one in found}
+    return [one._replace(images=images[one.images]) for one in found if one.names]

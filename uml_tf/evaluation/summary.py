@@ -7,7 +7,8 @@ from collections.abc import Collection, Hashable, Sequence
 import numpy as np
 
 from uml_tf.evaluation.measure import ImageMeasure
-from uml_tf.evaluation.statistics import Statistic, decided, statistics
+from uml_tf.evaluation.statistic import Statistic
+from uml_tf.evaluation.statistics import decided, statistics
 from uml_tf.metrics.bootstrap import Estimate, bootstrap
 from uml_tf.metrics.decisions import exact_interval
 from uml_tf.metrics.metric import KINDS, METRICS, DecisionMetric, ScoredMetric, metric_of, metrics_of_kind

@@ -16,15 +16,21 @@ FINE = 20 * BINS
 
 
 def calibration_counts(confidence: Array, correct: Array) -> Array:
-    """``(FINE, 4)``: per bin of confidence the count, its sum, the number correct, the summed squared error.
+    """``(FINE, 4)``: per bin of confidence the count, its sum, the number correct; summed squared errors.
+
+    The squared error of all bins stands in the first: only its sum is needed, and in every bin it would take
+    the most room. In files of earlier versions each bin has its own.
 
     Args:
         confidence: ``(N,)`` in the chosen class, in [0, 1].
         correct: ``(N,)`` bool, whether it is the true one.
     """
     index = np.clip((confidence * FINE).astype(int), 0, FINE - 1)
-    weights = (None, confidence, correct.astype(float), (confidence - correct) ** 2)
-    return np.stack([np.bincount(index, w, minlength=FINE) for w in weights], axis=1).astype(float)
+    counts = np.zeros((FINE, 4))
+    for column, weights in enumerate((None, confidence, correct.astype(float))):
+        counts[:, column] = np.bincount(index, weights, minlength=FINE)
+    counts[0, 3] = np.square(confidence - correct, dtype=np.float64).sum()
+    return counts
 
 
 def _error(counts: Array, group: Array) -> float:

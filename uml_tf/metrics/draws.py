@@ -6,11 +6,12 @@ resample. It is found once; of a resample only sums are left, weighted by the co
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[Any]
 
@@ -56,25 +57,32 @@ def of_rows(value: Callable[..., float], *arrays: Array) -> OfDraws:
     return values
 
 
-def sums_of_draws(draws: Array, counts: Array) -> Array:
-    """``(D, ...)`` sums over the drawn images of ``(N, ...)`` counts of any type.
+def sums_of_draws(draws: Array, counts: Sequence[ArrayLike]) -> Array:
+    """``(D, ...)`` sums over the drawn images of their counts; the more resamples at a time, the faster.
 
-    A few images at a time, so that counts in a narrow type are nowhere all in float64.
+    A few images at a time, so that packed counts are nowhere all unpacked.
+
+    Args:
+        draws: ``(D, N)`` of any type.
+        counts: of N images, at least one, each of the same shape.
     """
-    flat = counts.reshape(len(counts), -1)
-    total = np.zeros((len(draws), flat.shape[1]))
-    for start in range(0, len(flat), _IMAGES):
+    shape = np.shape(counts[0])
+    total = np.zeros((len(draws), prod(shape)))
+    for start in range(0, len(counts), _IMAGES):
         part = slice(start, start + _IMAGES)
-        total += draws[:, part] @ flat[part].astype(np.float64)
-    return total.reshape(len(draws), *counts.shape[1:])
+        some = np.stack([np.asarray(one) for one in counts[part]]).reshape(-1, prod(shape))
+        filled = some.any(axis=0)
+        total[:, filled] += draws[:, part].astype(np.float64) @ some[:, filled].astype(np.float64)
+    return total.reshape(len(draws), *shape)
 
 
-def in_parts(values: OfDraws) -> OfDraws:
-    """The same of some resamples at a time, so that their arrays stay near the processor."""
+def in_parts(values: Callable[[Array], Array]) -> Callable[[Array], Array]:
+    """The same of counts of any type: a few resamples at a time in float64, which stay near the processor."""
 
     def of(draws: Array) -> Array:
         rows = max(1, _COUNTS // draws.shape[1])
-        return np.concatenate([values(draws[start : start + rows]) for start in range(0, len(draws), rows)])
+        parts = (draws[start : start + rows] for start in range(0, len(draws), rows))
+        return np.concatenate([values(part.astype(np.float64)) for part in parts])
 
     return of
 

@@ -33,11 +33,6 @@ def error_histogram(score: Array, wrong: Array) -> Array:
     return np.stack(counts, axis=1).astype(float)
 
 
-def narrow(histogram: Array) -> Array:
-    """The same whole numbers in the narrowest unsigned type, which is how they are kept of each image."""
-    return histogram.astype(np.min_scalar_type(int(histogram.max(initial=0))))
-
-
 def counts_above(histogram: Array) -> Array:
     """``(..., BINS, 2)``: wrong pixels and all pixels with at least the score of each threshold."""
     above: Array = np.cumsum(histogram[..., ::-1, :], axis=-2)[..., ::-1, :]

@@ -244,43 +244,44 @@ class IntervalMetric(ImagesMetric):
     value: Callable[[Array, Array, Array], float]
 
 
-def _all_counts(counts: Array) -> Array:
-    return counts
-
-
 @dataclass(frozen=True, kw_only=True)
-class PixelMetric(Metric):
+class SummedMetric(Metric):
     """A metric of all pixels of all images together, computed from counts that add up over the images.
 
     Attributes:
-        count: from the pixels of one image to an array of counts.
         value: from the sum of the counts over images to the metric; nan where it is undefined.
-        select: from the counts ``(N, ...)`` of all images to those that are summed, e.g. at one threshold. It
-            runs once, before resampling.
+        of_all: for a metric that chooses something on all images, e.g. a threshold, and keeps it in every
+            resample: from the sum over all images to the ``value`` of resamples.
+    """
+
+    value: Callable[[Array], float]
+    of_all: Callable[[Array], Callable[[Array], float]] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PixelMetric(SummedMetric):
+    """A metric of pixels without a score of doubt.
+
+    Attributes:
+        count: from the pixels of one image to an array of counts.
     """
 
     kind = "pixel"
     inputs = "all pixels of the images with a mask"
     count: Callable[[PixelMaps], Array]
-    value: Callable[[Array], float]
-    select: Callable[[Array], Array] = _all_counts
 
 
 @dataclass(frozen=True, kw_only=True)
-class PixelScoreMetric(ScoredMetric):
+class PixelScoreMetric(ScoredMetric, SummedMetric):
     """A metric of a score of doubt about pixels: does it find the wrong ones?
 
     Attributes:
-        value: from the sum over images of the selected counts to the metric; nan where it is undefined.
-        select: from the histograms ``(N, BINS, 2)`` of all images (``uml_tf.metrics.error_histogram``) to
-            what is summed. It runs once, before resampling.
+        value: from the sum of the images' ``(BINS, 2)`` histograms (``uml_tf.metrics.error_histogram``).
     """
 
     kind = "pixel doubt"
     inputs = "all pixels of the images with a mask"
     scores = PIXEL_SCORES
-    value: Callable[[Array], float]
-    select: Callable[[Array], Array] = _all_counts
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -30,18 +31,17 @@ def error_overlap(counts: Array) -> Array:
     return 2 * counts[..., 0] / np.where(total > 0, total, np.nan)
 
 
-def counts_at_best_threshold(histograms: Array) -> Array:
-    """``(N, 3)`` counts at the threshold whose overlap over all images is largest, of N histograms."""
-    best = int(np.argmax(np.nan_to_num(error_overlap(error_overlap_counts(histograms.sum(axis=0))))))
-    # Not of every threshold, which for many images would take far more memory than the histograms.
-    return np.column_stack([histograms[:, best:].sum(axis=1), histograms[..., 0].sum(axis=1)])
+def overlap_at_best_threshold(histogram: Array) -> Callable[[Array], float]:
+    """The overlap, as a function of a histogram, at the threshold where it is largest for this one."""
+    best = int(np.argmax(np.nan_to_num(error_overlap(error_overlap_counts(histogram)))))
+    return lambda other: float(error_overlap(error_overlap_counts(other)[best]))
 
 
 METRICS.add(
     "mask_uncertainty_error_overlap",
     PixelScoreMetric(
-        select=counts_at_best_threshold,
-        value=lambda total: float(error_overlap(total)),
+        value=lambda histogram: overlap_at_best_threshold(histogram)(histogram),
+        of_all=overlap_at_best_threshold,
         better="higher",
         description="Dice of the uncertain with the wrong pixels, at the one threshold that is best for the "
         "split: optimistic, for comparing models on one split",
