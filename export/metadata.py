@@ -41,6 +41,7 @@ def describe(network: UML, kind: ExportKind, input_type: str) -> FileMetadata:
         evidential=network.spec.ablation.evidential,
         evidential_mask=network.spec.draws_by_evidence,
         fused_mask=network.spec.fuses_evidence,
+        prior_weight=network.spec.prior_weight,
         weights_sha256=weights_sha256(network),
         versions=_versions(),
     )

@@ -1,4 +1,4 @@
-"""Processes of ``uml-tf``: copies, by fork, of one in which all is imported, or fresh ones.
+"""Processes of ``uml-tf`` and of scripts: copies, by fork, of one in which all is imported, or fresh ones.
 
 A copy has its own working folder, environment, standard streams, signals and exit status, as a fresh process
 has, and starts 8 s of processor time faster. What it does not show is what happens while modules are
@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import multiprocessing
 import os
+import runpy
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -46,8 +47,13 @@ def start_command(
     )
 
 
-def _run(arguments, cwd, environment, streams):
-    """Runs the command in this copy, and at its end what a process does at its end."""
+def start_script(script: Path, *arguments: object, cwd: Path, **variables: str) -> ForkedCommand:
+    """Starts a script of the tests as a copy, as ``python SCRIPT ARGUMENTS`` starts it as a fresh process."""
+    return ForkedCommand([*map(str, arguments)], cwd, own_environment() | variables, script)
+
+
+def _run(arguments, cwd, environment, streams, script):
+    """Runs the command or script in this copy, and at its end what a process does at its end."""
     for number, stream in enumerate(streams, 1):
         os.dup2(stream.fileno(), number)
         stream.close()
@@ -56,23 +62,29 @@ def _run(arguments, cwd, environment, streams):
     os.environ.update(environment)
     own = (str(Path(__file__).parent), str(Path(__file__).parents[1] / "benchmarks"))
     sys.path[:] = [folder for folder in sys.path if not folder.startswith(own)]
-    sys.argv = ["uml-tf", *arguments]
-    from uml_tf.cli.main import main
-
+    sys.argv = [str(script or "uml-tf"), *arguments]
     try:
-        main()
+        if script:
+            sys.path.insert(0, str(script.parent))
+            runpy.run_path(str(script), run_name="__main__")
+        else:
+            from uml_tf.cli.main import main
+
+            main()
     finally:
         atexit._run_exitfuncs()
 
 
 class ForkedCommand:
-    """A running ``uml-tf``, with the part of ``subprocess.Popen`` that the tests use."""
+    """A running ``uml-tf`` or script, with the part of ``subprocess.Popen`` that the tests use."""
 
-    def __init__(self, arguments: list[str], cwd: Path, environment: dict[str, str]) -> None:
-        self.args = ["uml-tf", *arguments]
+    def __init__(
+        self, arguments: list[str], cwd: Path, environment: dict[str, str], script: Path | None = None
+    ) -> None:
+        self.args = [str(script or "uml-tf"), *arguments]
         (output, its_output), (errors, its_errors) = (_SERVER.Pipe(duplex=False) for _ in range(2))
         self._process = _SERVER.Process(
-            target=_run, args=(arguments, str(cwd), environment, (its_output, its_errors))
+            target=_run, args=(arguments, str(cwd), environment, (its_output, its_errors), script)
         )
         self._process.start()
         its_output.close()

@@ -7,7 +7,13 @@ import tensorflow_probability as tfp
 from scipy import special
 
 from uml_tf.losses import gamma
-from uml_tf.losses.dirichlet import distribution, evidential_loss, kl_from_uniform
+from uml_tf.losses.dirichlet import (
+    distribution,
+    evidential_loss,
+    kl_from_uniform,
+    kl_of_all_evidence,
+    squared_loss,
+)
 from uml_tf.networks import DirichletHead
 
 X = np.concatenate([np.linspace(1, 12, 500), np.geomspace(12, 1e7, 200)])
@@ -63,6 +69,18 @@ def test_kl_keeps_its_digits_at_large_concentrations():
         np.testing.assert_allclose(kl_from_uniform(tf.constant(alpha, tf.float32)), exact, rtol=2e-6)
 
 
+def test_kl_of_all_evidence_against_tfp(random_case):
+    concentration, _ = random_case
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(concentration)
+        ours = kl_of_all_evidence(concentration)
+        exact = _with_tfp(tf.zeros_like(concentration), concentration, 1.0)
+    np.testing.assert_allclose(ours, exact, rtol=1e-5, atol=2e-6)
+    np.testing.assert_allclose(
+        tape.gradient(ours, concentration), tape.gradient(exact, concentration), rtol=2e-4, atol=2e-6
+    )
+
+
 def test_kl_of_the_uniform_is_zero():
     np.testing.assert_allclose(kl_from_uniform(tf.ones((1, 5))), 0, atol=1e-5)
 
@@ -85,3 +103,13 @@ def test_head_gives_the_distribution():
     dirichlet = head.distribution(concentration)
     np.testing.assert_allclose(dirichlet.mean(), concentration / tf.reduce_sum(concentration), rtol=1e-6)
     assert np.isfinite(dirichlet.entropy()).all()
+
+
+def test_squared_loss_is_that_of_the_mean_with_a_prior_weight():
+    rng = np.random.default_rng(0)
+    evidence, weight = rng.uniform(0, 20, (6, 3)), 0.1
+    target = np.eye(3)[rng.integers(0, 3, 6)]
+    alpha = evidence + weight
+    expected = ((target - alpha / alpha.sum(axis=1, keepdims=True)) ** 2).sum(axis=1)
+    found = squared_loss(tf.constant(target), tf.constant(evidence / weight + 1, tf.float32))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)

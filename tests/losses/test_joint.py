@@ -5,11 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_probability as tfp
 
 from uml_tf.losses import LossSpec, joint_loss
 from uml_tf.losses.dice import image_dice_loss, soft_dice_loss
-from uml_tf.losses.dirichlet import evidential_loss
+from uml_tf.losses.dirichlet import distribution, evidential_loss, squared_loss
 from uml_tf.losses.joint import annealing
+from uml_tf.runtime.regions import UNKNOWN_PIXEL
 
 B, H, C, K = 4, 16, 3, 2
 
@@ -68,6 +70,44 @@ def test_batch_with_nothing_known_has_no_loss_and_no_nan(case):
     outputs, batch = case
     nothing = {**batch, "has_mask": tf.zeros(B), "label": tf.fill([B], -1)}
     assert {float(v) for v in joint_loss(outputs, nothing, 5.0, LossSpec()).values()} == {0.0}
+
+
+def _with_mask_head(case):
+    outputs, batch = case
+    logits = outputs["segmentation_logits_1"]
+    return {**outputs, "mask_head": 1.0 + tf.nn.softplus(logits)}, batch
+
+
+def test_destroyed_images_add_their_evidence_and_no_label_or_mask_loss(case):
+    outputs, batch = _with_mask_head(case)
+    gone = tf.constant([0.0, 0.0, 1.0, 1.0])
+    unknown = tf.where(gone[:, None, None] > 0, tf.cast(UNKNOWN_PIXEL, tf.uint8), batch["mask"])
+    label = tf.where(gone > 0, -1, batch["label"])
+    destroyed = {"label": label, "mask": unknown, "has_mask": 1.0 - gone, "destroyed": gone}
+    found = joint_loss(outputs, destroyed, 5.0, LossSpec(destroyed=0.3))
+    left = joint_loss(*_part((outputs, batch), [0, 1]), 5.0, LossSpec())
+    for term, head in (("cls", "class_head"), ("seg", "mask_head"), ("mut", "mutual_head_1")):
+        alpha = tf.cast(outputs[head][2:], tf.float64)
+        evidence = tfp.distributions.kl_divergence(distribution(alpha), distribution(tf.ones_like(alpha)))
+        expected = float(left[term]) + 0.3 * float(tf.reduce_mean(evidence))
+        np.testing.assert_allclose(found[term], expected, rtol=1e-5)
+
+
+def test_the_squared_fit_is_that_of_every_dirichlet_head_and_has_no_kl_term(case):
+    outputs, batch = _with_mask_head(case)
+    terms = [joint_loss(outputs, batch, epoch, LossSpec(fit="squared")) for epoch in (0.0, 50.0)]
+    target = tf.one_hot(batch["mask"], C)
+    dice = soft_dice_loss(
+        target, outputs["mask_head"] / tf.reduce_sum(outputs["mask_head"], -1, True), tf.ones((B, H, H))
+    )
+    expected = {
+        "cls": tf.reduce_mean(squared_loss(tf.one_hot(batch["label"], K), outputs["class_head"])),
+        "seg": tf.reduce_mean(squared_loss(target, outputs["mask_head"])) + dice,
+    }
+    for found in terms:
+        for name, value in expected.items():
+            np.testing.assert_allclose(found[name], value, rtol=1e-5)
+    assert float(terms[0]["mut"]) == float(terms[1]["mut"])
 
 
 def test_annealing_counts_epochs_from_zero():

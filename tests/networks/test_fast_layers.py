@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from uml_tf.networks.block_specs import ConvStyle
 from uml_tf.networks.convolution import DoubleConv, SeparableConv
 from uml_tf.networks.fast_layers import with_fast_layers
 from uml_tf.networks.moving_statistics import gathered_moves
 from uml_tf.networks.normalization import BatchNormalization
 from uml_tf.networks.pointwise import Conv2D
-from uml_tf.networks.spec import ConvStyle
 from uml_tf.training.flat import carry_out_together
 
 

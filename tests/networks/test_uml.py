@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import keras
 import numpy as np
@@ -15,6 +16,7 @@ from uml_tf.networks.heads import SoftmaxHead
 from uml_tf.networks.spec import EncoderSpec
 from uml_tf.runtime.contract import CONTRACT
 from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.integer import finish
 
 K, C = 2, 3
 PARTS = ("mixer", "navigator", "instructor", "evidential")
@@ -60,9 +62,15 @@ def edge():
     return model
 
 
+@cache
+def _built(name):
+    """A preset's network for small images; no test changes it."""
+    return UML(preset(name), K, C, (32, 32))
+
+
 @pytest.mark.parametrize(("name", "levels"), [("edge", 1), ("released", 4), ("paper", 1)])
 def test_the_heads_are_layers_of_the_graph(name, levels):
-    model = UML(preset(name), K, C, (32, 32))
+    model = _built(name)
     heads = {layer.name for layer in model.training_model.layers if isinstance(layer, DirichletHead)}
     own = {"mask_head"} if name == "edge" else set()
     assert heads == {"class_head", *own, *(f"mutual_head_{level}" for level in range(1, levels + 1))}
@@ -105,6 +113,27 @@ def test_the_mask_can_be_drawn_by_the_evidence_of_the_navigator_alone(edge):
     np.testing.assert_allclose(
         model(images)["mask_probability"], alpha / alpha.sum(-1, keepdims=True), rtol=1e-5
     )
+
+
+def test_a_prior_weight_gives_mean_and_uncertainty_of_evidence_and_that_weight(edge, tmp_path):
+    model = UML(replace(edge.spec, prior_weight=0.1), K, C, (64, 64))
+    model.set_weights(edge.get_weights())
+    model.save(tmp_path / "model.keras")
+    model = keras.models.load_model(tmp_path / "model.keras")
+    images = _images(64)
+    logits = {name: np.asarray(value) for name, value in model.logits_model(images).items()}
+    found = {name: np.asarray(value) for name, value in model(images).items()}
+    alpha = np.log1p(np.exp(logits["class_logits"].astype(float))) + 0.1
+    strength = alpha.sum(-1, keepdims=True)
+    np.testing.assert_allclose(found["class_probability"], alpha / strength, rtol=1e-4)
+    np.testing.assert_allclose(found["class_uncertainty"], 0.1 * K / strength, rtol=1e-4)
+    for part in ("class", "mask"):
+        whole = found[f"{part}_belief"].sum(-1) + found[f"{part}_uncertainty"][..., 0]
+        np.testing.assert_allclose(whole, 1, atol=1e-5)
+    # What a host makes of the logits of an integer file.
+    host = finish(logits, images, True, True, fuses=model.spec.fuses_evidence, prior_weight=0.1)
+    for name, value in found.items():
+        np.testing.assert_allclose(host[name], value, atol=2e-3 if name.startswith("mask") else 1e-5)
 
 
 def test_one_dirichlet_head_has_its_evidence_from_the_logits_of_the_navigator(edge):
@@ -182,8 +211,7 @@ def test_heads_compute_in_float32_whatever_the_precision(precision):
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_contract(name):
-    model = UML(preset(name), K, C, (32, 32))
-    _check_contract(model(_images(32)), 32)
+    _check_contract(_built(name)(_images(32)), 32)
 
 
 @pytest.mark.parametrize("name", ["edge", "released", "paper"])

@@ -10,7 +10,7 @@ import pytest
 
 import uml_tf
 
-COMMIT = "from uml_tf.tracking.environment import git_commit; print(git_commit())"
+COMMIT = "from uml_tf.tracking.commit import git_commit; print(git_commit())"
 
 
 def _git(folder, *arguments):

@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from forked_commands import start_script
 from small_steps import steps
 from test_distributed import _free_ports, _of_pod
 
 from uml_tf.training.cluster import Cluster
 
-TESTS = Path(__file__).parents[1]
+SCRIPT = Path(__file__).parents[1] / "two_workers.py"
 
 
 @pytest.fixture(scope="module")
-def found():
+def found(tmp_path_factory):
     """Results of this process, and of the two pods of the example for Kubernetes."""
 
     def start(*modes, **variables):
-        return subprocess.Popen(
-            [sys.executable, str(TESTS / "two_workers.py"), *modes],
-            env=os.environ | variables,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        return start_script(SCRIPT, *modes, cwd=tmp_path_factory.mktemp("worker"), **variables)
 
     addresses = [f"127.0.0.1:{port}" for port in _free_ports(2)]
     workers = [start("global", "device", **_of_pod(index, addresses)[1]) for index in range(2)]

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from uml_tf.data.augmentation_spec import AugmentationSpec
+from uml_tf.data.destruction import Destruction
 from uml_tf.data.share import WHOLE, Share
 from uml_tf.data.style import StyleVariation
 
@@ -65,6 +66,7 @@ class Augmentation:
         self._photometric = _photometric(spec)
         self._noise_seed = tf.Variable([0, 0], dtype=tf.int64, trainable=False)
         self._style = StyleVariation(spec.style, seed, share)
+        self._destruction = Destruction(spec.destroyed, seed, share) if spec.destroyed else None
         self.start_epoch(0)
 
     def start_epoch(self, epoch: int) -> None:
@@ -74,6 +76,8 @@ class Augmentation:
             layer.generator.state.assign(rng.integers(0, 2**31 - 1, 2))
         self._noise_seed.assign(rng.integers(0, 2**31 - 1, 2))
         self._style.start_epoch(epoch)
+        if self._destruction is not None:
+            self._destruction.start_epoch(epoch)
 
     def _add_noise(self, images: tf.Tensor) -> tf.Tensor:
         seed = self._noise_seed.assign_add([0, 1])
@@ -101,7 +105,8 @@ class Augmentation:
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Transforms ``image`` ``(B, H, W, 3)`` and ``mask`` ``(B, H, W)``; B is this share's static size.
 
-        Adds ``plain``, the image without the variation of style.
+        Adds ``plain``, the image without the variation of style, and ``destroyed`` where the spec destroys
+        images; see ``uml_tf.data.destruction.Destruction``.
         """
         images = tf.cast(batch["image"], tf.float32)
         masks = tf.cast(batch["mask"][..., None], tf.float32)
@@ -115,4 +120,5 @@ class Augmentation:
             images = self._add_noise(images)
         mask = tf.cast(tf.round(masks[..., 0]), tf.uint8)
         plain = tf.clip_by_value(images, 0.0, 255.0)
-        return {**batch, "image": self._style(plain), "plain": plain, "mask": mask}
+        varied = {**batch, "image": self._style(plain), "plain": plain, "mask": mask}
+        return varied if self._destruction is None else self._destruction(varied)

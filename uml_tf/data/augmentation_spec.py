@@ -44,6 +44,9 @@ class AugmentationSpec(BaseModel):
         saturation: largest relative change of colour saturation.
         noise: largest standard deviation of added Gaussian noise, share of the range.
         style: see ``StyleSpec``.
+        destroyed: share of the images of every batch that are destroyed, by shuffled tiles or heavy noise.
+            They have no label and no mask; what is learned from them is to find no evidence. See
+            ``uml_tf.data.destruction``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -58,3 +61,4 @@ class AugmentationSpec(BaseModel):
     saturation: float = Field(default=0.0, ge=0, lt=1)
     noise: float = Field(default=0.0, ge=0, lt=1)
     style: StyleSpec = StyleSpec()
+    destroyed: float = Field(default=0.0, ge=0, le=0.5)

@@ -14,6 +14,7 @@ import keras
 from keras import ops
 
 from uml_tf.losses.gamma import binet, digamma, digamma_remainder, trigamma
+from uml_tf.runtime.evidence import opinion_from_concentration
 
 MAX_CONCENTRATION = 1e15
 """Concentrations are clamped to this inside the loss; the square still fits float32."""
@@ -97,6 +98,27 @@ def evidential_loss(target: Any, concentration: Any, annealing: Any) -> Any:
     concentration = ops.clip(ops.cast(concentration, "float32"), 1.0, MAX_CONCENTRATION)
     annealing = ops.convert_to_tensor(annealing, dtype="float32")
     return _evidential_loss(ops.cast(target, "float32"), concentration, annealing)
+
+
+def squared_loss(target: Any, concentration: Any) -> Any:
+    """Squared error of the mean, sum_k (y_k - alpha_k / S)^2, ``(...)``, float32 of ``(..., K)``.
+
+    Without the variance and the KL term of Sensoy et al., NeurIPS 2018: the evidence grows only as far as
+    the mean needs it.
+
+    Source: Chen, Gao and Xu, "Revisiting Essential and Nonessential Settings of Evidential Deep Learning"
+        (Re-EDL), 2024.
+    """
+    error = ops.cast(target, "float32") - opinion_from_concentration(concentration, ops).probability
+    return ops.sum(error * error, axis=-1)
+
+
+def kl_of_all_evidence(concentration: Any) -> Any:
+    """KL(Dir(alpha) || Dir(1)), ``(...)``, with the gradient of the evidential loss.
+
+    Where no class is true, all evidence misleads.
+    """
+    return evidential_loss(ops.zeros_like(concentration), concentration, 1.0)
 
 
 def softmax_loss(target: Any, logits: Any) -> Any:

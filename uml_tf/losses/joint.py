@@ -10,7 +10,7 @@ from keras import ops
 
 from uml_tf.losses.cup_to_disc import cup_to_disc_loss
 from uml_tf.losses.dice import image_dice_loss, soft_dice_loss
-from uml_tf.losses.dirichlet import evidential_loss, softmax_loss
+from uml_tf.losses.dirichlet import evidential_loss, kl_of_all_evidence, softmax_loss, squared_loss
 from uml_tf.losses.distillation import distillation_loss
 from uml_tf.losses.replicas import ratio_over_replicas
 from uml_tf.runtime.contract import fused
@@ -40,6 +40,10 @@ class LossSpec:
         fused_mask: the taught mask is the one with the evidence of both heads, see
             ``uml_tf.networks.spec.NetworkSpec``; without teachers each head learns by itself.
         dice_over: Dice over the whole "batch" (paper), or of each "image", see ``image_dice_loss``.
+        fit: what a Dirichlet head learns of the truth: "expected", the expected cross-entropy and the KL
+            term; "squared", the squared error of the mean alone, see ``squared_loss``.
+        prior_weight: of the Dirichlet heads, see ``uml_tf.networks.spec.NetworkSpec``.
+        destroyed: weight of the evidence found in destroyed images.
     """
 
     cls: float = 0.5
@@ -56,6 +60,9 @@ class LossSpec:
     taught: float = 0.5
     fused_mask: bool = False
     kl: float = 1.0
+    fit: Literal["expected", "squared"] = "expected"
+    prior_weight: float = 1.0
+    destroyed: float = 1.0
 
 
 def annealing(epoch: Any, spec: LossSpec) -> Any:
@@ -74,7 +81,9 @@ def _levels(outputs: dict[str, Any], prefix: str) -> list[Any]:
 
 def _head_loss(target: Any, output: Any, lam: Any, spec: LossSpec) -> Any:
     """The loss of a head's output: a concentration, or the logits of a softmax head."""
-    return evidential_loss(target, output, lam) if spec.evidential else softmax_loss(target, output)
+    if not spec.evidential:
+        return softmax_loss(target, output)
+    return squared_loss(target, output) if spec.fit == "squared" else evidential_loss(target, output, lam)
 
 
 def classification_loss(outputs: dict[str, Any], batch: dict[str, Any], lam: Any, spec: LossSpec) -> Any:
@@ -104,12 +113,13 @@ def _dice_loss(target: Any, probability: Any, weight: Any, spec: LossSpec) -> An
 def mutual_loss(outputs: dict[str, Any], target: Any, weight: Any, lam: Any, spec: LossSpec) -> Any:
     """L_mut: per level the two evidential terms over pixels + soft Dice of softmax(evidence).
 
-    softmax(alpha) is softmax(evidence), since alpha = evidence + 1.
+    Softmax is the same of any constant more: of alpha = e / lambda + 1, times lambda, it is softmax(e).
     """
     total = ops.zeros(())
     for head in _levels(outputs, "mutual_head_"):
         pixels = _head_loss(target, head, lam, spec)
-        dice = _dice_loss(target, ops.softmax(head, axis=-1), weight, spec)
+        scores = head if spec.prior_weight == 1.0 else head * spec.prior_weight
+        dice = _dice_loss(target, ops.softmax(scores, axis=-1), weight, spec)
         total = total + _pixel_mean(pixels, weight) + dice
     return total
 
@@ -135,7 +145,7 @@ def segmentation_loss(outputs: dict[str, Any], target: Any, weight: Any, lam: An
         dices = [_dice_loss(target, probability, weight, spec) for probability in probabilities]
         return sum(dices[1:], dices[0]) / len(dices)
     dice = _dice_loss(target, probabilities[0], weight, spec)
-    pixels = softmax_loss(target, levels[0]) if head is None else evidential_loss(target, head, lam)
+    pixels = softmax_loss(target, levels[0]) if head is None else _head_loss(target, head, lam, spec)
     return dice + _pixel_mean(pixels, weight)
 
 
@@ -156,11 +166,29 @@ def _with_taught(
     if spec.fused_mask:
         drawn = fused(drawn, outputs["mutual_head_1"])
     of_pixels = distillation_loss(batch["taught_mask"], drawn)
+    read = 1.0 - batch["destroyed"] if "destroyed" in batch else ops.ones_like(of_class)
     taught = {
-        "cls": _masked_mean(of_class, ops.ones_like(of_class)),
+        "cls": _masked_mean(of_class, read),
         "seg": _pixel_mean(of_pixels, known),
     }
     return {name: (1 - spec.taught) * terms[name] + spec.taught * loss for name, loss in taught.items()}
+
+
+def _with_destroyed(
+    terms: dict[str, Any], outputs: dict[str, Any], destroyed: Any, spec: LossSpec
+) -> dict[str, Any]:
+    """The terms with KL(Dir(alpha) || Dir(1)) of destroyed images: there is nothing in them to be sure of.
+
+    Source: Malinin and Gales, "Predictive Uncertainty Estimation via Prior Networks", NeurIPS 2018.
+    """
+    of_pixels = ops.reshape(destroyed, (-1, 1, 1))
+    evidence = {"cls": _masked_mean(kl_of_all_evidence(outputs["class_head"]), destroyed)}
+    if "mask_head" in outputs:
+        evidence["seg"] = _pixel_mean(kl_of_all_evidence(outputs["mask_head"]), of_pixels)
+    evidence["mut"] = sum(
+        _pixel_mean(kl_of_all_evidence(head), of_pixels) for head in _levels(outputs, "mutual_head_")
+    )
+    return terms | {name: terms[name] + spec.destroyed * loss for name, loss in evidence.items()}
 
 
 def joint_loss(outputs: dict[str, Any], batch: dict[str, Any], epoch: Any, spec: LossSpec) -> dict[str, Any]:
@@ -173,7 +201,8 @@ def joint_loss(outputs: dict[str, Any], batch: dict[str, Any], epoch: Any, spec:
             ``spec.ratio`` is set, ``ratio`` (B,) in [0, 1], nan where it is not known. A pixel of
             the mask that is ``UNKNOWN_PIXEL`` adds nothing, as if the image did not have it. Where trained
             networks teach, also ``taught_class`` (B, K) and ``taught_mask`` (B, H, W, C), concentrations: of
-            images without label or mask too.
+            images without label or mask too. Where images are destroyed, ``destroyed`` (B,), 1 for them: they
+            have neither label nor ratio nor mask, and all their pixels are ``UNKNOWN_PIXEL``.
         epoch: epoch number from 0, for the annealing.
         spec: weights and variant.
 
@@ -195,5 +224,7 @@ def joint_loss(outputs: dict[str, Any], batch: dict[str, Any], epoch: Any, spec:
         terms["seg"] = terms["seg"] + spec.ratio * _ratio_loss(outputs, batch, *spec.cup_and_rim)
     if "taught_class" in batch:
         terms |= _with_taught(terms, outputs, batch, ops.cast(known, "float32"), spec)
+    if "destroyed" in batch:
+        terms = _with_destroyed(terms, outputs, batch["destroyed"], spec)
     total = spec.cls * terms["cls"] + spec.seg * terms["seg"] + spec.mut * terms["mut"]
     return {**terms, "total": total}

@@ -10,10 +10,10 @@ import keras
 import numpy as np
 from keras import ops
 
+from uml_tf.networks.block_specs import ConvStyle
 from uml_tf.networks.dropout import SpatialDropout2D
 from uml_tf.networks.normalization import MOMENTUM, BatchNormalization
 from uml_tf.networks.pointwise import Conv2D, pixel_product
-from uml_tf.networks.spec import ConvStyle
 
 BATCH_NORM_EPSILON = 1e-5
 

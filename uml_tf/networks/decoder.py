@@ -8,9 +8,9 @@ from typing import Any
 import keras
 from keras import ops
 
+from uml_tf.networks.block_specs import ConvStyle, UpStyle
 from uml_tf.networks.convolution import DoubleConv
 from uml_tf.networks.resize import BilinearResize
-from uml_tf.networks.spec import ConvStyle, UpStyle
 
 
 @keras.saving.register_keras_serializable(package="uml_tf")

@@ -24,7 +24,7 @@ class _Float32Layer(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="uml_tf")
 class DirichletHead(_Float32Layer):
-    """From logits to the concentration alpha = softplus(z) + 1 of a Dirichlet over the classes.
+    """From logits to the concentration alpha = softplus(z) / lambda + 1 of a Dirichlet over the classes.
 
     Computes in float32 whatever the precision of the network: digamma does not exist in bfloat16.
 
@@ -34,20 +34,28 @@ class DirichletHead(_Float32Layer):
         >>> head.distribution(concentration).entropy()
 
     Args:
+        prior_weight: lambda, above 0; see ``uml_tf.runtime.evidence.concentration_from_logits``.
         **kwargs: passed to ``keras.layers.Layer``.
 
     Shapes:
-        logits ``(..., K)``, any real, to concentration ``(..., K)``, at least 1. Evidence e is
-        ``concentration - 1``; see ``uml_tf.runtime.evidence`` for belief and uncertainty.
+        logits ``(..., K)``, any real, to concentration ``(..., K)``, at least 1. Evidence, in units of
+        lambda, is ``concentration - 1``; see ``uml_tf.runtime.evidence`` for belief and uncertainty.
 
     Source: UML (MICCAI 2023), section 2.1; Sensoy et al., NeurIPS 2018.
     """
 
+    def __init__(self, prior_weight: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.prior_weight = prior_weight
+
     def call(self, inputs: Any) -> Any:
-        return concentration_from_logits(ops.cast(inputs, "float32"), xp=ops)
+        return concentration_from_logits(ops.cast(inputs, "float32"), ops, self.prior_weight)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "prior_weight": self.prior_weight}
 
     @staticmethod
     def distribution(concentration: Any) -> Any:
@@ -76,9 +84,9 @@ class SoftmaxHead(_Float32Layer):
         return input_shape
 
 
-def make_head(evidential: bool, name: str) -> keras.layers.Layer:
+def make_head(evidential: bool, name: str, prior_weight: float = 1.0) -> keras.layers.Layer:
     """A ``DirichletHead``, or in the ablation without evidential heads a ``SoftmaxHead``."""
-    return DirichletHead(name=name) if evidential else SoftmaxHead(name=name)
+    return DirichletHead(prior_weight, name=name) if evidential else SoftmaxHead(name=name)
 
 
 @keras.saving.register_keras_serializable(package="uml_tf")

@@ -7,9 +7,9 @@ from typing import Any
 import keras
 from keras import ops
 
+from uml_tf.networks.block_specs import ConvStyle, InstructorSpec
 from uml_tf.networks.convolution import DoubleConv, SeparableConv, batch_norm
 from uml_tf.networks.dropout import Dropout, PathDropout, SpatialDropout2D
-from uml_tf.networks.spec import ConvStyle, InstructorSpec
 
 
 def _inside(feature: Any, regions: Any) -> list[Any]:

@@ -41,6 +41,13 @@ class MutualAssembly:
         resize = BilinearResize(factor, self.spec.up.align_corners, dtype="float32", name=f"{name}_resized")
         return resize(tensor)
 
+    def scores(self, head: Any) -> Any:
+        """The class scores of a head's output: the evidence whatever the prior weighs, or the logits."""
+        if not self.evidential:
+            return head
+        weight = self.spec.prior_weight
+        return head - 1.0 if weight == 1.0 else (head - 1.0) * weight
+
     def mutual_features(self, classes: list[Any], segmentation: list[Any]) -> list[Any]:
         mixer, on = self.spec.mixer, self.spec.ablation.mixer
         return [
@@ -69,7 +76,7 @@ class MutualAssembly:
         mutual = self.mutual_features(class_features, segmentation_features)
         decoded = mutual_decoder(mutual, spec.mutual_decoder, self.pixel_classes, spec.up, spec.conv)
         heads = [
-            make_head(self.evidential, f"mutual_head_{level}")(z)
+            make_head(self.evidential, f"mutual_head_{level}", spec.prior_weight)(z)
             for level, z in enumerate(decoded.logits, start=1)
         ]
         uncertainty = [
@@ -81,7 +88,7 @@ class MutualAssembly:
                 segmentation_features,
                 mutual,
                 decoded.feature,
-                heads[0] - 1.0 if self.evidential else heads[0],
+                self.scores(heads[0]),
                 uncertainty[0] if spec.ablation.navigator else None,
             ),
             spec.navigator,
@@ -98,7 +105,8 @@ class MutualAssembly:
             eta = reduce_by(2 ** (LEVELS - 1), spec.average_eta, "eta")(reliable)
         regions = self.regions(final.logits[0]) if spec.instructor.read_mask else None
         logits = instructor(feature, eta, regions, spec.instructor, self.image_classes, spec.conv)
-        outputs = {"class_head": make_head(self.evidential, "class_head")(logits)}
+        class_head = make_head(self.evidential, "class_head", spec.prior_weight)
+        outputs = {"class_head": class_head(logits)}
         for kind, maps in (
             ("mutual_head", heads),
             ("mutual_uncertainty", uncertainty),
@@ -109,7 +117,7 @@ class MutualAssembly:
                 outputs[name] = self.resized(tensor, level, name)
         outputs["drawn"] = outputs["segmentation_logits_1"]
         if spec.draws_by_evidence:
-            mask_head = make_head(True, "mask_head")(final.logits[0])
+            mask_head = make_head(True, "mask_head", spec.prior_weight)(final.logits[0])
             outputs["drawn"] = outputs["mask_head"] = self.resized(mask_head, 1, "mask_head")
             if spec.fuses_evidence:
                 outputs["drawn"] = self.resized(fused(mask_head, heads[0]), 1, "fused_head")

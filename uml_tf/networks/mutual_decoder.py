@@ -7,9 +7,9 @@ from typing import Any
 
 import keras
 
+from uml_tf.networks.block_specs import ConvStyle, MutualDecoderSpec, UpStyle
 from uml_tf.networks.convolution import pointwise
 from uml_tf.networks.decoder import UpBlock
-from uml_tf.networks.spec import ConvStyle, MutualDecoderSpec, UpStyle
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from typing import Any
 
 from keras import ops
 
+from uml_tf.networks.block_specs import ConvStyle, NavigatorSpec, UpStyle
 from uml_tf.networks.convolution import pointwise
 from uml_tf.networks.decoder import UpBlock
 from uml_tf.networks.junctions import CertainFeature, ReliableMaskJunction, UncertaintyGate
 from uml_tf.networks.mutual_decoder import adjust_levels
-from uml_tf.networks.spec import ConvStyle, NavigatorSpec, UpStyle
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class NavigatorInputs:
         segmentation: ``(B, h, w, D)`` features s1..s4 of the segmentation encoder.
         mutual: ``(B, h, w, D)`` mutual features m1..m4.
         mutual_feature: ``(B, h1, w1, D)`` finest feature of the mutual decoder.
-        scores: ``(B, h1, w1, C)`` class scores of the mutual head at level 1: evidence alpha - 1, or the
+        scores: ``(B, h1, w1, C)`` class scores of the mutual head at level 1: the evidence, or the
             logits of a softmax head.
         uncertainty: ``(B, h1, w1, 1)`` pixel uncertainty at level 1, or None for the plain decoder of the
             ablation without the navigator.

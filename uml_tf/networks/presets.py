@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from uml_tf.networks.spec import (
-    Ablation,
+from uml_tf.networks.block_specs import (
     ConvStyle,
-    EncoderSpec,
     InstructorSpec,
     MixerSpec,
     MutualDecoderSpec,
     NavigatorSpec,
-    NetworkSpec,
-    TrainingDefaults,
     UnetSpec,
     UpStyle,
 )
+from uml_tf.networks.spec import Ablation, EncoderSpec, NetworkSpec, TrainingDefaults
 from uml_tf.runtime.errors import UmlError
 
 _RES2NET = EncoderSpec("res2net50_v1b_26w_4s")

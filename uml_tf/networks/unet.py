@@ -7,13 +7,14 @@ from typing import Any
 
 import keras
 
+from uml_tf.networks.block_specs import UnetSpec
 from uml_tf.networks.convolution import DoubleConv, pointwise
 from uml_tf.networks.decoder import UpBlock
 from uml_tf.networks.dropout import Dropout
 from uml_tf.networks.heads import FeatureMeans, HeadUncertainty, make_head
 from uml_tf.networks.resize import BilinearResize
 from uml_tf.networks.scaling import encoded
-from uml_tf.networks.spec import SEGMENTATION_ENCODER, NetworkSpec, UnetSpec
+from uml_tf.networks.spec import SEGMENTATION_ENCODER, NetworkSpec
 from uml_tf.runtime.contract import LOGITS
 
 

@@ -3,7 +3,8 @@
 Shared by the network (``keras.ops``) and by the host that completes a strictly integer network (NumPy).
 
 A head's output depends on its kind, and is never evidence:
-    - Dirichlet head: the concentration alpha = softplus(logits) + 1.
+    - Dirichlet head: the concentration alpha = softplus(logits) / lambda + 1, with a prior weight lambda
+      that is 1 as published.
     - Softmax head (the ablation without evidential heads): the logits; the softmax follows here.
 """
 
@@ -52,9 +53,9 @@ def softmax(logits: Any, xp: ModuleType = np) -> Any:
     return powers / xp.sum(powers, axis=-1, keepdims=True)
 
 
-def head_output(logits: Any, evidential: bool, xp: ModuleType = np) -> Any:
+def head_output(logits: Any, evidential: bool, xp: ModuleType = np, prior_weight: float = 1.0) -> Any:
     """A head's output of its ``(..., K)`` logits: the concentration, or the logits of a softmax head."""
-    return concentration_from_logits(logits, xp) if evidential else logits
+    return concentration_from_logits(logits, xp, prior_weight) if evidential else logits
 
 
 def head_opinion(output: Any, evidential: bool, xp: ModuleType = np) -> Opinion:

@@ -107,7 +107,13 @@ class DeviceModel:
             logits = {name: dequantize(value, self._outputs[name]) for name, value in outputs.items()}
             told = self.metadata
             outputs = finish(
-                logits, filled, told.evidential, told.evidential_mask, self.card.trust, told.fused_mask
+                logits,
+                filled,
+                told.evidential,
+                told.evidential_mask,
+                self.card.trust,
+                told.fused_mask,
+                told.prior_weight,
             )
         elif self.metadata.format < CONFIDENT_FORMAT:
             outputs = completed(outputs)

@@ -41,9 +41,21 @@ def evidence_from_logits(logits: Any, xp: ModuleType = np) -> Any:
     return r + xp.log(1.0 + xp.exp(logits - 2.0 * r))
 
 
-def concentration_from_logits(logits: Any, xp: ModuleType = np) -> Any:
-    """The Dirichlet's concentration alpha = e + 1 of ``(..., K)`` logits, at least 1."""
-    return evidence_from_logits(logits, xp) + 1.0
+def concentration_from_logits(logits: Any, xp: ModuleType = np, prior_weight: float = 1.0) -> Any:
+    """The Dirichlet's concentration alpha = e / lambda + 1 of ``(..., K)`` logits, at least 1.
+
+    Args:
+        logits: of the head.
+        xp: ``numpy`` or ``keras.ops``.
+        prior_weight: lambda, above 0. Mean and uncertainty are those of the concentration e + lambda whose
+            uncertainty is K lambda / S.
+
+    Source: the prior weight is that of Chen, Gao and Xu (Re-EDL), 2024; 1 in the UML paper.
+    """
+    evidence = evidence_from_logits(logits, xp)
+    if prior_weight != 1.0:
+        evidence = evidence * float(1 / prior_weight)
+    return evidence + 1.0
 
 
 def uncertainty_from_concentration(concentration: Any, xp: ModuleType = np) -> Any:

@@ -41,6 +41,7 @@ def finish(
     evidential_mask: bool,
     trust: Trust = NO_TRUST,
     fuses: bool = False,
+    prior_weight: float = 1.0,
 ) -> dict[str, Array]:
     """The contract's outputs from real-valued ``LOGITS``; the heads' outputs are resized, as in the network.
 
@@ -52,12 +53,13 @@ def finish(
         evidential_mask: whether the head that draws the mask is one.
         trust: what was fitted.
         fuses: whether the evidence of the mutual head counts for the mask too.
+        prior_weight: of the Dirichlet heads.
     """
     size = (images.shape[1], images.shape[2])
-    mutual = head_output(logits["mutual_logits"], evidential)
-    drawn = head_output(logits["segmentation_logits"], evidential_mask)
+    mutual = head_output(logits["mutual_logits"], evidential, prior_weight=prior_weight)
+    drawn = head_output(logits["segmentation_logits"], evidential_mask, prior_weight=prior_weight)
     heads = Heads(
-        head_output(logits["class_logits"], evidential),
+        head_output(logits["class_logits"], evidential, prior_weight=prior_weight),
         _at_input_size(mutual, size),
         _at_input_size(fused(drawn, mutual) if fuses else drawn, size),
         logits.get("features"),

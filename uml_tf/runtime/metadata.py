@@ -15,11 +15,12 @@ from uml_tf.runtime.tflite_buffer import buffer_named
 METADATA_NAME = "uml_tf"
 """Name of the metadata buffer in the file."""
 
-FORMAT = 5
+FORMAT = 6
 """Number of the metadata format; it is increased when an older runtime would misread a file.
 
 Format 2 has the card's ``fit``, which a runtime of format 1 would take for "stretch". Format 3 has confidence
-and familiarity, format 4 what the card says of mask quality and intervals, format 5 ``fused_mask``."""
+and familiarity, format 4 what the card says of mask quality and intervals, format 5 ``fused_mask``,
+format 6 ``prior_weight``."""
 
 CONFIDENT_FORMAT = 3
 """Files of an older format return neither confidence nor familiarity."""
@@ -54,6 +55,7 @@ class FileMetadata:
         colour_order: "RGB".
         evidential_mask: whether the head that draws the mask is a Dirichlet head.
         fused_mask: whether the evidence of the mutual head counts for the mask too.
+        prior_weight: of the Dirichlet heads.
         format: number of the metadata format.
     """
 
@@ -72,6 +74,7 @@ class FileMetadata:
     colour_order: str = "RGB"
     evidential_mask: bool = False
     fused_mask: bool = False
+    prior_weight: float = 1.0
     format: int = FORMAT
 
     @classmethod

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 import keras
-import numpy as np
 
 from uml_tf.data.augmentation import Augmentation
 from uml_tf.data.dataset import PreparedDataset
 from uml_tf.data.pipeline import Examples, epoch_order
 from uml_tf.data.share import Share
 from uml_tf.evaluation.keras_predictor import KerasPredictor
-from uml_tf.losses import LossSpec
-from uml_tf.networks import UML, NetworkSpec, preset, without
+from uml_tf.networks import UML, NetworkSpec
 from uml_tf.networks.encoder_weights import load_encoder_weights
-from uml_tf.networks.encoders import resolve
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.roi import Roi
 from uml_tf.training.averaging import WeightAverage
@@ -28,6 +24,7 @@ from uml_tf.training.display import Display
 from uml_tf.training.distillation import open_teachers
 from uml_tf.training.loop import Loop
 from uml_tf.training.schedule import HoldThenPolynomial, ScheduleSpec
+from uml_tf.training.specs import loss_spec, network_spec
 from uml_tf.training.step import StepSpec, TrainStep
 from uml_tf.training.teaching import Teacher
 
@@ -52,79 +49,6 @@ def open_same_dataset(config: TrainingConfig, display: Display, cluster: Cluster
             f"{fingerprint[:12]}: every worker needs the same data"
         )
     return dataset
-
-
-def network_spec(config: TrainingConfig) -> NetworkSpec:
-    """The config's preset, with the encoders that the config names and without the parts it switches off.
-
-    Names of encoder presets are resolved here, when a training starts, and nowhere else.
-    """
-    spec = preset(config.preset)
-    if config.class_encoder:
-        spec = replace(spec, class_encoder=resolve(config.class_encoder))
-    if config.segmentation_encoder:
-        spec = replace(spec, segmentation_encoder=resolve(config.segmentation_encoder))
-    spec = without(spec, *config.without)
-    if not config.fused_mask or not _weights(config)[2]:  # a head that learns nothing has no evidence to add
-        spec = replace(spec, fused_mask=False)
-    if config.mask_alone is not None:
-        spec = replace(spec, instructor=replace(spec.instructor, mask_alone=config.mask_alone))
-    if config.tasks == "class":
-        spec = replace(without(spec, "instructor"), instructor=replace(spec.instructor, read_mask=False))
-    return spec
-
-
-def _weights(config: TrainingConfig) -> tuple[float, float, float]:
-    """Of the three terms of the loss; 0 for those of a task that is not trained."""
-    loss = config.loss
-    if config.tasks == "both":
-        return loss.cls, loss.seg, loss.mut
-    return (loss.cls, 0.0, 0.0) if config.tasks == "class" else (0.0, loss.seg, loss.mut)
-
-
-def loss_spec(
-    config: TrainingConfig,
-    spec: NetworkSpec,
-    labels: np.ndarray,
-    classes: int,
-    pixel_classes: Sequence[str] = (),
-) -> LossSpec:
-    """The joint loss of a resolved config.
-
-    Args:
-        config: resolved.
-        spec: the network.
-        labels: ``(N,)`` class indices of the training images, -1 without a label, for the class weights.
-        classes: number of image classes.
-        pixel_classes: names, among which cup and rim are looked for.
-
-    Raises:
-        UmlError: the cup-to-disc ratio is to be learned and there is no cup or rim.
-    """
-    has_cup = {"cup", "rim"} <= set(pixel_classes)
-    cup_and_rim = (pixel_classes.index("cup"), pixel_classes.index("rim")) if has_cup else None
-    if config.loss.ratio and cup_and_rim is None:
-        raise UmlError(
-            f"loss.ratio: found pixel classes {', '.join(pixel_classes)}, expected 'cup' and 'rim'"
-        )
-    weights = None
-    if config.loss.class_weights == "balanced":
-        counts = np.bincount(labels[labels >= 0], minlength=classes)
-        weights = tuple((counts.sum() / (classes * np.maximum(counts, 1))).tolist())
-    return LossSpec(
-        *_weights(config),
-        config.loss.annealing_epochs,
-        config.loss.segmentation or "dice+ce",
-        spec.ablation.evidential,
-        weights,
-        config.loss.skip_absent,
-        config.loss.dice_over,
-        config.loss.ratio,
-        cup_and_rim,
-        config.loss.taught,
-        spec.fuses_evidence,
-        1.0 if config.loss.kl is None else config.loss.kl,  # None: a run begun before the field existed
-    )
 
 
 def _optimizer(config: TrainingConfig, steps_per_epoch: int) -> keras.optimizers.Optimizer:
@@ -199,7 +123,7 @@ def _rates(config: TrainingConfig, model: UML) -> list[float]:
 
 
 def _step_spec(config: TrainingConfig, train: Examples) -> StepSpec:
-    some_masked = 0 < train.has_mask.sum() < len(train)
+    some_masked = 0 < train.has_mask.sum() < len(train) or config.augmentation.destroyed > 0
     return StepSpec(
         config.weight_decay,
         config.gradient_clip,

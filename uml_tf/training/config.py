@@ -54,7 +54,7 @@ class TrainingConfig(Section):
             learning both. A class alone is learned without the instructor and reads no mask. What is returned
             for the other task means nothing then.
         mask_alone: share of the training images whose class is learned from the measures of the mask alone,
-            see ``uml_tf.networks.spec.InstructorSpec``; None for the preset's default.
+            see ``uml_tf.networks.block_specs.InstructorSpec``; None for the preset's default.
         fused_mask: whether the mask of ``edge`` and ``edge-pretrained`` has the evidence of both decoders, or
             that of the navigator alone.
         teachers: trained MODELs of which this network learns mean and spread as one Dirichlet, see

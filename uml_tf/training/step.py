@@ -21,7 +21,7 @@ from uml_tf.training.flat import FlatVariables, carry_out_together, joined
 from uml_tf.training.graph_optimizer import graphs_as_traced
 from uml_tf.training.teaching import Teacher
 
-_LOSS_KEYS = ("label", "mask", "has_mask", "ratio", "taught_class", "taught_mask")
+_LOSS_KEYS = ("label", "mask", "has_mask", "ratio", "taught_class", "taught_mask", "destroyed")
 
 
 def _fused(function: Callable[..., Any]) -> Callable[..., Any]:
