@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from uml_tf.data.cache_folder import CACHE_VARIABLE, cache_folder
 from uml_tf.data.dataset import PreparedDataset, Row
 from uml_tf.data.pipeline import Examples, decode_row, load_examples, resized
-from uml_tf.data.pixel_store import Pixels, PixelStore
+from uml_tf.data.pixel_store import NAME_LENGTH, Pixels, PixelStore
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.placement import Box, Fit, Placement, place
 from uml_tf.runtime.threads import cores
@@ -195,7 +195,7 @@ def _inputs(
     places = {digest: number for number, digest in enumerate(ordered)}
     about = {"dataset": dataset.info.name, "size": size, "fit": fit, "located": bool(boxes), "key": key}
     try:
-        store = PixelStore.open(root / key[:16], len(ordered), size, about)
+        store = PixelStore.open(root / key[:NAME_LENGTH], len(ordered), size, about)
     except (OSError, UmlError) as error:
         warn(f"{_not_kept(root, error)}: all of them are held in memory")
         return None
