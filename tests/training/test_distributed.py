@@ -91,6 +91,7 @@ def _of_pod(index, addresses):
         for known, text in variables.items():
             value = value.replace(f"$({known})", text)
         variables[entry["name"]] = value
+    assert variables.pop("UML_TF_CACHE").startswith("/work/")  # of a volume that is not here
     for pod, address in enumerate(addresses):
         assert f"{name}-{pod}.{subdomain}:7000" in variables["TF_CONFIG"]
         variables["TF_CONFIG"] = variables["TF_CONFIG"].replace(f"{name}-{pod}.{subdomain}:7000", address)
@@ -109,7 +110,6 @@ def start_pods(start_uml_tf):
             (program, *arguments), variables = _of_pod(index, addresses)
             paths = {"/config/train.yaml": config, "/data": data}
             assert program == "uml-tf"
-            assert variables.pop("UML_TF_CACHE").startswith("/work/")  # there is no such volume here
             given = [paths.get(word, word) for word in arguments]
             workers.append(_Worker(start_uml_tf(*given, cwd=folder, **variables)))
         return workers
