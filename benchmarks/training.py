@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import socket
+import statistics
 import subprocess
 import sys
 import time
@@ -51,7 +52,7 @@ def _batch(options: argparse.Namespace, count: int) -> dict[str, Any]:
 
 
 def measure(options: argparse.Namespace) -> None:
-    """Prints the seconds until the end of the first step, and the images per second of later steps."""
+    """Prints the seconds until the end of the first step, and images per second of the median later one."""
     from uml_tf.training.cluster import Cluster, set_tf_config
 
     if options.workers:
@@ -77,12 +78,12 @@ def measure(options: argparse.Namespace) -> None:
     start = time.perf_counter()
     float(step(next(batches), 0)["total"])
     first = time.perf_counter() - start
-    best = float("inf")
+    seconds = []
     for _ in range(STEPS):
         start = time.perf_counter()
         float(step(next(batches), 0)["total"])
-        best = min(best, time.perf_counter() - start)
-    print(first, options.batch / best)
+        seconds.append(time.perf_counter() - start)
+    print(first, options.batch / statistics.median(seconds))
 
 
 def _run(arguments: list[str], form: str) -> tuple[float, float]:

@@ -102,7 +102,7 @@ def test_newer_format_is_refused(exported):
         values["format"] = 9
         del values["intended_use"]
 
-    with pytest.raises(UmlError, match="format: found 9, expected at most 5: use a newer uml-tf"):
+    with pytest.raises(UmlError, match="format: found 9, expected at most 6: use a newer uml-tf"):
         read_metadata(_resealed(exported.read_bytes(), change), exported)
 
 

@@ -98,6 +98,7 @@ def _of_pod(index, addresses):
         for known, text in variables.items():
             value = value.replace(f"$({known})", text)
         variables[entry["name"]] = value
+    assert variables.pop("UML_TF_CACHE").startswith("/work/")  # of a volume that is not here
     for pod, address in enumerate(addresses):
         assert f"{name}-{pod}.{subdomain}:7000" in variables["TF_CONFIG"]
         variables["TF_CONFIG"] = variables["TF_CONFIG"].replace(f"{name}-{pod}.{subdomain}:7000", address)
