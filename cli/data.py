@@ -192,7 +192,9 @@ def check(folder: Path, strict: bool, distance: int, picture: Path | None) -> No
 
     dataset = PreparedDataset.open(folder)
     with TerminalDisplay() as display:
-        report = check_dataset(dataset, distance, display.stage("checking", len(dataset.rows)))
+        checking = display.stage("checking", len(dataset.rows))
+        comparing = display.stage("comparing", len(dataset.rows))
+        report = check_dataset(dataset, distance, checking, comparing=comparing)
     _print_counts(report)
     for problem in report.problems:
         click.echo(problem)
@@ -260,14 +262,14 @@ def cache(listing: bool, clear: bool) -> None:
             raise UmlError(f"{root}: cannot be cleared ({error.strerror or error})") from error
         click.echo(f"{root}: removed {freed / 1e6:.1f} MB")
         return
-    stores = list_stores(root)
+    stores, others = list_stores(root)
     for store in stores:
-        height, width = store.about["size"]
         click.echo(
-            f"{store.folder.name}  {store.about['dataset']}, {height} x {width}, {store.about['fit']}: "
-            f"{store.filled} of {store.count} images, {store.bytes / 1e6:.1f} MB, "
-            f"used {store.days:.0f} days ago"
+            f"{store.folder.name}  {store.about}: {store.filled} of {store.count} images, "
+            f"{store.bytes / 1e6:.1f} MB, used {store.days:.0f} days ago"
         )
+    for folder in others:
+        click.echo(f"{folder.name}  cannot be read as decoded images")
     click.echo(f"{root}: {len(stores)} data sets, {sum(store.bytes for store in stores) / 1e6:.1f} MB")
 
 

@@ -56,7 +56,7 @@ def random_trust(model, images):
     if model.spec.fuses_evidence:
         weights["navigator"] = 0.2
     of_mask = Confidence("+".join(weights), weights, 0.1)
-    return Trust(fit_density(*parts), 1.4, 0.8, of_class, of_mask)
+    return Trust(fit_density(parts[:1], parts[1]), 1.4, 0.8, of_class, of_mask)
 
 
 def finding_network(seed, examples):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 
@@ -60,7 +61,7 @@ def test_arrays_are_those_of_the_pipeline_in_memory(oblong, root, on_demand, fit
         np.testing.assert_array_equal(examples.masks[:], expected.masks)
         np.testing.assert_array_equal(examples.images[3], expected.images[3])
         assert tuple(examples.placements) == expected.placements
-    assert [store.filled for store in list_stores(root)] == [len(expected)]
+    assert [store.filled for store in list_stores(root)[0]] == [len(expected)]
 
 
 def test_batches_are_byte_for_byte_those_of_memory(phantoms, root, on_demand):
@@ -86,9 +87,17 @@ def test_each_image_is_decoded_once_for_all_splits_folds_and_runs(phantoms, root
     np.testing.assert_array_equal(swapped["train"].images[:], again.images)
 
 
+def test_a_worker_that_is_not_the_chief_decodes_what_it_reads(phantoms, root, monkeypatch):
+    names = _decoded(monkeypatch)
+    examples = _open(phantoms, "val", ahead=False)["val"]
+    assert names == []
+    examples.images[:2]
+    assert sorted(names) == sorted(row.image for row in phantoms.split("val")[:2])
+
+
 def test_a_lost_or_damaged_entry_is_decoded_anew(phantoms, root, monkeypatch):
     expected = _open(phantoms, "val")["val"].images[:]
-    (store,) = list_stores(root)
+    ((store,), _) = list_stores(root)
     images = np.load(store.folder / "images.npy", mmap_mode="r+")
     checksums = np.load(store.folder / "checksums.npy", mmap_mode="r+")
     first, second = np.flatnonzero(checksums)[:2]
@@ -160,14 +169,38 @@ def test_the_command_lists_and_clears_stores_and_nothing_else(phantoms, root):
 
     _open(phantoms, "val")
     (root / "mine").mkdir()
-    (root / "mine" / "file").write_text("")
+    (root / "mine" / "about.json").write_text('{"key": "mine"}')
+    (root / "mine" / "images.npy").write_text("of the user")
     listed = CliRunner().invoke(data, ["cache", "--list"]).output
     count = len(phantoms.split("val"))
     assert f"{phantoms.info.name}, 48 x 48, stretch: {count} of {len(phantoms.rows)} images" in listed
     assert "removed" in CliRunner().invoke(data, ["cache", "--clear"]).output
     assert [path.name for path in root.iterdir()] == ["mine"]
+    assert {path.name for path in (root / "mine").iterdir()} == {"about.json", "images.npy"}
     assert "0 data sets" in CliRunner().invoke(data, ["cache", "--list"]).output
     assert CliRunner().invoke(data, ["cache"]).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (lambda about: "{", "cannot be read as decoded images"),
+        (lambda about: json.dumps({"key": about["key"]}), "of another version: 0 of 3 images"),
+        (lambda about: json.dumps(about | {"size": 7}), "cannot be read as decoded images"),
+        (lambda about: json.dumps(about | {"key": "another"}), "cannot be read as decoded images"),
+    ],
+)
+def test_a_store_of_another_version_or_with_a_damaged_description_is_one_line(root, change, line):
+    from click.testing import CliRunner
+
+    from uml_tf.cli.data import data
+
+    about = {"dataset": "small", "size": (4, 5), "fit": "crop", "key": "0123456789abcdef0123"}
+    PixelStore.open(root / "0123456789abcdef", 3, (4, 5), about).close()
+    (root / "0123456789abcdef/about.json").write_text(change(about))
+    listed = CliRunner().invoke(data, ["cache", "--list"])
+    assert listed.exit_code == 0
+    assert listed.output.splitlines()[0].startswith(f"0123456789abcdef  {line}")
 
 
 @pytest.mark.parametrize("kept", [0, 60, 200])

@@ -47,7 +47,7 @@ def _heads(evidential, evidential_mask, seed=0):
 def _density(limit=None):
     rng = np.random.default_rng(1)
     vectors = [tuple(rng.normal(0, 1, (count, size)) for size in (D, 4)) for count in (60, 40)]
-    density = fit_density(*vectors)
+    density = fit_density(vectors[:1], vectors[1])
     if limit is None:
         return density
     return Density(*(replace(g, limit=limit) for g in (density.features, density.sharpness)))
@@ -127,7 +127,7 @@ def test_the_distance_is_mahalanobis():
     rng = np.random.default_rng(3)
     mixing = rng.normal(size=(5, 5))
     vectors = rng.normal(size=(4000, 5)) @ mixing
-    gaussian = fit_density((vectors, vectors[:, :4]), (vectors, vectors[:, :4])).features
+    gaussian = fit_density([(vectors, vectors[:, :4])], (vectors, vectors[:, :4])).features
     other = rng.normal(size=(50, 5)) * 3
     centred = other - vectors.mean(axis=0)
     exact = np.einsum("ni,ij,nj->n", centred, np.linalg.inv(np.cov(vectors.T)), centred)

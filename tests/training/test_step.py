@@ -24,6 +24,21 @@ from uml_tf.training.step import StepSpec, TrainStep
 SIZE = 32
 QUICK = preset("unet-edge")
 """The quickest network to build, for what is the same for all networks."""
+_LITE = preset("edge").class_encoder
+_SHORT = replace(
+    _LITE,
+    arguments=_LITE.arguments
+    | {
+        "stackwise_kernel_sizes": [3] * 4,
+        "stackwise_num_repeats": [1] * 4,
+        "stackwise_input_filters": [32, 16, 24, 40],
+        "stackwise_output_filters": [16, 24, 40, 80],
+        "stackwise_expansion_ratios": [1, 6, 6, 6],
+        "stackwise_strides": [1, 2, 2, 2],
+    },
+)
+JOINT = replace(preset("edge"), class_encoder=_SHORT, segmentation_encoder=_SHORT)
+"""The edge network with all of its parts, and encoders of one block for each of its features."""
 QUICK_CONFIG = {"preset": "unet-edge", "encoder_weights": "none", "image_size": SIZE}
 
 
@@ -50,15 +65,14 @@ def _step(config=None, spec=None, **step):
     config = (config or TrainingConfig()).resolved()
     keras.utils.set_random_seed(0)
     with _precision(config.precision):
-        model = UML(spec or preset("edge"), 2, 3, (SIZE, SIZE))
+        model = UML(spec or JOINT, 2, 3, (SIZE, SIZE))
     loss = LossSpec(evidential=model.spec.ablation.evidential)
     return TrainStep(model, _optimizer(config, 10), loss, StepSpec(**step), None)
 
 
 def _small_steps(batch, precision, jit):
     """The losses of steps so small that rounding does not grow; no dropout, since XLA draws other masks."""
-    spec = preset("edge")
-    spec = replace(spec, instructor=replace(spec.instructor, dropout=0.0, dropout_dense=0.0))
+    spec = replace(JOINT, instructor=replace(JOINT.instructor, dropout=0.0, dropout_dense=0.0))
     step = _step(TrainingConfig(precision=precision, learning_rate=1e-6), spec, jit=jit)
     return step, np.array([list(map(float, step(batch, 0).values())) for _ in range(4)])
 
@@ -84,7 +98,7 @@ def test_precision_and_xla_keep_the_losses(batch, plain_losses, precision, jit, 
 
 @pytest.mark.parametrize("parts", [(), ("evidential",)])
 def test_loss_falls_with_and_without_evidential_heads(batch, parts):
-    step = _step(spec=without(preset("edge"), *parts))
+    step = _step(spec=without(JOINT, *parts))
     losses = [float(step(batch, 0)["total"]) for _ in range(8)]
     assert losses[-1] < losses[0]
 
@@ -219,9 +233,9 @@ def test_a_loss_that_is_not_finite_ends_in_one_line(phantoms):
 
 
 def test_masked_statistics_reach_the_norms_of_the_mask_alone(batch, uncompiled):
-    spec, found, weights = preset("edge"), [], None
+    found, weights = [], None
     for masked in (True, False):
-        step = _step(TrainingConfig(learning_rate=1e-9), spec, masked_statistics=masked)
+        step = _step(TrainingConfig(learning_rate=1e-9), masked_statistics=masked)
         weights = step.model.get_weights() if weights is None else weights
         step.model.set_weights(weights)
         step(batch, 0)

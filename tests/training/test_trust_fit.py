@@ -7,6 +7,7 @@ import pytest
 
 from uml_tf.training.confidence_fit import fit_confidence, fit_logistic, fit_temperature
 from uml_tf.training.density_fit import fit_density, fit_gaussian, with_limit
+from uml_tf.training.moments import Moments
 
 
 def test_a_temperature_is_found_again():
@@ -78,7 +79,7 @@ def test_the_density_tells_what_is_far_and_keeps_what_is_like(count):
             0, 0.2, (number, 4)
         )
 
-    density = fit_density(like(count), like(60))
+    density = fit_density([like(count)], like(60))
     held_back, blurred, other = like(300), like(300), like(300)
     blurred[1][:, :] -= 2.0  # the sharpness alone differs
     other[0][:] += rng.normal(0, 4.0, 160)
@@ -89,7 +90,7 @@ def test_the_density_tells_what_is_far_and_keeps_what_is_like(count):
 
 def test_the_limit_lies_between_two_distances():
     vectors = np.random.default_rng(5).normal(size=(100, 6))
-    gaussian = fit_gaussian(vectors)
+    gaussian = fit_gaussian(Moments.of(vectors))
     distance = np.sort(gaussian.distance(vectors)[:, 0].astype(float))
     assert with_limit(gaussian, vectors, 0.9).limit == pytest.approx((distance[89] + distance[90]) / 2)
     assert with_limit(gaussian, vectors, 1.0).limit > distance[-1]

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from uml_tf.data.cache_folder import CACHE_VARIABLE, cache_folder
 from uml_tf.data.dataset import PreparedDataset, Row
 from uml_tf.data.pipeline import Examples, decode_row, load_examples, resized
-from uml_tf.data.pixel_store import Pixels, PixelStore
+from uml_tf.data.pixel_store import NAME_LENGTH, Pixels, PixelStore
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.placement import Box, Fit, Placement, place
 from uml_tf.runtime.threads import cores
@@ -195,7 +195,7 @@ def _inputs(
     places = {digest: number for number, digest in enumerate(ordered)}
     about = {"dataset": dataset.info.name, "size": size, "fit": fit, "located": bool(boxes), "key": key}
     try:
-        store = PixelStore.open(root / key[:16], len(ordered), size, about)
+        store = PixelStore.open(root / key[:NAME_LENGTH], len(ordered), size, about)
     except (OSError, UmlError) as error:
         warn(f"{_not_kept(root, error)}: all of them are held in memory")
         return None
@@ -211,6 +211,7 @@ def open_splits(
     fit: Fit = "stretch",
     boxes: Mapping[str, Box] | None = None,
     warn: Warn = lambda line: None,
+    ahead: bool = True,
 ) -> dict[str, Examples]:
     """Opens splits of a data set. Their arrays equal those of ``load_examples``.
 
@@ -222,6 +223,7 @@ def open_splits(
         fit: how a picture, or the part of it that is read, becomes an input.
         boxes: image -> the part of it that is read; all of it for images that are not named.
         warn: told what cannot be kept.
+        ahead: whether to read splits of up to ``AHEAD`` images at once; others are read as they are needed.
 
     Raises:
         UmlError: a split is empty, or a file of one that is read at once is missing, damaged or does not
@@ -231,11 +233,12 @@ def open_splits(
     opened = {}
     for name in splits:
         rows = dataset.split(name)
-        progress = stage(f"reading {name}", len(rows))
         if inputs is None:
+            progress = stage(f"reading {name}", len(rows))
             opened[name] = load_examples(dataset, name, size, progress, fit, boxes)
             continue
-        if len(rows) <= AHEAD:
+        if ahead and len(rows) <= AHEAD:
+            progress = stage(f"reading {name}", len(rows))
             for done, _ in enumerate(inputs.each(inputs.image, rows), start=1):
                 progress(done)
         opened[name] = Examples(

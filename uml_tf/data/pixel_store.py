@@ -10,7 +10,6 @@ The files are read by position, not mapped: mapped pages count as the process's 
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import time
@@ -23,10 +22,14 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
 from uml_tf.runtime.files import new_folder, write_json
 
 _ABOUT = "about.json"
+_ARRAYS = ("images.npy", "masks.npy", "originals.npy", "checksums.npy")
+NAME_LENGTH = 16
+"""The name of a store's folder is so much of its key."""
 _WRITTEN = 1 << 32
 """Added to the 32 bits of a checksum, so that none is 0, as the holes are."""
 
@@ -96,8 +99,7 @@ class PixelStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        names = ("images", "masks", "originals", "checksums")
-        files = [_File(folder / f"{name}.npy") for name in names]
+        files = [_File(folder / name) for name in _ARRAYS]
         self._images, self._masks, self._originals, self._checksums = files
         self._verified = np.zeros(self._images.count, bool)
         (folder / _ABOUT).touch()  # by its time `uml-tf data cache --list` tells when the store was used
@@ -125,10 +127,10 @@ class PixelStore:
                     pass
             shutil.rmtree(folder, ignore_errors=True)
             with new_folder(folder) as made:
-                _File.create(made / "images.npy", (count, *size, 3), np.uint8)
-                _File.create(made / "masks.npy", (count, *size), np.uint8)
-                _File.create(made / "originals.npy", (count, 2), np.int32)
-                _File.create(made / "checksums.npy", (count,), np.int64)
+                shapes = ((count, *size, 3), (count, *size), (count, 2), (count,))
+                types = (np.uint8, np.uint8, np.int32, np.int64)
+                for name, shape, dtype in zip(_ARRAYS, shapes, types, strict=True):
+                    _File.create(made / name, shape, dtype)
                 write_json(made / _ABOUT, dict(about))
             return cls(folder)
 
@@ -178,13 +180,33 @@ class PixelStore:
             file.close()
 
 
+class About(BaseModel):
+    """What ``about.json`` of a store tells; a store of another version may tell less.
+
+    Attributes:
+        key: begins with the name of the store's folder.
+        dataset: name of the data set that it was made for.
+        size: (H, W).
+        fit: how a picture became an input.
+    """
+
+    key: str
+    dataset: str = ""
+    size: tuple[int, int] | None = None
+    fit: str = ""
+
+    def __str__(self) -> str:
+        size = self.size and f"{self.size[0]} x {self.size[1]}"
+        return ", ".join(filter(None, (self.dataset, size, self.fit))) or "of another version"
+
+
 @dataclass(frozen=True)
 class StoreFacts:
     """What ``uml-tf data cache --list`` says of a store.
 
     Attributes:
         folder: of the store.
-        about: as it was given when the store was made.
+        about: what it says of itself.
         filled: number of entries that are written.
         count: number of entries.
         bytes: that it takes on the disk.
@@ -192,7 +214,7 @@ class StoreFacts:
     """
 
     folder: Path
-    about: dict[str, Any]
+    about: About
     filled: int
     count: int
     bytes: int
@@ -204,28 +226,36 @@ class StoreFacts:
         return (time.time() - self.used) / 86400
 
 
-def _bytes_on_disk(path: Path) -> int:
-    return path.stat().st_blocks * 512  # files with holes take less than their size
+def _about(folder: Path) -> About:
+    """What a store says of itself.
+
+    Raises:
+        OSError: this is no store, or it cannot be read.
+        ValueError: the same.
+    """
+    about = About.model_validate_json((folder / _ABOUT).read_bytes())
+    if about.key[:NAME_LENGTH] != folder.name or not all((folder / name).is_file() for name in _ARRAYS):
+        raise ValueError(f"{folder}: found another folder, expected a store")
+    return about
 
 
-def list_stores(root: Path) -> list[StoreFacts]:
-    """The stores in a folder, the one that was used last first; an unreadable one is passed over."""
-    found = []
-    for path in root.glob(f"*/{_ABOUT}"):
+def _bytes_on_disk(folder: Path) -> int:
+    # Files with holes take less than their size.
+    return sum((folder / name).stat().st_blocks * 512 for name in (*_ARRAYS, _ABOUT))
+
+
+def list_stores(root: Path) -> tuple[list[StoreFacts], list[Path]]:
+    """The stores in a folder, the one that was used last first; and what may be one but cannot be read."""
+    found, others = [], []
+    for path in sorted(root.glob(f"*/{_ABOUT}")):
+        folder = path.parent
         try:
-            checksums = np.load(path.with_name("checksums.npy"))
-            facts = StoreFacts(
-                path.parent,
-                json.loads(path.read_text(encoding="utf-8")),
-                int(np.count_nonzero(checksums)),
-                len(checksums),
-                sum(map(_bytes_on_disk, path.parent.iterdir())),
-                path.stat().st_mtime,
-            )
-        except (OSError, ValueError):
-            continue
-        found.append(facts)
-    return sorted(found, key=lambda facts: -facts.used)
+            about, checksums = _about(folder), np.load(folder / "checksums.npy")
+            filled, used = int(np.count_nonzero(checksums)), path.stat().st_mtime
+            found.append(StoreFacts(folder, about, filled, len(checksums), _bytes_on_disk(folder), used))
+        except (OSError, ValueError, EOFError):
+            others.append(folder)
+    return sorted(found, key=lambda facts: -facts.used), others
 
 
 def clear_stores(root: Path) -> int:
@@ -237,8 +267,16 @@ def clear_stores(root: Path) -> int:
         OSError: one cannot be removed.
     """
     freed = 0
-    for path in root.glob(f"*/{_ABOUT}"):
-        freed += sum(map(_bytes_on_disk, path.parent.iterdir()))
-        shutil.rmtree(path.parent)
-        path.parent.with_name(f".{path.parent.name}.lock").unlink(missing_ok=True)
+    for path in list(root.glob(f"*/{_ABOUT}")):
+        folder = path.parent
+        try:
+            _about(folder)
+        except (OSError, ValueError):
+            continue
+        freed += _bytes_on_disk(folder)
+        for name in (_ABOUT, *_ARRAYS):
+            (folder / name).unlink()
+        folder.with_name(f".{folder.name}.lock").unlink(missing_ok=True)
+        if not any(folder.iterdir()):  # else the user has put something there
+            folder.rmdir()
     return freed

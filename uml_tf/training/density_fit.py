@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from uml_tf.runtime.density import Density, Gaussian
 from uml_tf.runtime.packed import Packed
+from uml_tf.training.moments import Moments, moments_of
 
 Array = NDArray[Any]
 
@@ -24,7 +26,7 @@ _MARGIN = 0.01
 """How far the limit lies above the largest distance where no distance lies above it, as a share of it."""
 
 
-def fit_gaussian(vectors: Array) -> Gaussian:
+def fit_gaussian(moments: Moments) -> Gaussian:
     """Mean, principal directions with their variances, and one variance for the rest; the limit is infinite.
 
     There are at most as many directions as half of the vectors, so that the variances are well estimated
@@ -32,21 +34,21 @@ def fit_gaussian(vectors: Array) -> Gaussian:
     median: else rounding alone would be far away.
 
     Args:
-        vectors: ``(N, D)``, N at least 2.
+        moments: of at least 2 vectors.
     """
-    given = np.asarray(vectors, np.float64)
-    count, size = given.shape
-    mean, deviation = given.mean(axis=0), given.std(axis=0)
+    count, size = moments.count, len(moments.mean)
+    deviation = moments.deviation
     scale = np.maximum(deviation, max(_SMALLEST_SCALE * float(np.median(deviation)), 1e-6))
-    standard = (given - mean) / scale
-    _, singular, directions = np.linalg.svd(standard, full_matrices=False)
+    covariance = moments.scatter / (np.outer(scale, scale) * max(count - 1, 1))
+    found, axes = np.linalg.eigh(covariance)
+    # Largest first. Of fewer vectors than dimensions most are 0, which rounding may put below it.
+    variances, directions = np.maximum(found[::-1], 0.0), axes[:, ::-1]
     kept = max(min(MOST_DIRECTIONS, count // _VECTORS_PER_DIRECTION, size - 1), 1)
-    variances = singular**2 / max(count - 1, 1)
     rest = max(float(variances[kept:].sum()) / max(size - kept, 1), _SMALLEST_VARIANCE)
     return Gaussian(
-        Packed.of(mean),
+        Packed.of(moments.mean),
         Packed.of(scale),
-        Packed.of(directions[:kept].T),
+        Packed.of(directions[:, :kept]),
         Packed.of(np.maximum(variances[:kept], rest)),
         rest,
         float("inf"),
@@ -65,15 +67,15 @@ def with_limit(gaussian: Gaussian, vectors: Array, quantile: float = QUANTILE) -
     return replace(gaussian, limit=float(max(limit, 1e-6)))
 
 
-def fit_density(training: tuple[Array, Array], validation: tuple[Array, Array]) -> Density:
+def fit_density(training: Iterable[tuple[Array, Array]], validation: tuple[Array, Array]) -> Density:
     """Two Gaussians of the training images, with limits that the validation images lie within.
 
     Args:
-        training: features ``(N, D)`` and sharpness ``(N, 4)``.
+        training: features ``(N, D)`` and sharpness ``(N, 4)`` of some images at a time, of at least 2 in all.
         validation: the same of other images.
     """
-    fitted = Density(*(fit_gaussian(vectors) for vectors in training))
-    return with_limits(fitted, validation)
+    features, sharpness = moments_of(training)
+    return with_limits(Density(fit_gaussian(features), fit_gaussian(sharpness)), validation)
 
 
 def with_limits(density: Density, validation: tuple[Array, Array]) -> Density:

@@ -42,15 +42,22 @@ def log_start(run_id: str, dataset: PreparedDataset, loop: Loop) -> None:
         mlflow.log_text(config.to_yaml(), CONFIG_FILE)
 
 
+def epoch_metrics(report: EpochReport, pixel_classes: tuple[str, ...]) -> dict[str, float]:
+    """What a run records of an epoch: its losses, its measures on the validation split, rate and seconds."""
+    return {
+        **{f"train/{name}": value for name, value in report.losses.items()},
+        **report.validation.named(pixel_classes),
+        "learning_rate": report.learning_rate,
+        "seconds": report.seconds,
+    }
+
+
 def recording_listener(display: Display, pixel_classes: tuple[str, ...], is_chief: bool) -> Listener:
     """Shows steps, epochs and warnings; on the chief it also logs every epoch."""
 
     def log(report: EpochReport) -> None:
-        metrics = {f"train/{name}": value for name, value in report.losses.items()}
-        metrics |= report.validation.named(pixel_classes)
-        metrics |= {"learning_rate": report.learning_rate, "seconds": report.seconds}
         with saving(f"epoch {report.epoch + 1}"):
-            mlflow.log_metrics(metrics, step=report.epoch)
+            mlflow.log_metrics(epoch_metrics(report, pixel_classes), step=report.epoch)
 
     def epoch(report: EpochReport) -> None:
         if is_chief:

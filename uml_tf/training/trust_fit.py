@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -113,14 +113,10 @@ def look(predictor: KerasPredictor, examples: Examples) -> Seen:
     return Seen(labels=examples.labels, **joined)
 
 
-def vectors_of(predictor: KerasPredictor, examples: Examples) -> tuple[Array, Array]:
-    """Features and sharpness of all images, ``(N, D)`` and ``(N, 4)``: what the density is over."""
-    found = [
-        (heads.features, heads.sharpness)
-        for _, heads in _batches(predictor, examples.images, np.arange(len(examples)))
-    ]
-    features, sharpness = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return features, sharpness
+def vectors_of(predictor: KerasPredictor, examples: Examples) -> Iterator[tuple[Array, Array]]:
+    """Yields features ``(B, D)`` and sharpness ``(B, 4)`` of a batch at a time: what the density is over."""
+    for _, heads in _batches(predictor, examples.images, np.arange(len(examples))):
+        yield heads.features, heads.sharpness
 
 
 def masks_seen(predictor: KerasPredictor, examples: Examples, trust: Trust) -> Iterator[tuple[Array, Array]]:
@@ -200,7 +196,7 @@ def _fit(
     return temperature, fit_confidence(scores, calibrated.right, answers.owners, mixes)
 
 
-def fit_trust(model: UML, seen: Seen, training: tuple[Array, Array] | None = None) -> Trust:
+def fit_trust(model: UML, seen: Seen, training: Iterable[tuple[Array, Array]] | None = None) -> Trust:
     """What is fitted on validation images, and the density of the training images.
 
     Args:
