@@ -192,7 +192,9 @@ def check(folder: Path, strict: bool, distance: int, picture: Path | None) -> No
 
     dataset = PreparedDataset.open(folder)
     with TerminalDisplay() as display:
-        report = check_dataset(dataset, distance, display.stage("checking", len(dataset.rows)))
+        checking = display.stage("checking", len(dataset.rows))
+        comparing = display.stage("comparing", len(dataset.rows))
+        report = check_dataset(dataset, distance, checking, comparing=comparing)
     _print_counts(report)
     for problem in report.problems:
         click.echo(problem)

@@ -193,6 +193,7 @@ def evaluate(
                 tables += [_out_of_distribution(predictor, dataset, found[name], kinds, folder, display)]
             if robustness:
                 tables += [_robustness(predictor, dataset, split, folder, display)]
+            dataset.hash_files(display.stage)  # for the file that tells what was measured
         groups = measures_by_name(found)
         for line in foreground_warnings(compared_groups(*groups.values()) if len(groups) == 1 else groups):
             display.warn(line)

@@ -17,6 +17,7 @@ workers=$(scontrol show hostnames "$SLURM_JOB_NODELIST" |
         for ((task = 0; task < SLURM_NTASKS_PER_NODE; task++)); do echo "$host:$((port + task))"; done
     done | paste -s -d ,)
 export workers config data
+export UML_TF_CACHE=${UML_TF_CACHE:-$PWD/cache}   # decoded images, for all tasks
 
 srun --kill-on-bad-exit=1 bash -c '
     exec uml-tf train --restartable --config "$config" --data "$data" --workers "$workers" --index "$SLURM_PROCID"'

@@ -87,6 +87,14 @@ def test_each_image_is_decoded_once_for_all_splits_folds_and_runs(phantoms, root
     np.testing.assert_array_equal(swapped["train"].images[:], again.images)
 
 
+def test_a_worker_that_is_not_the_chief_decodes_what_it_reads(phantoms, root, monkeypatch):
+    names = _decoded(monkeypatch)
+    examples = _open(phantoms, "val", ahead=False)["val"]
+    assert names == []
+    examples.images[:2]
+    assert sorted(names) == sorted(row.image for row in phantoms.split("val")[:2])
+
+
 def test_a_lost_or_damaged_entry_is_decoded_anew(phantoms, root, monkeypatch):
     expected = _open(phantoms, "val")["val"].images[:]
     ((store,), _) = list_stores(root)

@@ -167,3 +167,17 @@ except SystemExit as ended:
     assert output == "1 False\n"
     line = "none/dataset.yaml: no such file, expected a prepared data set (see `uml-tf data --help`)"
     assert errors == f"uml-tf: {line}\n"
+
+
+def test_files_are_hashed_once_with_a_stage(phantoms):
+    dataset, stages = PreparedDataset.open(phantoms.root), []
+
+    def stage(name, total):
+        stages.append([total])
+        return stages[-1].append
+
+    dataset.hash_files(stage)
+    dataset.hash_files(stage)
+    ((total, *done),) = stages
+    assert done[-1] == total == len(dataset.file_digests)
+    assert dataset.fingerprint == phantoms.fingerprint

@@ -175,6 +175,13 @@ def test_the_bar_is_erased_before_a_line_and_at_the_end():
     bar.show(4)
     assert "[############            ] 2/4" in stream.getvalue()
     assert stream.getvalue().endswith("\r\x1b[Ka line\n\r\x1b[K")
-    silent = io.StringIO()
-    TextBar(4, silent).show(2)
-    assert silent.getvalue() == ""
+
+
+def test_off_a_terminal_the_bar_is_a_line_a_minute():
+    seconds = iter(range(0, 400, 25))
+    stream, unwanted = io.StringIO(), io.StringIO()
+    for bar in (TextBar(10, stream, clock=lambda: next(seconds)), TextBar(10, unwanted, False, lambda: 100)):
+        for done in range(11):
+            bar.show(done)
+    assert stream.getvalue() == "2/10, 3 min left\n5/10, 2 min left\n8/10, 50 s left\n"
+    assert unwanted.getvalue() == ""

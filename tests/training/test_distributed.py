@@ -109,6 +109,7 @@ def start_pods(start_uml_tf):
             (program, *arguments), variables = _of_pod(index, addresses)
             paths = {"/config/train.yaml": config, "/data": data}
             assert program == "uml-tf"
+            assert variables.pop("UML_TF_CACHE").startswith("/work/")  # there is no such volume here
             given = [paths.get(word, word) for word in arguments]
             workers.append(_Worker(start_uml_tf(*given, cwd=folder, **variables)))
         return workers

@@ -211,6 +211,7 @@ def open_splits(
     fit: Fit = "stretch",
     boxes: Mapping[str, Box] | None = None,
     warn: Warn = lambda line: None,
+    ahead: bool = True,
 ) -> dict[str, Examples]:
     """Opens splits of a data set. Their arrays equal those of ``load_examples``.
 
@@ -222,6 +223,7 @@ def open_splits(
         fit: how a picture, or the part of it that is read, becomes an input.
         boxes: image -> the part of it that is read; all of it for images that are not named.
         warn: told what cannot be kept.
+        ahead: whether to read splits of up to ``AHEAD`` images at once; others are read as they are needed.
 
     Raises:
         UmlError: a split is empty, or a file of one that is read at once is missing, damaged or does not
@@ -231,11 +233,12 @@ def open_splits(
     opened = {}
     for name in splits:
         rows = dataset.split(name)
-        progress = stage(f"reading {name}", len(rows))
         if inputs is None:
+            progress = stage(f"reading {name}", len(rows))
             opened[name] = load_examples(dataset, name, size, progress, fit, boxes)
             continue
-        if len(rows) <= AHEAD:
+        if ahead and len(rows) <= AHEAD:
+            progress = stage(f"reading {name}", len(rows))
             for done, _ in enumerate(inputs.each(inputs.image, rows), start=1):
                 progress(done)
         opened[name] = Examples(

@@ -116,6 +116,7 @@ def check_dataset(
     near_duplicate_distance: int = DEFAULT_DISTANCE,
     progress: Callable[[int], None] = lambda done: None,
     near_duplicate_detail: float = MIN_DETAIL,
+    comparing: Callable[[int], None] = lambda done: None,
 ) -> CheckReport:
     """Opens every file and applies every rule of the prepared form.
 
@@ -129,6 +130,7 @@ def check_dataset(
             near-duplicates.
         progress: called with the number of rows done.
         near_duplicate_detail: least correlation of their detail, in [-1, 1].
+        comparing: called with 0 before the images are compared with each other, then with the number of rows.
     """
     problems: list[str] = []
     masks: list[Counter[int]] = []
@@ -149,10 +151,11 @@ def check_dataset(
             signatures.append(found.signature)
             signed_rows.append(row)
         progress(done)
+    comparing(0)
+    pairs = _near_duplicates(signed_rows, signatures, near_duplicate_distance, near_duplicate_detail)
+    comparing(len(dataset.rows))
     return CheckReport(
         **vars(count(dataset.rows, masks, dataset.info)),
         problems=problems + _divided_subjects(dataset),
-        near_duplicates=_near_duplicates(
-            signed_rows, signatures, near_duplicate_distance, near_duplicate_detail
-        ),
+        near_duplicates=pairs,
     )

@@ -6,7 +6,7 @@ import csv
 import hashlib
 import io
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -183,11 +183,23 @@ class PreparedDataset:
     @cached_property
     def file_digests(self) -> dict[str, bytes]:
         """SHA-256 of every file of a row, by its path in the manifest."""
+        return self._digests(lambda done: None)
+
+    def hash_files(self, stage: Callable[[str, int], Callable[[int], None]]) -> None:
+        """Computes ``file_digests``, if that was not done yet, with a stage of a progress display."""
+        if "file_digests" not in vars(self):
+            total = len({relative for row in self.rows for relative in row.files})
+            vars(self)["file_digests"] = self._digests(stage("reading all files", total))
+
+    def _digests(self, progress: Callable[[int], None]) -> dict[str, bytes]:
         paths = list(dict.fromkeys(relative for row in self.rows for relative in row.files))
         # Not one by one: what the executor keeps of each call takes more memory than its result.
         parts = [paths[start : start + _TOGETHER] for start in range(0, len(paths), _TOGETHER)]
         with ThreadPoolExecutor() as pool:
-            found = [digest for digests in pool.map(self._digests_of, parts) for digest in digests]
+            found: list[bytes] = []
+            for digests in pool.map(self._digests_of, parts):
+                found += digests
+                progress(len(found))
         return dict(zip(paths, found, strict=True))
 
     def _digests_of(self, paths: Sequence[str]) -> list[bytes]:

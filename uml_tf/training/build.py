@@ -39,10 +39,12 @@ def open_same_dataset(config: TrainingConfig, display: Display, cluster: Cluster
 
     def by_chief() -> bytes:
         opened.append(open_dataset(config, display))
+        opened[0].hash_files(display.stage)
         return opened[0].fingerprint.encode()
 
     fingerprint = cluster.from_chief(by_chief).decode()
     dataset = opened[0] if opened else open_dataset(config, display)
+    dataset.hash_files(display.stage)
     if dataset.fingerprint != fingerprint:
         raise UmlError(
             f"{dataset.root}: fingerprint: found {dataset.fingerprint[:12]}, expected the chief's "

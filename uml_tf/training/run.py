@@ -226,7 +226,9 @@ def _build(
         for name in SPLITS[:2]:
             located = display.stage(f"locating {name}", len(dataset.split(name)))
             boxes |= locator.boxes(dataset, name, located, display.warn)
-    splits = open_splits(dataset, SPLITS[:2], size, display.stage, config.fit, boxes, display.warn)
+    # Only the chief reads all images: the others read their part of each batch, and do not validate.
+    ahead = cluster.is_chief
+    splits = open_splits(dataset, SPLITS[:2], size, display.stage, config.fit, boxes, display.warn, ahead)
     roi = None if locator is None else locator.roi
     loop = build_loop(config, dataset, splits, display, cluster, roi)
     loop.listener = recording_listener(display, dataset.info.pixel_classes, cluster.is_chief)
