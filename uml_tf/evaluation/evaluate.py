@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -15,6 +17,8 @@ from uml_tf.evaluation.mean_model import MeanModel
 from uml_tf.evaluation.measure import ImageMeasure, measure_image
 from uml_tf.evaluation.sources import measures_by_source
 from uml_tf.evaluation.summary import Metrics, summarise
+from uml_tf.metrics.metric import Metric, metrics_of_kind
+from uml_tf.runtime.batches import ordered
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.images import Array
 from uml_tf.runtime.model_card import ModelCard
@@ -22,8 +26,12 @@ from uml_tf.runtime.placement import Placement
 from uml_tf.runtime.prediction import Model
 from uml_tf.runtime.predictor import Outputs, predict_all
 from uml_tf.runtime.referral import decide
+from uml_tf.runtime.threads import cores
 
 CHUNK = 16
+
+_THREADS = 4
+"""At most: each holds the maps of one image at its original size."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +114,7 @@ class Chunk:
         decisions: Sequence[str] = (),
         card: ModelCard | None = None,
     ) -> list[ImageMeasure]:
-        """Measures the outputs of a model for these images.
+        """Measures the outputs of a model for these images, some of them at once, in threads.
 
         Args:
             outputs: of the model.
@@ -115,29 +123,47 @@ class Chunk:
             decisions: what is decided on each, or none.
             card: of the model, whose mask quality, intervals and calibration are measured; None for none.
         """
-        return [
-            measure_image(
-                row,
-                dataset.label_index(row),
+
+        def measured(i: int) -> ImageMeasure:
+            return measure_image(
+                self.rows[i],
+                dataset.label_index(self.rows[i]),
                 {name: value[i] for name, value in outputs.items()},
-                mask,
+                self.masks[i],
                 dataset.info,
                 placements[i],
                 decisions[i] if decisions else "",
                 card,
                 self.agreements[i] if self.agreements else None,
             )
-            for i, (row, mask) in enumerate(zip(self.rows, self.masks, strict=True))
-        ]
+
+        # In this thread: others that look metrics up while their files are imported would miss some.
+        metrics_of_kind(Metric)
+        with _threads() as pool:
+            return list(ordered(pool, measured, range(len(self.rows)), _THREADS))
+
+
+@contextmanager
+def _threads() -> Iterator[ThreadPoolExecutor]:
+    """A pool for images at their original size; what it has not begun when it is left is not done."""
+    pool = ThreadPoolExecutor(min(cores(), _THREADS))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def read_chunks(dataset: PreparedDataset, split: str) -> Iterator[Chunk]:
-    """Yields a split, a few images at a time."""
-    rows = iter(dataset.split(split))
-    while chunk := list(islice(rows, CHUNK)):
-        pairs = [read_row(dataset, row) for row in chunk]
-        agreements = [read_agreement(dataset, row) for row in chunk]
-        yield Chunk(chunk, [image for image, _ in pairs], [mask for _, mask in pairs], agreements)
+    """Yields a split, a few images at a time; the files are read by threads, a few ahead of the chunk."""
+
+    def read(row: Row) -> tuple[Row, Array, Array | None, Array | None]:
+        return row, *read_row(dataset, row), read_agreement(dataset, row)
+
+    with _threads() as pool:
+        found = ordered(pool, read, dataset.split(split), _THREADS)
+        while chunk := list(islice(found, CHUNK)):
+            rows, images, masks, agreements = zip(*chunk, strict=True)
+            yield Chunk(rows, list(images), list(masks), agreements)
 
 
 def decisions_of(model: Model, outputs: Outputs, inputs: Inputs) -> list[str]:
