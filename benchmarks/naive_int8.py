@@ -51,8 +51,8 @@ SHOWN = (
 )
 
 
-def _naive_concentration(logits: Any, xp: Any = np) -> Any:
-    return keras.ops.log(1.0 + keras.ops.exp(logits)) + 1.0
+def _naive_concentration(logits: Any, xp: Any = np, prior_weight: float = 1.0) -> Any:
+    return keras.ops.log(1.0 + keras.ops.exp(logits)) / prior_weight + 1.0
 
 
 def _naive_opinion(concentration: Any, xp: Any = np) -> Opinion:

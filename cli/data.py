@@ -257,9 +257,11 @@ def cache(listing: bool, clear: bool) -> None:
         return
     if clear:
         try:
-            freed = clear_stores(root)
+            freed, others = clear_stores(root)
         except OSError as error:
             raise UmlError(f"{root}: cannot be cleared ({error.strerror or error})") from error
+        for folder in others:
+            click.echo(f"{folder}: not removed: cannot be read as decoded images")
         click.echo(f"{root}: removed {freed / 1e6:.1f} MB")
         return
     stores, others = list_stores(root)

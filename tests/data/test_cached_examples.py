@@ -13,7 +13,7 @@ from uml_tf.data.augmentation_spec import AugmentationSpec
 from uml_tf.data.cached_examples import open_splits
 from uml_tf.data.dataset import PreparedDataset
 from uml_tf.data.pipeline import epoch_order, load_examples, training_batches
-from uml_tf.data.pixel_store import Pixels, PixelStore, list_stores
+from uml_tf.data.pixel_store import Pixels, PixelStore, clear_stores, list_stores
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.placement import Box
 
@@ -174,11 +174,27 @@ def test_the_command_lists_and_clears_stores_and_nothing_else(phantoms, root):
     listed = CliRunner().invoke(data, ["cache", "--list"]).output
     count = len(phantoms.split("val"))
     assert f"{phantoms.info.name}, 48 x 48, stretch: {count} of {len(phantoms.rows)} images" in listed
-    assert "removed" in CliRunner().invoke(data, ["cache", "--clear"]).output
+    cleared = CliRunner().invoke(data, ["cache", "--clear"]).output
+    assert f"{root / 'mine'}: not removed: cannot be read as decoded images" in cleared
+    assert "removed" in cleared.splitlines()[-1]
     assert [path.name for path in root.iterdir()] == ["mine"]
     assert {path.name for path in (root / "mine").iterdir()} == {"about.json", "images.npy"}
     assert "0 data sets" in CliRunner().invoke(data, ["cache", "--list"]).output
     assert CliRunner().invoke(data, ["cache"]).exit_code == 2
+
+
+def test_a_store_that_lost_an_array_is_made_anew_and_can_be_cleared(phantoms, root):
+    for clear in (False, True):
+        _open(phantoms, "val")
+        (path,) = root.glob("*/masks.npy")
+        path.unlink()
+        if clear:
+            _, others = clear_stores(root)
+            assert not others
+            assert not list(root.iterdir())
+    lines = []
+    _open(phantoms, "val", warn=lines.append)
+    assert not lines
 
 
 @pytest.mark.parametrize(

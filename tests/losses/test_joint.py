@@ -84,7 +84,7 @@ def test_destroyed_images_add_their_evidence_and_no_label_or_mask_loss(case):
     unknown = tf.where(gone[:, None, None] > 0, tf.cast(UNKNOWN_PIXEL, tf.uint8), batch["mask"])
     label = tf.where(gone > 0, -1, batch["label"])
     destroyed = {"label": label, "mask": unknown, "has_mask": 1.0 - gone, "destroyed": gone}
-    found = joint_loss(outputs, destroyed, 5.0, LossSpec(destroyed=0.3))
+    found = joint_loss(outputs, destroyed, 5.0, LossSpec(destroyed_weight=0.3))
     left = joint_loss(*_part((outputs, batch), [0, 1]), 5.0, LossSpec())
     for term, head in (("cls", "class_head"), ("seg", "mask_head"), ("mut", "mutual_head_1")):
         alpha = tf.cast(outputs[head][2:], tf.float64)
@@ -95,7 +95,7 @@ def test_destroyed_images_add_their_evidence_and_no_label_or_mask_loss(case):
 
 def test_the_squared_fit_is_that_of_every_dirichlet_head_and_has_no_kl_term(case):
     outputs, batch = _with_mask_head(case)
-    terms = [joint_loss(outputs, batch, epoch, LossSpec(fit="squared")) for epoch in (0.0, 50.0)]
+    terms = [joint_loss(outputs, batch, epoch, LossSpec(objective="squared")) for epoch in (0.0, 50.0)]
     target = tf.one_hot(batch["mask"], C)
     dice = soft_dice_loss(
         target, outputs["mask_head"] / tf.reduce_sum(outputs["mask_head"], -1, True), tf.ones((B, H, H))

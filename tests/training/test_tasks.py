@@ -14,7 +14,7 @@ from uml_tf.networks import UML, preset
 from uml_tf.networks.dropout import PathDropout
 from uml_tf.runtime.errors import UmlError
 from uml_tf.training.config import TrainingConfig, with_fields
-from uml_tf.training.specs import loss_spec, network_spec
+from uml_tf.training.specs import check_dirichlet_options, loss_spec, network_spec
 from uml_tf.training.validation import Validation, smoothed_score
 
 SIZE = 32
@@ -47,21 +47,28 @@ def test_one_task_alone_teaches_nothing_to_the_other_head(tasks, untaught):
 
 
 @pytest.mark.parametrize(
-    "fields", [{"augmentation.destroyed": 0.1}, {"loss.fit": "squared"}, {"loss.prior_weight": 0.1}]
+    "fields", [{"augmentation.destroyed": 0.1}, {"loss.objective": "squared"}, {"loss.prior_weight": 0.1}]
 )
 def test_what_dirichlet_heads_learn_is_refused_for_softmax_heads(fields):
     config = with_fields(TrainingConfig(preset="unet-edge"), fields).resolved()
     with pytest.raises(UmlError, match=f"{next(iter(fields))}: found a network with softmax heads"):
-        loss_spec(config, network_spec(config), np.array([0, 1]), 2)
+        check_dirichlet_options(config)
+
+
+def test_destroyed_images_need_others_in_their_batch():
+    config = with_fields(TrainingConfig(batch_size=1), {"augmentation.destroyed": 0.1}).resolved()
+    with pytest.raises(UmlError, match="found batches of 1 image, expected 2 or more"):
+        check_dirichlet_options(config)
 
 
 def test_the_settings_of_evidence_reach_network_and_loss():
-    fields = {"loss.fit": "squared", "loss.prior_weight": 0.2, "loss.destroyed": 0.4}
+    fields = {"loss.objective": "squared", "loss.prior_weight": 0.2, "loss.destroyed_weight": 0.4}
     config = with_fields(TrainingConfig(), fields).resolved()
     spec = network_spec(config)
     loss = loss_spec(config, spec, np.array([0, 1]), 2)
-    assert (spec.prior_weight, loss.prior_weight, loss.fit, loss.destroyed) == (0.2, 0.2, "squared", 0.4)
-    assert loss_spec(TrainingConfig().resolved(), preset("edge"), np.array([0, 1]), 2).fit == "expected"
+    found = (spec.prior_weight, loss.prior_weight, loss.objective, loss.destroyed_weight)
+    assert found == (0.2, 0.2, "squared", 0.4)
+    assert loss_spec(TrainingConfig().resolved(), preset("edge"), np.array([0, 1]), 2).objective == "expected"
 
 
 def test_the_epoch_is_chosen_by_the_task_that_is_learned():

@@ -6,8 +6,7 @@ import csv
 import hashlib
 import io
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,9 +14,10 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from uml_tf.data.file_digests import digests
 from uml_tf.data.validation_error import describe_validation_error
 from uml_tf.runtime.errors import UmlError
-from uml_tf.runtime.files import read_bytes, read_text, write_text
+from uml_tf.runtime.files import read_text, write_text
 from uml_tf.runtime.intensity import Intensity
 from uml_tf.runtime.regions import UNKNOWN_PIXEL
 
@@ -26,7 +26,6 @@ COLUMNS = ("image", "mask", "label", "split", "subject")
 RATIO = "vertical_cup_to_disc_ratio"
 OPTIONAL_COLUMNS = ("agreement", "dataset", RATIO, "spacing")
 _PATHS = ("image", "mask", "agreement")
-_TOGETHER = 256
 YAML_NAME, MANIFEST_NAME = "dataset.yaml", "manifest.csv"
 
 
@@ -183,27 +182,16 @@ class PreparedDataset:
     @cached_property
     def file_digests(self) -> dict[str, bytes]:
         """SHA-256 of every file of a row, by its path in the manifest."""
-        return self._digests(lambda done: None)
+        return digests(self.root, self._file_paths())
 
     def hash_files(self, stage: Callable[[str, int], Callable[[int], None]]) -> None:
         """Computes ``file_digests``, if that was not done yet, with a stage of a progress display."""
         if "file_digests" not in vars(self):
-            total = len({relative for row in self.rows for relative in row.files})
-            vars(self)["file_digests"] = self._digests(stage("reading all files", total))
+            paths = self._file_paths()
+            vars(self)["file_digests"] = digests(self.root, paths, stage("reading all files", len(paths)))
 
-    def _digests(self, progress: Callable[[int], None]) -> dict[str, bytes]:
-        paths = list(dict.fromkeys(relative for row in self.rows for relative in row.files))
-        # Not one by one: what the executor keeps of each call takes more memory than its result.
-        parts = [paths[start : start + _TOGETHER] for start in range(0, len(paths), _TOGETHER)]
-        with ThreadPoolExecutor() as pool:
-            found: list[bytes] = []
-            for digests in pool.map(self._digests_of, parts):
-                found += digests
-                progress(len(found))
-        return dict(zip(paths, found, strict=True))
-
-    def _digests_of(self, paths: Sequence[str]) -> list[bytes]:
-        return [hashlib.sha256(read_bytes(self.root / relative)).digest() for relative in paths]
+    def _file_paths(self) -> list[str]:
+        return list(dict.fromkeys(relative for row in self.rows for relative in row.files))
 
     @cached_property
     def fingerprint(self) -> str:

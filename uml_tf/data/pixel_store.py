@@ -123,7 +123,7 @@ class PixelStore:
             if (folder / _ABOUT).is_file():
                 try:
                     return cls(folder)
-                except (ValueError, EOFError):  # cut off by a power failure: it is made anew
+                except (ValueError, EOFError, FileNotFoundError):  # cut off by a power failure: made anew
                     pass
             shutil.rmtree(folder, ignore_errors=True)
             with new_folder(folder) as made:
@@ -234,14 +234,15 @@ def _about(folder: Path) -> About:
         ValueError: the same.
     """
     about = About.model_validate_json((folder / _ABOUT).read_bytes())
-    if about.key[:NAME_LENGTH] != folder.name or not all((folder / name).is_file() for name in _ARRAYS):
+    if len(folder.name) != NAME_LENGTH or about.key[:NAME_LENGTH] != folder.name:
         raise ValueError(f"{folder}: found another folder, expected a store")
     return about
 
 
 def _bytes_on_disk(folder: Path) -> int:
     # Files with holes take less than their size.
-    return sum((folder / name).stat().st_blocks * 512 for name in (*_ARRAYS, _ABOUT))
+    files = [folder / name for name in (*_ARRAYS, _ABOUT)]
+    return sum(path.stat().st_blocks * 512 for path in files if path.is_file())
 
 
 def list_stores(root: Path) -> tuple[list[StoreFacts], list[Path]]:
@@ -258,25 +259,31 @@ def list_stores(root: Path) -> tuple[list[StoreFacts], list[Path]]:
     return sorted(found, key=lambda facts: -facts.used), others
 
 
-def clear_stores(root: Path) -> int:
-    """Removes the stores in a folder, and nothing else that is there; returns the bytes that they took.
+def clear_stores(root: Path) -> tuple[int, list[Path]]:
+    """Removes the stores in a folder, and nothing else that is there.
 
     A training that reads one keeps what it has opened.
+
+    Returns:
+        The bytes that they took; and what may be a store but does not say so, which stays.
 
     Raises:
         OSError: one cannot be removed.
     """
-    freed = 0
+    freed, others = 0, []
     for path in list(root.glob(f"*/{_ABOUT}")):
         folder = path.parent
         try:
             _about(folder)
         except (OSError, ValueError):
+            others.append(folder)
             continue
-        freed += _bytes_on_disk(folder)
-        for name in (_ABOUT, *_ARRAYS):
-            (folder / name).unlink()
-        folder.with_name(f".{folder.name}.lock").unlink(missing_ok=True)
-        if not any(folder.iterdir()):  # else the user has put something there
-            folder.rmdir()
-    return freed
+        lock = folder.with_name(f".{folder.name}.lock")
+        with FileLock(lock):  # no training makes the store anew meanwhile
+            freed += _bytes_on_disk(folder)
+            for name in (*_ARRAYS, _ABOUT):  # the last is what a cleared store is found by
+                (folder / name).unlink(missing_ok=True)
+            if not any(folder.iterdir()):  # else the user has put something there
+                folder.rmdir()
+            lock.unlink(missing_ok=True)
+    return freed, others

@@ -95,7 +95,8 @@ def load_measures(path: Path) -> list[ImageMeasure]:
 
 def _rows(file: IO[bytes]) -> Iterator[Array]:
     """Yields the rows of a stored array, one at a time in memory."""
-    npy.read_magic(file)
+    if npy.read_magic(file) != (1, 0):
+        raise ValueError("found another version of NumPy's format, expected 1.0")
     shape, by_column, dtype = npy.read_array_header_1_0(file)
     if by_column:
         file.seek(0)

@@ -40,10 +40,10 @@ class LossSpec:
         fused_mask: the taught mask is the one with the evidence of both heads, see
             ``uml_tf.networks.spec.NetworkSpec``; without teachers each head learns by itself.
         dice_over: Dice over the whole "batch" (paper), or of each "image", see ``image_dice_loss``.
-        fit: what a Dirichlet head learns of the truth: "expected", the expected cross-entropy and the KL
-            term; "squared", the squared error of the mean alone, see ``squared_loss``.
+        objective: what a Dirichlet head learns: "expected", the expected cross-entropy and the KL term;
+            "squared", the squared error of the mean alone, see ``squared_loss``.
         prior_weight: of the Dirichlet heads, see ``uml_tf.networks.spec.NetworkSpec``.
-        destroyed: weight of the evidence found in destroyed images.
+        destroyed_weight: weight of the evidence found in destroyed images.
     """
 
     cls: float = 0.5
@@ -60,9 +60,9 @@ class LossSpec:
     taught: float = 0.5
     fused_mask: bool = False
     kl: float = 1.0
-    fit: Literal["expected", "squared"] = "expected"
+    objective: Literal["expected", "squared"] = "expected"
     prior_weight: float = 1.0
-    destroyed: float = 1.0
+    destroyed_weight: float = 1.0
 
 
 def annealing(epoch: Any, spec: LossSpec) -> Any:
@@ -83,7 +83,9 @@ def _head_loss(target: Any, output: Any, lam: Any, spec: LossSpec) -> Any:
     """The loss of a head's output: a concentration, or the logits of a softmax head."""
     if not spec.evidential:
         return softmax_loss(target, output)
-    return squared_loss(target, output) if spec.fit == "squared" else evidential_loss(target, output, lam)
+    if spec.objective == "squared":
+        return squared_loss(target, output)
+    return evidential_loss(target, output, lam)
 
 
 def classification_loss(outputs: dict[str, Any], batch: dict[str, Any], lam: Any, spec: LossSpec) -> Any:
@@ -188,7 +190,7 @@ def _with_destroyed(
     evidence["mut"] = sum(
         _pixel_mean(kl_of_all_evidence(head), of_pixels) for head in _levels(outputs, "mutual_head_")
     )
-    return terms | {name: terms[name] + spec.destroyed * loss for name, loss in evidence.items()}
+    return terms | {name: terms[name] + spec.destroyed_weight * loss for name, loss in evidence.items()}
 
 
 def joint_loss(outputs: dict[str, Any], batch: dict[str, Any], epoch: Any, spec: LossSpec) -> dict[str, Any]:

@@ -24,6 +24,8 @@ RESAMPLES = 1000
 LEVEL = 0.95
 _MANY = 20_000
 """Images from which on other processes are worth their start."""
+_PROCESSES = 4
+"""At most: each has a copy of the counts of all images."""
 _TOGETHER = 1 << 26
 """Counts that a statistic gets at once, of one byte each: 671 resamples of 100,000 images."""
 
@@ -76,7 +78,7 @@ def _draws(statistic: Statistic, subjects: Sequence[Hashable], seed: int) -> NDA
 
     Of many images each process takes its share of the resamples.
     """
-    processes = cores()
+    processes = min(cores(), _PROCESSES)
     if len(subjects) < _MANY or processes == 1:
         return _part(statistic, subjects, seed, 0, 1)
     from joblib import Parallel, delayed  # here, because to import it takes long

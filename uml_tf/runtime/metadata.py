@@ -16,7 +16,7 @@ METADATA_NAME = "uml_tf"
 """Name of the metadata buffer in the file."""
 
 FORMAT = 6
-"""Number of the metadata format; it is increased when an older runtime would misread a file.
+"""Number of the metadata format; it is increased when an older runtime would misread or refuse a file.
 
 Format 2 has the card's ``fit``, which a runtime of format 1 would take for "stretch". Format 3 has confidence
 and familiarity, format 4 what the card says of mask quality and intervals, format 5 ``fused_mask``,

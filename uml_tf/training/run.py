@@ -39,6 +39,7 @@ from uml_tf.training.interruption import stop_requests
 from uml_tf.training.locator import Locator, open_locator
 from uml_tf.training.loop import Loop
 from uml_tf.training.recording import log_files, log_start, recorded, recording_listener
+from uml_tf.training.specs import check_dirichlet_options
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,7 @@ def train(
     """
     cluster = Cluster.join()
     own = config.resolved()
+    check_dirichlet_options(own)
     text = cluster.from_chief(lambda: own.to_yaml().encode()).decode()
     config = own if cluster.is_chief else parse_config(text, "config of the chief", {"data": own.data})
     dataset = open_same_dataset(config, display, cluster)
@@ -229,6 +231,8 @@ def _build(
     # Only the chief reads all images: the others read their part of each batch, and do not validate.
     ahead = cluster.is_chief
     splits = open_splits(dataset, SPLITS[:2], size, display.stage, config.fit, boxes, display.warn, ahead)
+    # The others wait here, where the chief's end is one line, and not in TensorFlow's first exchange.
+    cluster.from_chief(bytes)
     roi = None if locator is None else locator.roi
     loop = build_loop(config, dataset, splits, display, cluster, roi)
     loop.listener = recording_listener(display, dataset.info.pixel_classes, cluster.is_chief)

@@ -34,11 +34,11 @@ class LossConfig(Section):
         ratio: weight of the error of the cup-to-disc ratio within L_seg, for images whose manifest tells it
             (column ``vertical_cup_to_disc_ratio``), also without a mask; see ``uml_tf.losses.cup_to_disc``.
         taught: weight of what ``teachers`` teach, against the truth.
-        fit: what a Dirichlet head learns of the truth: "expected", the expected cross-entropy and the KL
-            term, or "squared", the squared error of the mean, without ``kl``; see ``uml_tf.losses``.
+        objective: what a Dirichlet head learns: "expected", the expected cross-entropy and the KL term, or
+            "squared", the squared error of the mean, without ``kl``; see ``uml_tf.losses``.
         prior_weight: of the Dirichlet heads; below 1 a network needs less evidence to be sure. See
             ``uml_tf.networks.spec.NetworkSpec``.
-        destroyed: weight of the evidence found in the images that ``augmentation.destroyed`` destroys.
+        destroyed_weight: weight of the evidence found in the images that ``augmentation.destroyed`` destroys.
         dice_over: "batch", or "image" where regions differ much in size or are often missed; see
             ``uml_tf.losses.dice.image_dice_loss``.
     """
@@ -54,9 +54,9 @@ class LossConfig(Section):
     dice_over: Literal["batch", "image"] = "batch"
     ratio: float = Field(default=0.0, ge=0)
     taught: float = Field(default=0.5, gt=0, le=1)
-    fit: Literal["expected", "squared"] = "expected"
+    objective: Literal["expected", "squared"] = "expected"
     prior_weight: float = Field(default=1.0, gt=0)
-    destroyed: float = Field(default=1.0, gt=0)
+    destroyed_weight: float = Field(default=1.0, gt=0)
 
 
 class TeachingConfig(Section):

@@ -44,17 +44,19 @@ def _weights(config: TrainingConfig) -> tuple[float, float, float]:
     return (loss.cls, 0.0, 0.0) if config.tasks == "class" else (0.0, loss.seg, loss.mut)
 
 
-def _check_evidential(config: TrainingConfig, spec: NetworkSpec) -> None:
-    """Refuses what only Dirichlet heads can learn for a network with softmax heads.
+def check_dirichlet_options(config: TrainingConfig) -> None:
+    """Refuses, before anything is read, options that the network of a config cannot learn by.
 
     Raises:
-        UmlError: a field asks for it.
+        UmlError: one needs Dirichlet heads where there are softmax heads, or more images in a batch.
     """
-    if spec.ablation.evidential:
+    if config.augmentation.destroyed and config.batch_size == 1:
+        raise UmlError("augmentation.destroyed: found batches of 1 image, expected 2 or more")
+    if without(preset(config.preset), *config.without).ablation.evidential:
         return
     asked = {
         "augmentation.destroyed": config.augmentation.destroyed > 0,
-        "loss.fit": config.loss.fit != "expected",
+        "loss.objective": config.loss.objective != "expected",
         "loss.prior_weight": config.loss.prior_weight != 1,
     }
     for field, found in asked.items():
@@ -79,10 +81,8 @@ def loss_spec(
         pixel_classes: names, among which cup and rim are looked for.
 
     Raises:
-        UmlError: the cup-to-disc ratio is to be learned and there is no cup or rim, or a setting needs
-            Dirichlet heads.
+        UmlError: the cup-to-disc ratio is to be learned and there is no cup or rim.
     """
-    _check_evidential(config, spec)
     has_cup = {"cup", "rim"} <= set(pixel_classes)
     cup_and_rim = (pixel_classes.index("cup"), pixel_classes.index("rim")) if has_cup else None
     if config.loss.ratio and cup_and_rim is None:
@@ -106,7 +106,7 @@ def loss_spec(
         config.loss.taught,
         spec.fuses_evidence,
         1.0 if config.loss.kl is None else config.loss.kl,  # None: a run begun before the field existed
-        config.loss.fit,
+        config.loss.objective,
         spec.prior_weight,
-        config.loss.destroyed,
+        config.loss.destroyed_weight,
     )
