@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -14,7 +15,7 @@ from small_networks import SIZE
 from uml_tf.export.flatbuffer import read_model
 from uml_tf.runtime.device_model import DeviceModel
 from uml_tf.runtime.errors import UmlError
-from uml_tf.runtime.metadata import METADATA_NAME, read_metadata, seal
+from uml_tf.runtime.metadata import FORMAT, METADATA_NAME, read_metadata, seal
 
 
 @pytest.fixture(scope="module")
@@ -102,8 +103,13 @@ def test_newer_format_is_refused(exported):
         values["format"] = 9
         del values["intended_use"]
 
-    with pytest.raises(UmlError, match="format: found 9, expected at most 6: use a newer uml-tf"):
+    with pytest.raises(UmlError, match=f"format: found 9, expected at most {FORMAT}: use a newer uml-tf"):
         read_metadata(_resealed(exported.read_bytes(), change), exported)
+
+
+def test_the_page_reads_the_newest_format():
+    page = (Path(__file__).parents[2] / "export/web/metadata.js").read_text()
+    assert f"\nconst FORMAT = {FORMAT};\n" in page
 
 
 @pytest.mark.parametrize("name", ["card", "image_size", "preset", "format"])
