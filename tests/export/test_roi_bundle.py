@@ -22,6 +22,7 @@ from uml_tf.export.run import export
 from uml_tf.networks.files import weights_sha256
 from uml_tf.runtime.device_model import DeviceModel
 from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.metadata import FORMAT
 from uml_tf.training.locator import open_locator
 from uml_tf.training.sections import RoiConfig, parse_roi
 
@@ -89,7 +90,7 @@ def test_the_bundle_says_what_the_network_says(work, oblong, model, uml_tf_comma
         boxes.add(box)
     assert len(boxes) > 1
     assert min(box[2] * box[3] for box in boxes) < 0.6 * 96 * 60
-    assert DeviceModel(work / "bundle/model.tflite").metadata.format == 5
+    assert DeviceModel(work / "bundle/model.tflite").metadata.format == FORMAT
 
 
 def test_evaluation_takes_both_files(model, run, oblong):
