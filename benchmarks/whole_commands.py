@@ -1,9 +1,10 @@
 """CPU time, time and peak memory of whole commands on a growing number of phantoms.
 
-Run: ``python benchmarks/whole_commands.py --images 1000 100000``. For each number: phantoms are drawn, checked, shown,
-and converted anew from their folder; a network is trained to the end of the command (fits, test split, figures), and its
-test split evaluated. Each command runs in a process of its own; the peak is that of its largest process, the CPU
-time that of all. ``--keep FOLDER`` keeps the phantoms there, and draws none that are there already.
+Run: ``python benchmarks/whole_commands.py --images 1000 100000``. For each number: phantoms are drawn,
+checked, shown, and converted anew from their folder; a network is trained to the end of the command (fits,
+test split, figures), and its test split evaluated. Each command runs in a process of its own; the peak is
+that of its largest process, the CPU time that of all. ``--keep FOLDER`` keeps the phantoms there, and draws
+none that are there already.
 """
 
 from __future__ import annotations
@@ -51,7 +52,9 @@ def main() -> None:
             data = folder / f"phantoms-{count}-{options.size}"
             if not data.is_dir():
                 drawn = ("data", "phantom", data, "--images", count, "--size", options.size)
-                print(f"{count} images, data phantom: {command(_UML_TF, *drawn, folder=folder)[0]}", flush=True)
+                print(
+                    f"{count} images, data phantom: {command(_UML_TF, *drawn, folder=folder)[0]}", flush=True
+                )
             for name, words in _commands(data, options.epochs, fields).items():
                 if options.only and name not in options.only:
                     continue
