@@ -38,12 +38,14 @@ def main() -> None:
     """Prints a line for each command and number of images."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--images", type=int, nargs="+", default=[1000, 10000])
-    parser.add_argument("--size", type=int, default=64)
+    parser.add_argument("--size", type=int, default=64, help="Of the phantoms, at least 64.")
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--set", dest="fields", action="append", default=[], metavar="FIELD=VALUE")
     parser.add_argument("--only", nargs="+", metavar="COMMAND", help="Of the commands, these alone.")
     parser.add_argument("--keep", type=Path)
     options = parser.parse_args()
+    if options.size < 64:
+        parser.error(f"--size: found {options.size}, expected at least 64")
     fields = options.fields or ["preset=unet-edge", "encoder_weights=none", "image_size=32", "batch_size=32"]
     with tempfile.TemporaryDirectory() as temporary:
         folder = (options.keep or Path(temporary)).resolve()

@@ -159,12 +159,14 @@ def test_pictures_of_another_answer_do_not_stay_beside_a_newer_one(exported, pho
     run()
     first = _content(out)
     run("--no-pictures", "--again")
-    assert {name: data for name, data in _content(out).items() if name != "predictions.csv"} == {
-        name: data for name, data in first.items() if name != "predictions.csv"
+    others = ("predictions.csv", "index.html")
+    assert {name: data for name, data in _content(out).items() if name not in others} == {
+        name: data for name, data in first.items() if name not in others
     }
     shutil.copyfile(photos / "04.png" if (photos / "04.png").exists() else photos / "06.png", site / "00.png")
     run("--no-pictures")
     assert not list(out.glob("00_*.png"))
+    assert not (out / "index.html").exists()
     assert len(list(out.glob("02_*.png"))) == 4
     assert run().endswith("1 of them by an earlier run")
     assert (out / "00_overlay.png").read_bytes() != first["00_overlay.png"]
@@ -184,6 +186,9 @@ def test_predictions_under_a_pattern_are_none_of_its_images(exported, photos, tm
             assert capsys.readouterr().out.splitlines()[-1].endswith(last)
         rows = _rows(out)
         assert [row["image"] for row in rows] == [str(tmp_path / p / "eye.png") for p in ("p1", "p2")]
+        elsewhere = [str(tmp_path / "**/*"), "--out", str(tmp_path.with_name("elsewhere"))]
+        assert device.main(exported, elsewhere) == 0
+        assert capsys.readouterr().out.startswith("2 of 2 images written")
         for file in {*tmp_path.glob("*.*"), *out.glob("*.*")}:
             file.unlink()
     arguments = [str(tmp_path / "p1/*"), "--out", str(tmp_path / "p1")]

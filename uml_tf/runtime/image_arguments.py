@@ -50,9 +50,16 @@ def images_in(folder: Path, is_image: Callable[[Path], bool] = is_image_name) ->
 
 
 def _without_predictions(paths: Sequence[Path], out: Path) -> list[Path]:
-    """The files that are none of the pictures of predictions in ``out``; by their names, whose they are."""
+    """The files that are no pictures of predictions: those in ``out`` by name, others beside a JSON."""
     own = {parent for parent in {path.parent for path in paths} if parent.resolve() == out.resolve()}
-    return [path for path in paths if not (path.parent in own and path.name.endswith(ENDINGS))]
+
+    def is_picture_of_one(path: Path) -> bool:
+        ending = next((ending for ending in ENDINGS if path.name.endswith(ending)), None)
+        if ending is None:
+            return False
+        return path.parent in own or path.with_name(f"{path.name.removesuffix(ending)}.json").exists()
+
+    return [path for path in paths if not is_picture_of_one(path)]
 
 
 def find_images(
@@ -63,8 +70,8 @@ def find_images(
     Args:
         arguments: each a file; a folder, for the images in it; or a pattern such as ``site/**/*.png``, for
             the images that match. A file need not exist: reading it says so.
-        out: folder for their predictions. A pattern may match files in it, which an earlier run has written:
-            pictures of predictions are no images.
+        out: folder for their predictions. A pattern may match files in it or in another such folder: pictures of
+            predictions are no images.
         is_image: tells whether a file of a folder or pattern is one.
 
     Raises:
