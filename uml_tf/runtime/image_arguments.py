@@ -70,8 +70,8 @@ def find_images(
     Args:
         arguments: each a file; a folder, for the images in it; or a pattern such as ``site/**/*.png``, for
             the images that match. A file need not exist: reading it says so.
-        out: folder for their predictions. A pattern may match files in it or in another such folder: pictures of
-            predictions are no images.
+        out: folder for their predictions. A pattern may match files in it or in another such folder:
+            pictures of predictions are no images.
         is_image: tells whether a file of a folder or pattern is one.
 
     Raises:
