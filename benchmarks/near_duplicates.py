@@ -2,6 +2,7 @@
 
 Run: ``python benchmarks/near_duplicates.py``. The hashes are random, and one in ten is a copy of another with
 0 to 60 bits flipped; those called alike have few bits set, as photographs have that are framed alike.
+``--equal 1000`` makes so many of them equal, as black frames are.
 """
 
 from __future__ import annotations
@@ -20,14 +21,15 @@ from uml_tf.data.near_duplicates import HASH_BITS
 _BLOCK = 1000
 
 
-def hashes(count: int, share: float) -> NDArray[np.bool_]:
-    """``(count, 256)`` hashes, with this share of the bits set."""
+def hashes(count: int, share: float, equal: int) -> NDArray[np.bool_]:
+    """``(count, 256)`` hashes, with this share of the bits set, of which so many are equal."""
     rng = np.random.default_rng(0)
     drawn = rng.random((count, HASH_BITS), np.float32) < share
     copies = rng.choice(count, count // 10, replace=False)
     drawn[copies] = drawn[rng.permutation(count)[: len(copies)]]
     for copy in copies:
         drawn[copy, rng.choice(HASH_BITS, rng.integers(61), replace=False)] ^= True
+    drawn[rng.choice(count, equal, replace=False)] = drawn[0]
     return drawn
 
 
@@ -67,6 +69,7 @@ def main() -> None:
     parser.add_argument(
         "--compared", type=int, default=5_000, help="Most images that all-with-all is run on."
     )
+    parser.add_argument("--equal", type=int, default=0, help="Images that have the same hash.")
     options = parser.parse_args()
     print("images   hashes  bits     pairs  seconds  CPU seconds  all with all, CPU seconds")
     for count in options.images:
@@ -74,7 +77,7 @@ def main() -> None:
             for distance in (24, 48):
                 if name == "alike" and distance == 48:
                     continue  # three quarters of all pairs are found: to hold them would measure the memory
-                bits = hashes(count, share)
+                bits = hashes(count, share, options.equal)
                 clock, cpu, pairs = timed(searched, bits, distance)
                 row = f"{count:6d}   {name:6s}  {distance:4d}  {len(pairs):8d}  {clock:7.1f}  {cpu:11.1f}"
                 if count <= options.compared:

@@ -6,9 +6,9 @@ another commit. Medians over the images, five times each.
 
 from __future__ import annotations
 
+import argparse
 import os
 import statistics
-import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -31,7 +31,11 @@ REPEATS = 5
 
 def main() -> None:
     """Prints the table."""
-    model, images = DeviceModel(Path(sys.argv[1]), 1), [Path(name) for name in sys.argv[2:]]
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("images", type=Path, nargs="+")
+    options = parser.parse_args()
+    model, images = DeviceModel(options.model, 1), options.images
     spent: dict[str, list[float]] = defaultdict(list)
 
     def timed(name: str, function: Callable[..., Any], *arguments: Any) -> Any:

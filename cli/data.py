@@ -255,6 +255,8 @@ def cache(listing: bool, clear: bool) -> None:
     if root is None:
         click.echo(f"no images are kept ({CACHE_VARIABLE} is off)")
         return
+    if root.exists() and not root.is_dir():
+        raise UmlError(f"{CACHE_VARIABLE}: {root}: found a file, expected a folder")
     if clear:
         try:
             freed, others = clear_stores(root)

@@ -72,7 +72,7 @@ def predict(
     from uml_tf.runtime.prediction_files import check_folders, plan_predictions
     from uml_tf.runtime.text_bar import TextBar
 
-    found = find_images(images, is_picture)
+    found = find_images(images, out, is_picture)
     check_folders(found.folders, out)
     if dicom is not None:
         check_object_folder(found.folders, dicom)

@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from uml_tf.cli.data import data
 from uml_tf.data import cached_examples
 from uml_tf.data.augmentation import Augmentation
 from uml_tf.data.augmentation_spec import AugmentationSpec
@@ -120,6 +122,21 @@ def test_a_changed_file_is_not_read_from_the_store(phantoms, root, tmp_path):
     assert (examples.images[0] != before).any()
 
 
+def test_a_file_that_changes_while_it_is_read_is_refused_and_not_kept(phantoms, root, on_demand, tmp_path):
+    other = shutil.copytree(phantoms.root, tmp_path / "other")
+    dataset = PreparedDataset.open(other)
+    one, another = (other / row.image for row in dataset.split("train")[:2])
+    content = one.read_bytes()
+    train = _open(dataset, "train")["train"]
+    one.write_bytes(another.read_bytes())
+    with pytest.raises(UmlError, match=f"^{one}: found another content than when the data set was opened"):
+        train.images[0]
+    one.write_bytes(content)
+    expected = load_examples(phantoms, "train", SIZE)
+    again = _open(PreparedDataset.open(other), "train")["train"]
+    np.testing.assert_array_equal(again.images[:2], expected.images[:2])
+
+
 def test_a_damaged_file_is_named_at_once_in_a_small_split_and_when_met_in_a_large_one(
     phantoms, root, tmp_path, monkeypatch
 ):
@@ -162,10 +179,19 @@ def test_a_disk_that_gets_full_ends_nothing(phantoms, root, monkeypatch):
     assert "No space left on device" in line
 
 
-def test_the_command_lists_and_clears_stores_and_nothing_else(phantoms, root):
-    from click.testing import CliRunner
+@pytest.mark.parametrize("option", ["--list", "--clear"])
+def test_a_file_in_place_of_the_cache_is_one_line(tmp_path, monkeypatch, option):
+    file = tmp_path / "file"
+    file.write_text("mine")
+    monkeypatch.setenv("UML_TF_CACHE", str(file))
+    done = CliRunner().invoke(data, ["cache", option])
+    assert (done.exit_code, str(done.exception)) == (
+        1,
+        f"UML_TF_CACHE: {file}: found a file, expected a folder",
+    )
 
-    from uml_tf.cli.data import data
+
+def test_the_command_lists_and_clears_stores_and_nothing_else(phantoms, root):
 
     _open(phantoms, "val")
     (root / "mine").mkdir()
@@ -208,8 +234,6 @@ def test_a_store_that_lost_an_array_is_made_anew_and_can_be_cleared(phantoms, ro
 )
 def test_a_store_of_another_version_or_with_a_damaged_description_is_one_line(root, change, line):
     from click.testing import CliRunner
-
-    from uml_tf.cli.data import data
 
     about = {"dataset": "small", "size": (4, 5), "fit": "crop", "key": "0123456789abcdef0123"}
     PixelStore.open(root / "0123456789abcdef", 3, (4, 5), about).close()

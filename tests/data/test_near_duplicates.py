@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import cv2
 import numpy as np
 import pytest
@@ -55,6 +57,28 @@ def test_both_searches_find_the_pairs_of_all_with_all(distance):
         assert _found(by_bands) == expected
     scanned = NearPairs.joined(list(hash_pairs._by_scanning(packed, distance)))
     assert _found(scanned) == expected
+
+
+def test_copies_of_a_hash_are_paired_as_any_others():
+    hashes = _with_copies(_hashes(400))
+    order = np.random.default_rng(4).permutation(
+        np.repeat(np.arange(len(hashes)), [9] * 5 + [1] * (len(hashes) - 5))
+    )
+    crowded = [hashes[place] for place in order]
+    for distance in (0, 1, 24):
+        assert _found(near_pairs(crowded, distance)) == _all_pairs(crowded, distance)
+
+
+def test_many_copies_take_little_more_than_their_pairs():
+    """Black frames, for instance; a pair was kept once for each of 260 masks that find it."""
+    hashes = np.stack(_hashes(20_000))
+    hashes[::40] = hashes[0]
+    tracemalloc.start()
+    pairs = near_pairs(list(hashes), 24)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(pairs.first) == 500 * 499 // 2
+    assert peak < 100e6
 
 
 def test_the_search_by_bands_serves_spread_hashes_and_the_scan_crowded_ones():

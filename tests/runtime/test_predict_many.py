@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import shutil
 from pathlib import Path
 
 import cv2
@@ -143,6 +144,57 @@ def test_finished_images_are_passed_over_until_image_or_model_change(exported, p
 def test_without_pictures_only_json_and_table_are_written(exported, photos, tmp_path):
     assert device.main(exported, [str(photos / "0?.png"), "--out", str(tmp_path), "--no-pictures"]) == 0
     assert sorted(_content(tmp_path)) == ["00.json", "02.json", "04.json", "06.json", "predictions.csv"]
+
+
+def test_pictures_of_another_answer_do_not_stay_beside_a_newer_one(exported, photos, tmp_path, capsys):
+    site, out = tmp_path / "site", tmp_path / "out"
+    site.mkdir()
+    for name in ("00.png", "02.png"):
+        shutil.copyfile(photos / name, site / name)
+
+    def run(*options):
+        assert device.main(exported, [str(site), "--out", str(out), *options]) == 0
+        return capsys.readouterr().out.splitlines()[-1]
+
+    run()
+    first = _content(out)
+    run("--no-pictures", "--again")
+    others = ("predictions.csv", "index.html")
+    assert {name: data for name, data in _content(out).items() if name not in others} == {
+        name: data for name, data in first.items() if name not in others
+    }
+    shutil.copyfile(photos / "04.png" if (photos / "04.png").exists() else photos / "06.png", site / "00.png")
+    run("--no-pictures")
+    assert not list(out.glob("00_*.png"))
+    assert not (out / "index.html").exists()
+    assert len(list(out.glob("02_*.png"))) == 4
+    assert run().endswith("1 of them by an earlier run")
+    assert (out / "00_overlay.png").read_bytes() != first["00_overlay.png"]
+    resumed = _content(out)
+    run("--again")
+    assert _content(out) == resumed
+
+
+def test_predictions_under_a_pattern_are_none_of_its_images(exported, photos, tmp_path, capsys):
+    for patient, name in (("p1", "00.png"), ("p2", "02.png")):
+        (tmp_path / patient).mkdir()
+        shutil.copyfile(photos / name, tmp_path / patient / "eye.png")
+    for out in (tmp_path, tmp_path / "out"):
+        arguments = [str(tmp_path / "**/*"), "--out", str(out)]
+        for last in (f"2 of 2 images written to {out}", ", 2 of them by an earlier run"):
+            assert device.main(exported, arguments) == 0
+            assert capsys.readouterr().out.splitlines()[-1].endswith(last)
+        rows = _rows(out)
+        assert [row["image"] for row in rows] == [str(tmp_path / p / "eye.png") for p in ("p1", "p2")]
+        elsewhere = [str(tmp_path / "**/*"), "--out", str(tmp_path.with_name("elsewhere"))]
+        assert device.main(exported, elsewhere) == 0
+        assert capsys.readouterr().out.startswith("2 of 2 images written")
+        for file in {*tmp_path.glob("*.*"), *out.glob("*.*")}:
+            file.unlink()
+    arguments = [str(tmp_path / "p1/*"), "--out", str(tmp_path / "p1")]
+    assert device.main(exported, arguments) == 1
+    assert "found the folder of the images, expected another one" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "p1").iterdir()] == ["eye.png"]
 
 
 def test_folders_and_patterns_without_images_and_the_folder_itself_are_refused(exported, tmp_path, capsys):

@@ -130,7 +130,7 @@ def test_a_file_is_no_folder_for_predictions(photos):
         plan_predictions(photos[:1], photos[1])
 
 
-def test_equal_stems_get_their_whole_names_and_equal_names_are_refused(tmp_path):
+def test_equal_stems_get_their_whole_names_and_equal_names_those_of_their_folders(tmp_path):
     out = tmp_path / "out"
     images = [tmp_path / "a/x.png", tmp_path / "a/x.jpg", tmp_path / "a/z.png"]
     assert plan_predictions(images, out) == ["x.png", "x.jpg", "z"]
@@ -139,7 +139,11 @@ def test_equal_stems_get_their_whole_names_and_equal_names_are_refused(tmp_path)
     images = [tmp_path / "a.png", tmp_path / "a.nii.gz"]
     assert plan_predictions(images, out, aliases={images[1]: "a"}) == ["a.png", "a"]
     images = [tmp_path / "a/x.png", tmp_path / "b/x.png"]
-    with pytest.raises(UmlError, match=rf"IMAGE: found 'x.png' twice \({images[0]} and {images[1]}\)"):
-        plan_predictions(images, out)
+    assert plan_predictions(images, out) == ["a-x.png", "b-x.png"]
+    images += [tmp_path / "a/b/x.png", tmp_path / "z.png"]
+    last = tmp_path.name
+    assert plan_predictions(images, out) == ["a-x.png", f"{last}-b-x.png", "a-b-x.png", "z"]
+    with pytest.raises(UmlError, match=rf"IMAGE: found '.*x.png' twice \({images[0]} and {images[0]}\)"):
+        plan_predictions([images[0], images[0]], out)
     with pytest.raises(UmlError, match=r"found 'dicom_0' twice \(image 1 and image 2\)"):
-        plan_predictions(images, out, aliases=dict.fromkeys(images, "dicom_0"))
+        plan_predictions(images[:2], out, aliases=dict.fromkeys(images[:2], "dicom_0"))

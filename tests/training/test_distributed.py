@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -18,8 +19,9 @@ import pytest
 import yaml
 
 from uml_tf.data.pipeline import load_examples
+from uml_tf.runtime.errors import UmlError
 from uml_tf.training.build import build_loop
-from uml_tf.training.cluster import Cluster
+from uml_tf.training.cluster import Cluster, read_tf_config
 from uml_tf.training.config import parse_config
 from uml_tf.training.display import SILENT
 from uml_tf.training.recording import epoch_metrics
@@ -241,6 +243,14 @@ def test_only_the_chief_saves_anything(one_and_two):
 def test_bad_addresses_are_one_line(uml_tf_command, tmp_path, arguments, status, line):
     done = uml_tf_command("train", *arguments, cwd=tmp_path, expect=status)
     assert line in done.stderr
+
+
+@pytest.mark.parametrize("index", [-1, 2])
+def test_an_index_outside_the_cluster_is_one_line(monkeypatch, index):
+    configured = {"cluster": {"worker": ["a:1", "b:2"]}, "task": {"type": "worker", "index": index}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(configured))
+    with pytest.raises(UmlError, match=r"^TF_CONFIG: found .*, expected TensorFlow's cluster and task$"):
+        read_tf_config()
 
 
 def test_a_taken_port_is_named(uml_tf_command, tmp_path):

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from uml_tf.data.cache_folder import CACHE_VARIABLE, cache_folder
 from uml_tf.data.dataset import PreparedDataset, Row
+from uml_tf.data.file_digests import digests
 from uml_tf.data.pipeline import Examples, decode_row, load_examples, resized
 from uml_tf.data.pixel_store import NAME_LENGTH, Pixels, PixelStore
 from uml_tf.runtime.errors import UmlError
@@ -88,8 +89,24 @@ class Inputs:
         entry = self._entries[row]
         return self.store.mask(entry) if self.store.has(entry) else self._kept(row).mask
 
+    def _check_unchanged(self, row: Row) -> None:
+        """Refuses files that are not those which the entry of the store is named by.
+
+        Raises:
+            UmlError: one has changed since the data set was opened.
+        """
+        for name, digest in digests(
+            self.dataset.root, [part for part in (row.image, row.mask) if part]
+        ).items():
+            if digest != self.dataset.file_digests[name]:
+                raise UmlError(
+                    f"{self.dataset.root / name}: found another content than when the data set was opened, "
+                    "expected files that stay as they are while they are read"
+                )
+
     def _kept(self, row: Row) -> Pixels:
         pixels = self.made(row)
+        self._check_unchanged(row)
         if not self._full:
             try:
                 self.store.put(self._entries[row], pixels)
@@ -188,8 +205,8 @@ def _inputs(
     root = cache_folder()
     if root is None or not hasattr(os, "pread"):  # which Windows does not have
         return None
-    digests = _digests(dataset, boxes)
-    ordered = sorted(set(digests))
+    of_rows = _digests(dataset, boxes)
+    ordered = sorted(set(of_rows))
     settings = repr((_VERSION, size, fit, len(dataset.info.pixel_classes)))
     key = hashlib.sha256(settings.encode() + b"".join(ordered)).hexdigest()
     places = {digest: number for number, digest in enumerate(ordered)}
@@ -199,7 +216,7 @@ def _inputs(
     except (OSError, UmlError) as error:
         warn(f"{_not_kept(root, error)}: all of them are held in memory")
         return None
-    entries = {row: places[digest] for row, digest in zip(dataset.rows, digests, strict=True)}
+    entries = {row: places[digest] for row, digest in zip(dataset.rows, of_rows, strict=True)}
     return Inputs(dataset, size, fit, boxes, store, entries, warn)
 
 

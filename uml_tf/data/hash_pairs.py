@@ -4,7 +4,8 @@ Two searches give the same pairs:
 
 - by bands: the bits are dealt into m bands. In a pair that differs in fewer than 2 m bits, one band differs
   in at most one bit (pigeonhole), so the two are neighbours when the hashes are sorted by that band without
-  that bit. The time grows as n log n, as long as few hashes share a band by chance.
+  that bit. The time grows as n log n, as long as few hashes share a band by chance. Of equal hashes one is
+  searched for.
 - by scanning: the first 128 bits of each are compared with those of each, the rest where these are close. The
   time grows with n^2, at 3 ns a pair, whatever the hashes are.
 
@@ -77,8 +78,9 @@ def near_pair_parts(hashes: Sequence[NDArray[np.bool_]], max_distance: int) -> I
     bits = _informative_first(np.stack(hashes))
     packed = np.packbits(bits, axis=1).view(np.uint64)
     bands = _bands(bits.shape[1], max_distance)
-    if _bands_pay(packed, bands):
-        yield _by_bands(packed, bands, max_distance)
+    unlike, copies = _Copies.found(packed)
+    if _bands_pay(unlike, bands):
+        yield copies.expanded(_by_bands(unlike, bands, max_distance))
     else:
         yield from _by_scanning(packed, max_distance)
 
@@ -148,14 +150,57 @@ def _keys(packed: NDArray[np.uint64], mask: NDArray[np.uint64]) -> NDArray[np.ui
 def _by_bands(
     packed: NDArray[np.uint64], bands: Sequence[NDArray[np.uint64]], max_distance: int
 ) -> NearPairs:
-    found = [np.empty(0, np.intp)]
-    for mask in (mask for masks in bands for mask in masks):
-        for one, other in _neighbours(_keys(packed, mask)):
-            near = _distance(packed, one, other) <= max_distance
-            first, second = np.minimum(one[near], other[near]), np.maximum(one[near], other[near])
-            found.append(first * len(packed) + second)
-    first, second = np.divmod(np.unique(np.concatenate(found)), len(packed))
+    found = np.empty(0, np.intp)
+    for masks in bands:
+        # A pair is found by most masks of most bands: it is kept once a band.
+        of_band = [found]
+        for mask in masks:
+            for one, other in _neighbours(_keys(packed, mask)):
+                near = _distance(packed, one, other) <= max_distance
+                first, second = np.minimum(one[near], other[near]), np.maximum(one[near], other[near])
+                of_band.append(first * len(packed) + second)
+        found = np.unique(np.concatenate(of_band))
+    first, second = np.divmod(found, len(packed))
     return NearPairs(first, second, _distance(packed, first, second))
+
+
+@dataclass(frozen=True)
+class _Copies:
+    """Which hashes are equal; N hashes, U of them unlike.
+
+    Attributes:
+        members: ``(N,)`` indices of the hashes, those of equal ones together.
+        starts, counts: ``(U,)`` where those of each lie among the members, and how many they are.
+    """
+
+    members: NDArray[np.intp]
+    starts: NDArray[np.intp]
+    counts: NDArray[np.intp]
+
+    @classmethod
+    def found(cls, packed: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], _Copies]:
+        """The unlike ones of ``(N, W)`` hashes, ``(U, W)``, and where each occurs."""
+        unlike, inverse, counts = np.unique(packed, axis=0, return_inverse=True, return_counts=True)
+        return unlike, cls(np.argsort(inverse.ravel(), kind="stable"), np.cumsum(counts) - counts, counts)
+
+    def expanded(self, pairs: NearPairs) -> NearPairs:
+        """The pairs of all hashes, of those of the unlike ones."""
+        own = np.flatnonzero(self.counts > 1)
+        one, other = np.concatenate([pairs.first, own]), np.concatenate([pairs.second, own])
+        distance = np.concatenate([pairs.distance, np.zeros(len(own), np.intp)])
+        sizes = self.counts[one] * self.counts[other]
+        pair = np.repeat(np.arange(len(one)), sizes)
+        within = np.arange(len(pair)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        place, other_place = np.divmod(within, self.counts[other][pair])
+        kept = (one != other)[pair] | (place < other_place)
+        pair, place, other_place = pair[kept], place[kept], other_place[kept]
+        ends = (
+            self.members[self.starts[one[pair]] + place],
+            self.members[self.starts[other[pair]] + other_place],
+        )
+        first, second = np.minimum(*ends), np.maximum(*ends)
+        order = np.lexsort((second, first))
+        return NearPairs(first[order], second[order], distance[pair][order])
 
 
 def _by_scanning(packed: NDArray[np.uint64], max_distance: int) -> Iterator[NearPairs]:

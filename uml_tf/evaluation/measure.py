@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import nan
+from sys import intern
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from uml_tf.evaluation.doubt import (
     restored_confidence,
 )
 from uml_tf.evaluation.expert_pixels import experts_seen
+from uml_tf.evaluation.numbers import Numbers
 from uml_tf.evaluation.stage_counts import stage_counts
 from uml_tf.metrics.error_histogram import error_histogram
 from uml_tf.metrics.masks import MaskPair, PixelMaps, RegionPair
@@ -37,6 +39,10 @@ ERRORS_BY = "errors_by_"
 
 Counts = PackedCounts | NDArray[Any]
 """Of one image; packed in what ``measure_image`` and a file of measures return."""
+
+
+_NUMBERS = ("values", "shares", "mask_doubts", "quality", "intervals", "experts")
+"""Fields of a measure that are kept as ``Numbers``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,20 +81,25 @@ class ImageMeasure:
     probability: NDArray[Any]
     belief: NDArray[Any]
     class_uncertainty: float
-    values: dict[str, float] = field(default_factory=dict)
+    values: Mapping[str, float] = field(default_factory=dict)
     counts: Mapping[str, Counts] = field(default_factory=dict)
     source: str = ""
     decision: str = ""
     mask_uncertainty: float = nan
     foreground: float = nan
-    shares: dict[str, float] = field(default_factory=dict)
+    shares: Mapping[str, float] = field(default_factory=dict)
     class_confidence: float = nan
     mask_confidence: float = nan
     familiarity: float = nan
-    mask_doubts: dict[str, float] = field(default_factory=dict)
-    quality: dict[str, float] = field(default_factory=dict)
-    intervals: dict[str, float] = field(default_factory=dict)
-    experts: dict[str, float] = field(default_factory=dict)
+    mask_doubts: Mapping[str, float] = field(default_factory=dict)
+    quality: Mapping[str, float] = field(default_factory=dict)
+    intervals: Mapping[str, float] = field(default_factory=dict)
+    experts: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in _NUMBERS:
+            object.__setattr__(self, name, Numbers(getattr(self, name)))
+        object.__setattr__(self, "counts", {intern(name): found for name, found in self.counts.items()})
 
     @property
     def masked(self) -> bool:

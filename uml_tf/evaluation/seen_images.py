@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Mapping
 
 from uml_tf.data.dataset import PreparedDataset
@@ -14,14 +13,8 @@ TRAINING_IMAGES_FILE = "training_images.txt"
 
 def _hashes(dataset: PreparedDataset, split: str) -> dict[str, str]:
     """Image of a split -> SHA-256 of its file."""
-    hashes = {}
-    for row in dataset.split(split):
-        path = dataset.root / row.image
-        try:
-            hashes[row.image] = hashlib.sha256(path.read_bytes()).hexdigest()
-        except OSError as error:
-            raise UmlError(f"{path}: cannot be read ({error.strerror or error})") from error
-    return hashes
+    files = dataset.file_digests
+    return {row.image: files[row.image].hex() for row in dataset.split(split)}
 
 
 def training_image_hashes(dataset: PreparedDataset) -> list[str]:

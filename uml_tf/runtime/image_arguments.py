@@ -9,6 +9,7 @@ from pathlib import Path
 
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.images import IMAGE_SUFFIXES
+from uml_tf.runtime.prediction_files import ENDINGS
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,8 @@ class ImageList:
 
     Attributes:
         paths: in the order of the arguments, those of a folder or pattern by name; each once.
-        folders: the folders among the arguments.
+        folders: the folders among the arguments; and that of the predictions, where a pattern matches images
+            in it.
         is_searched: whether a folder or a pattern was among the arguments.
     """
 
@@ -47,12 +49,29 @@ def images_in(folder: Path, is_image: Callable[[Path], bool] = is_image_name) ->
         raise UmlError(f"{folder}: cannot be read ({error.strerror or error})") from error
 
 
-def find_images(arguments: Sequence[Path], is_image: Callable[[Path], bool] = is_image_name) -> ImageList:
+def _without_predictions(paths: Sequence[Path], out: Path) -> list[Path]:
+    """The files that are no pictures of predictions: those in ``out`` by name, others beside a JSON."""
+    own = {parent for parent in {path.parent for path in paths} if parent.resolve() == out.resolve()}
+
+    def is_picture_of_one(path: Path) -> bool:
+        ending = next((ending for ending in ENDINGS if path.name.endswith(ending)), None)
+        if ending is None:
+            return False
+        return path.parent in own or path.with_name(f"{path.name.removesuffix(ending)}.json").exists()
+
+    return [path for path in paths if not is_picture_of_one(path)]
+
+
+def find_images(
+    arguments: Sequence[Path], out: Path, is_image: Callable[[Path], bool] = is_image_name
+) -> ImageList:
     """The images that arguments name.
 
     Args:
         arguments: each a file; a folder, for the images in it; or a pattern such as ``site/**/*.png``, for
             the images that match. A file need not exist: reading it says so.
+        out: folder for their predictions. A pattern may match files in it or in another such folder:
+            pictures of predictions are no images.
         is_image: tells whether a file of a folder or pattern is one.
 
     Raises:
@@ -68,6 +87,8 @@ def find_images(arguments: Sequence[Path], is_image: Callable[[Path], bool] = is
         elif not argument.exists() and glob.has_magic(str(argument)):
             matches = map(Path, sorted(glob.glob(str(argument), recursive=True)))  # noqa: PTH207, it may be absolute
             paths = [path for path in matches if path.is_file() and is_image(path)]
+            paths = _without_predictions(paths, out)
+            folders += [path for path in {path.parent for path in paths} if path.resolve() == out.resolve()]
             missing = f"{argument}: found no image that matches, expected {', '.join(IMAGE_SUFFIXES)}"
         else:
             found[argument] = None

@@ -109,7 +109,7 @@ def _watch(model: Path, options: argparse.Namespace) -> None:
 
 
 def _predict(model: Path, options: argparse.Namespace) -> None:
-    images = find_images(options.images)
+    images = find_images(options.images, options.out)
     check_folders(images.folders, options.out)
     threads = options.threads or interpreter_threads(len(images.paths))
     network = _open(model, threads)

@@ -171,6 +171,8 @@ def predict_files(
         write_text(out / TABLE, predictions_table(found, model.card))
     if several and options.pictures:
         write_text(out / PAGE, _page(found, stems, thumbnails, out, identity))
+    elif several:  # one of an earlier run may show other answers
+        (out / PAGE).unlink(missing_ok=True)
     _conclude(found, len(jobs) - len(left), out, say)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.file_state import KEY
 from uml_tf.runtime.files import write_bytes, write_json
 from uml_tf.runtime.images import encode_png
 from uml_tf.runtime.overlay import draw_outlines, uncertainty_colours, uncertainty_levels
@@ -27,8 +29,10 @@ less the confidence of every pixel."""
 def _stems(images: Sequence[Path], aliases: Mapping[Path, str]) -> list[str]:
     """The name of each image's files: its alias, its stem, or its whole name where another has that stem.
 
+    Files of the same name have the names of their folders before it, as many as tell them apart.
+
     Raises:
-        UmlError: two files have the same name.
+        UmlError: two images are the same file, or no folder tells their names apart.
     """
     short = Counter(aliases.get(path) or path.stem for path in images)
     whole = {path.name for path in images if path not in aliases and path.suffix}
@@ -36,6 +40,14 @@ def _stems(images: Sequence[Path], aliases: Mapping[Path, str]) -> list[str]:
         aliases.get(path) or (path.name if short[path.stem] > 1 or path.stem in whole else path.stem)
         for path in images
     ]
+    for folders in range(1, max((len(path.parts) for path in images), default=0)):
+        count = Counter(names)
+        names = [
+            "-".join(path.relative_to(path.anchor).parts[-folders - 1 :])
+            if count[name] > 1 and path not in aliases
+            else name
+            for path, name in zip(images, names, strict=True)
+        ]
     count = Counter(names)
     doubled = next((name for name in names if count[name] > 1), None)
     if doubled is not None:
@@ -112,7 +124,8 @@ def write_prediction(
         data: the content of the JSON.
         image: RGB ``(H, W, 3)`` uint8, original size.
         prediction: of this image.
-        pictures: whether to write the four pictures; the JSON is always written.
+        pictures: whether to write the four pictures; the JSON is always written. Where they are not written,
+            those of another answer that was there before are removed: they would be taken for this one's.
         durable: whether to wait until the files are on the disk, the JSON last.
 
     Returns:
@@ -122,6 +135,9 @@ def write_prediction(
         UmlError: a file cannot be written.
     """
     files = files_of(folder, stem, pictures)
+    if not pictures and not _is_same_answer(files[-1], data):
+        for path in files_of(folder, stem, pictures=True)[:-1]:
+            path.unlink(missing_ok=True)
     overlay = draw_outlines(image, prediction.mask, fill=0.25) if pictures else None
     if overlay is not None:
         doubts = prediction.mask_uncertainty, 1 - prediction.mask_confidence
@@ -131,6 +147,15 @@ def write_prediction(
             write_bytes(path, content, durable)
     write_json(files[-1], data, durable)
     return overlay
+
+
+def _is_same_answer(path: Path, data: Mapping[str, Any]) -> bool:
+    """Whether the JSON that is there is of the same file, unchanged, by the same model."""
+    try:
+        earlier = json.loads(path.read_text(encoding="utf-8"))
+        return all(earlier[key] == data.get(key) for key in ("image", "model", KEY))
+    except (OSError, ValueError, KeyError, TypeError):  # none, damaged, or of another program
+        return False
 
 
 def overlay_of(folder: Path, stem: str) -> Path:

@@ -11,6 +11,7 @@ from uml_tf.study.display import StudyDisplay
 from uml_tf.study.pool import Pool, Task, threads_of_each
 from uml_tf.study.runs import CellRun, find_runs
 from uml_tf.tracking.store import local_store
+from uml_tf.training.interruption import StoppedError
 
 _MODULE = "uml_tf.study.cost_process"
 
@@ -67,7 +68,10 @@ def _measured(
         done(len(ended))
 
     # One at a time, so that they do not slow each other down; with the threads that a cell will have.
-    outcomes = Pool(1, ended=end, threads=threads_of_each(jobs)).run(tasks)
+    try:
+        outcomes = Pool(1, ended=end, threads=threads_of_each(jobs)).run(tasks)
+    except StoppedError:
+        raise StoppedError("study: stopped while the arms were measured; a plan saves nothing") from None
     return {arm: (o.messages.get("finished", {}), o.failure) for arm, o in outcomes.items()}
 
 

@@ -108,7 +108,7 @@ def _train(
         finished,
     )
     listeners = (progress.started, progress.message, progress.ended)
-    pool = DaskPool(scheduler, *listeners) if scheduler else Pool(jobs, *listeners)
+    pool = DaskPool(scheduler, *listeners, display.warn) if scheduler else Pool(jobs, *listeners)
     outcomes = pool.run([_task(study, cell, parent, runs.get(cell.key)) for cell in left])
     return {name: outcome.failure for name, outcome in outcomes.items() if outcome.failure}
 

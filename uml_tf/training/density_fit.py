@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +24,9 @@ _SMALLEST_SCALE = 0.1
 _SMALLEST_VARIANCE = 1e-3
 _MARGIN = 0.01
 """How far the limit lies above the largest distance where no distance lies above it, as a share of it."""
+
+_TOGETHER = 512
+"""Vectors whose distances are computed at once."""
 
 
 def fit_gaussian(moments: Moments) -> Gaussian:
@@ -55,12 +58,24 @@ def fit_gaussian(moments: Moments) -> Gaussian:
     )
 
 
+def in_parts(function: Callable[..., Array], *vectors: Array) -> Array:
+    """What a function of a density returns, ``(N, 1)``, of all of ``(N, ...)`` arrays, a few at a time.
+
+    It takes D times R numbers for each vector, which of ten thousands at once are gigabytes.
+    """
+    starts = range(0, len(vectors[0]), _TOGETHER)
+    return np.concatenate(
+        [function(*(part[start : start + _TOGETHER] for part in vectors)) for start in starts]
+    )
+
+
 def with_limit(gaussian: Gaussian, vectors: Array, quantile: float = QUANTILE) -> Gaussian:
     """The same with the limit that at least this share of some vectors ``(N, D)`` lies within.
 
     It lies halfway between two distances, so that a rounding moves no image across it.
     """
-    ordered = np.sort(gaussian.distance(np.asarray(vectors, np.float32))[:, 0].astype(np.float64))
+    distances = in_parts(gaussian.distance, np.asarray(vectors, np.float32))
+    ordered = np.sort(distances[:, 0].astype(np.float64))
     inside = ordered[max(int(np.ceil(quantile * len(ordered))), 1) - 1]
     above = ordered[ordered > inside]
     limit = (inside + above[0]) / 2 if above.size else inside * (1 + _MARGIN)

@@ -28,7 +28,7 @@ from uml_tf.runtime.evidence import Opinion
 from uml_tf.runtime.regions import UNKNOWN_PIXEL
 from uml_tf.runtime.trust import Trust
 from uml_tf.training.confidence_fit import fit_confidence, fit_temperature
-from uml_tf.training.density_fit import fit_density, with_limits
+from uml_tf.training.density_fit import fit_density, in_parts, with_limits
 
 Array = NDArray[Any]
 
@@ -158,7 +158,7 @@ class _Answers:
 
 
 def _class_answers(seen: Seen, trust: Trust, evidential: bool) -> _Answers:
-    familiarity = None if trust.density is None else trust.density.familiarity(*seen.vectors)
+    familiarity = None if trust.density is None else in_parts(trust.density.familiarity, *seen.vectors)
     opinion = scaled_opinion(seen.class_head, evidential, familiarity)
     labelled = np.flatnonzero(seen.labels >= 0)
     chosen = Opinion(*(values[labelled] for values in opinion))
@@ -169,7 +169,7 @@ def _mask_answers(seen: Seen, trust: Trust, model: UML) -> _Answers:
     evidential, by_evidence = model.spec.ablation.evidential, model.spec.draws_by_evidence
     familiarity = None
     if trust.density is not None:
-        familiarity = trust.density.familiarity(*seen.vectors)[seen.owners]
+        familiarity = in_parts(trust.density.familiarity, *seen.vectors)[seen.owners]
     mutual = scaled_opinion(seen.mutual_head, evidential, familiarity)
     if by_evidence:
         opinion = scaled_opinion(seen.mask_head, True, familiarity)
@@ -226,6 +226,6 @@ def class_confidence(model: UML, seen: Seen, trust: Trust) -> tuple[Array, Array
     answers = _class_answers(seen, trust, model.spec.ablation.evidential).tempered(trust.class_temperature)
     familiarity = np.ones((len(answers.targets), 1), np.float32)
     if trust.density is not None:
-        familiarity = trust.density.familiarity(*seen.vectors)[answers.owners]
+        familiarity = in_parts(trust.density.familiarity, *seen.vectors)[answers.owners]
     found = confidence(trust.class_confidence, answers.opinion, familiarity)
     return found[:, 0], answers.right, familiarity[:, 0]
