@@ -65,7 +65,7 @@ def _without_masks(images: list[Path], masks: MaskFiles) -> tuple[list[Path], in
                 f"--masks: found {mask} for two images, {real[0].name} and {real[1].name}, "
                 "expected it for one"
             )
-    return kept, len([mask for mask, belongs in found.items() if set(belongs) - set(found)])
+    return kept, sum(any(image not in found for image in belongs) for belongs in found.values())
 
 
 _MASK_ENDING = re.compile(r"[ _.-](?:\w*mask|seg|segmentation|gt|groundtruth|label)\w*", re.IGNORECASE)
