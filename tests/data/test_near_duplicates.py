@@ -81,6 +81,18 @@ def test_many_copies_take_little_more_than_their_pairs():
     assert peak < 100e6
 
 
+def test_the_scan_of_photographs_in_one_frame_holds_no_candidates():
+    """A third of all pairs are close in their first words: 6 million of these."""
+    alike = np.random.default_rng(5).random((6000, 256)) < 0.12
+    alike[100] = alike[5000]
+    tracemalloc.start()
+    pairs = near_pairs(list(alike), 24)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (100, 5000) in zip(pairs.first, pairs.second, strict=True)
+    assert peak < 60e6
+
+
 def test_the_search_by_bands_serves_spread_hashes_and_the_scan_crowded_ones():
     def by_bands(bits, distance):
         packed = np.packbits(bits, axis=1).view(np.uint64)

@@ -8,7 +8,6 @@ import shutil
 
 import mlflow
 import pytest
-from lenient import LENIENT
 
 from uml_tf.runtime.device_model import DeviceModel
 
@@ -44,7 +43,8 @@ def test_export_that_the_store_refuses_to_log_is_written_all_the_same(trained, u
 
 def test_tensorrt_without_a_gpu_writes_the_build_command(trained_quickly, uml_tf_command):
     folder = trained_quickly
-    arguments = ("export", "last", "--tensorrt", "--out", "engine", *LENIENT)
+    # By force: what a network that was hardly trained keeps is not the question, its vacuity may be constant.
+    arguments = ("export", "last", "--tensorrt", "--out", "engine", "--force")
     done = uml_tf_command(*arguments, "--allow-deferred-build", cwd=folder)
     command = (folder / "engine/build_engine.txt").read_text().strip()
     assert command.startswith("trtexec --onnx=model.onnx")
