@@ -28,7 +28,7 @@ def test_they_are_the_mapping_that_they_are_made_of():
     assert not Numbers({})
 
 
-def test_many_with_the_same_names_take_a_tenth_of_dicts():
+def test_many_with_the_same_names_take_a_fifth_of_dicts_at_most():
     def taken(make):
         tracemalloc.start()
         kept = [

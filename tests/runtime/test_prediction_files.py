@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.files import remove
 from uml_tf.runtime.model_card import ModelCard
 from uml_tf.runtime.placement import place
 from uml_tf.runtime.predict_files import PredictOptions, predict_files
@@ -123,6 +124,12 @@ def test_an_input_that_is_a_link_into_the_folder_counts(photos, tmp_path):
     (tmp_path / "x_mask.png").write_bytes(photos[1].read_bytes())
     with pytest.raises(UmlError, match="exists already"):
         plan_predictions([link], tmp_path)
+
+
+def test_what_cannot_be_removed_is_one_line(tmp_path):
+    remove(tmp_path / "none")
+    with pytest.raises(UmlError, match=f"^{tmp_path}: cannot be removed"):
+        remove(tmp_path)
 
 
 def test_a_file_is_no_folder_for_predictions(photos):

@@ -164,9 +164,8 @@ def _by_bands(
         of_band = [found]
         for mask in masks:
             for one, other in _neighbours(_keys(packed, mask)):
-                near = _distance(packed, one, other) <= max_distance
-                first, second = np.minimum(one[near], other[near]), np.maximum(one[near], other[near])
-                of_band.append(first * len(packed) + second)
+                near = _near(packed, np.minimum(one, other), np.maximum(one, other), max_distance)
+                of_band.append(near.first * len(packed) + near.second)
         found = np.unique(np.concatenate(of_band))
     first, second = np.divmod(found, len(packed))
     return NearPairs(first, second, _distance(packed, first, second))

@@ -121,6 +121,18 @@ def read_text(path: Path) -> str:
         raise UmlError(f"{path}: cannot be read ({error})") from error
 
 
+def remove(path: Path) -> None:
+    """Removes a file, if it is there.
+
+    Raises:
+        UmlError: it cannot be removed.
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise UmlError(f"{path}: cannot be removed ({error.strerror or error})") from error
+
+
 def write_bytes(path: Path, content: bytes, durable: bool = False) -> None:
     """Writes a file atomically; as ``replacing``, with fewer calls of the system."""
     temporary = path.with_name(f".{path.stem}-{os.urandom(4).hex()}{path.suffix}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,12 +10,18 @@ from pathlib import Path
 from uml_tf.runtime.batches import predict_each
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.file_state import KEY, state_of
-from uml_tf.runtime.files import write_text
+from uml_tf.runtime.files import remove, write_text
 from uml_tf.runtime.images import read_image, read_picture
 from uml_tf.runtime.intensity import Intensity
 from uml_tf.runtime.picture import Picture
 from uml_tf.runtime.prediction import Model, Prediction
-from uml_tf.runtime.prediction_files import files_of, overlay_of, plan_predictions, write_prediction
+from uml_tf.runtime.prediction_files import (
+    earlier_answer,
+    files_of,
+    overlay_of,
+    plan_predictions,
+    write_prediction,
+)
 from uml_tf.runtime.predictions_page import (
     MOST,
     PAGE,
@@ -92,12 +97,7 @@ class _Done:
 def _earlier(out: Path, job: _Job, identity: str) -> Answer | None:
     """What an earlier run with the same model has answered for an image that is unchanged since, or None."""
     (file,) = files_of(out, job.stem, pictures=False)
-    try:
-        answer: Answer = json.loads(file.read_text(encoding="utf-8"))
-        is_same = (answer["image"], answer["model"], answer[KEY]) == (job.name, identity, job.state)
-    except (OSError, ValueError, KeyError, TypeError):  # none, damaged, or of another program
-        return None
-    return answer if is_same else None
+    return earlier_answer(file, {"image": job.name, "model": identity, KEY: job.state})
 
 
 def _is_whole(out: Path, job: _Job, pictures: bool) -> bool:
@@ -172,7 +172,7 @@ def predict_files(
     if several and options.pictures:
         write_text(out / PAGE, _page(found, stems, thumbnails, out, identity))
     elif several:  # one of an earlier run may show other answers
-        (out / PAGE).unlink(missing_ok=True)
+        remove(out / PAGE)
     _conclude(found, len(jobs) - len(left), out, say)
 
 

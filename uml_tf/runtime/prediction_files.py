@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.file_state import KEY
-from uml_tf.runtime.files import write_bytes, write_json
+from uml_tf.runtime.files import remove, write_bytes, write_json
 from uml_tf.runtime.images import encode_png
 from uml_tf.runtime.overlay import draw_outlines, uncertainty_colours, uncertainty_levels
 from uml_tf.runtime.palette import encode_with_palette
@@ -132,12 +132,12 @@ def write_prediction(
         The overlay, RGB ``(H, W, 3)`` uint8, where pictures are written.
 
     Raises:
-        UmlError: a file cannot be written.
+        UmlError: a file cannot be written or removed.
     """
     files = files_of(folder, stem, pictures)
-    if not pictures and not _is_same_answer(files[-1], data):
+    if not pictures and earlier_answer(files[-1], data) is None:
         for path in files_of(folder, stem, pictures=True)[:-1]:
-            path.unlink(missing_ok=True)
+            remove(path)
     overlay = draw_outlines(image, prediction.mask, fill=0.25) if pictures else None
     if overlay is not None:
         doubts = prediction.mask_uncertainty, 1 - prediction.mask_confidence
@@ -149,13 +149,23 @@ def write_prediction(
     return overlay
 
 
-def _is_same_answer(path: Path, data: Mapping[str, Any]) -> bool:
-    """Whether the JSON that is there is of the same file, unchanged, by the same model."""
+def earlier_answer(path: Path, expected: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The content of a prediction's JSON if it is of the same image, unchanged since, by the same model.
+
+    Args:
+        path: the JSON.
+        expected: "image", what it calls the image; "model", the model's identity; ``KEY``, the state of the
+            image's file.
+
+    Returns:
+        None where there is no such JSON.
+    """
     try:
-        earlier = json.loads(path.read_text(encoding="utf-8"))
-        return all(earlier[key] == data.get(key) for key in ("image", "model", KEY))
+        answer: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        is_same = all(answer[key] == expected.get(key) for key in ("image", "model", KEY))
     except (OSError, ValueError, KeyError, TypeError):  # none, damaged, or of another program
-        return False
+        return None
+    return answer if is_same else None
 
 
 def overlay_of(folder: Path, stem: str) -> Path:

@@ -105,7 +105,7 @@ class DaskPool:
             while len(outcomes) < len(named):
                 if stop.is_set():
                     Event(topic, client=client).set()
-                    client.cancel([futures[name] for name in named if name not in begun | set(outcomes)])
+                    client.cancel([futures[name] for name in named.keys() - begun - outcomes.keys()])
                 try:
                     kind, content = inbox.get(timeout=_POLL)
                 except queue.Empty:

@@ -59,6 +59,7 @@ def read_tf_config() -> tuple[list[str], int]:
         cluster, task = configured["cluster"], configured["task"]
         chiefs, others = cluster.get("chief", []), cluster.get("worker", [])
         index = int(task["index"])
+        # A list would take -1 for its last.
         dict(enumerate({"chief": chiefs, "worker": others}[task["type"]]))[index]
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise UmlError(f"{VARIABLE}: found {text[:80]!r}, expected TensorFlow's cluster and task") from error

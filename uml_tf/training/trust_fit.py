@@ -157,8 +157,13 @@ class _Answers:
         return np.asarray(self.opinion.probability.argmax(axis=-1) == self.targets)
 
 
+def _familiarity(seen: Seen, trust: Trust) -> Array | None:
+    """``(N, 1)`` of the images; None without a density."""
+    return None if trust.density is None else in_parts(trust.density.familiarity, *seen.vectors)
+
+
 def _class_answers(seen: Seen, trust: Trust, evidential: bool) -> _Answers:
-    familiarity = None if trust.density is None else in_parts(trust.density.familiarity, *seen.vectors)
+    familiarity = _familiarity(seen, trust)
     opinion = scaled_opinion(seen.class_head, evidential, familiarity)
     labelled = np.flatnonzero(seen.labels >= 0)
     chosen = Opinion(*(values[labelled] for values in opinion))
@@ -167,9 +172,8 @@ def _class_answers(seen: Seen, trust: Trust, evidential: bool) -> _Answers:
 
 def _mask_answers(seen: Seen, trust: Trust, model: UML) -> _Answers:
     evidential, by_evidence = model.spec.ablation.evidential, model.spec.draws_by_evidence
-    familiarity = None
-    if trust.density is not None:
-        familiarity = in_parts(trust.density.familiarity, *seen.vectors)[seen.owners]
+    of_images = _familiarity(seen, trust)
+    familiarity = None if of_images is None else of_images[seen.owners]
     mutual = scaled_opinion(seen.mutual_head, evidential, familiarity)
     if by_evidence:
         opinion = scaled_opinion(seen.mask_head, True, familiarity)
@@ -224,8 +228,9 @@ def fit_trust(model: UML, seen: Seen, training: Iterable[tuple[Array, Array]] | 
 def class_confidence(model: UML, seen: Seen, trust: Trust) -> tuple[Array, Array, Array]:
     """(confidence, whether the class is right, familiarity), ``(N,)`` each, of the labelled images."""
     answers = _class_answers(seen, trust, model.spec.ablation.evidential).tempered(trust.class_temperature)
+    of_images = _familiarity(seen, trust)
     familiarity = np.ones((len(answers.targets), 1), np.float32)
-    if trust.density is not None:
-        familiarity = in_parts(trust.density.familiarity, *seen.vectors)[answers.owners]
+    if of_images is not None:
+        familiarity = of_images[answers.owners]
     found = confidence(trust.class_confidence, answers.opinion, familiarity)
     return found[:, 0], answers.right, familiarity[:, 0]
