@@ -109,7 +109,7 @@ export function interpret(outputs, placement, card, imageName) {
   forEachRead(outputs.mask_uncertainty, 1, placement, (i, v) => (uncertainty[i] = v[0]));
   forEachRead(chances(outputs, depth), depth, placement, (i, v) => (confidence[i] = v[mask[i]]));
   const named = (values) => Object.fromEntries(card.image_classes.map((name, i) => [name, values[i]]));
-  const regions = regionMembers(card), quality = maskQuality(outputs.mask_probability, placement, regions, card);
+  const regions = regionMembers(card), quality = maskQuality(outputs, placement, regions, card);
   const measured = ([name, members]) => {
     const region = regionOf(mask, members, size), interval = areaInterval(name, region.area, quality, mask.length, card);
     return [name, interval === undefined ? region : { ...region, area_interval: interval }];

@@ -17,7 +17,9 @@ from uml_tf.runtime.mask_quality import DiceFit
 from uml_tf.runtime.referral import FAMILIAR
 from uml_tf.tracking.models import load_trained
 
-MASK_QUALITY = {name: DiceFit(slope, 0.1, 40) for name, slope in (("rim", 0.4), ("cup", 0.9), ("disc", 1.2))}
+MASK_QUALITY = {
+    name: DiceFit(slope, 0.1, 40, "evidence") for name, slope in (("rim", 0.4), ("cup", 0.9), ("disc", 1.2))
+}
 INTERVALS = {
     "area_cup": Interval(1.5, 40),
     "area_disc": Interval(None, 5),  # too few images

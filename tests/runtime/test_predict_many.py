@@ -237,3 +237,20 @@ def test_off_a_terminal_the_bar_is_a_line_a_minute():
             bar.show(done)
     assert stream.getvalue() == "2/10, 3 min left\n5/10, 2 min left\n8/10, 50 s left\n"
     assert unwanted.getvalue() == ""
+
+
+def test_an_image_that_can_be_read_no_more_keeps_no_earlier_answer(exported, photos, tmp_path, capsys):
+    site, out = tmp_path / "site", tmp_path / "out"
+    site.mkdir()
+    for name in ("00.png", "02.png"):
+        shutil.copyfile(photos / name, site / name)
+    assert device.main(exported, [str(site), "--out", str(out)]) == 0
+    (site / "00.png").write_bytes(b"torn")
+    (site / "02.png").write_bytes(b"torn")
+    other = json.dumps({"image": "of another program"})
+    (out / "02.json").write_text(other)
+    assert device.main(exported, [str(site), "--out", str(out)]) == 1
+    assert not list(out.glob("00*"))
+    assert (out / "02.json").read_text() == other
+    assert len(list(out.glob("02_*.png"))) == 4
+    assert (out / "predictions.csv").read_text().count("unreadable") >= 2

@@ -16,6 +16,8 @@ import mlflow
 import numpy as np
 import pytest
 
+from uml_tf.runtime.errors import UmlError
+
 # The quickest network to build: a study is the same for all.
 BASE = """\
 config: {data: set, preset: unet-edge, encoder_weights: none, image_size: 32, epochs: 1}
@@ -212,6 +214,21 @@ def test_cells_that_another_study_has_finished_are_not_trained_again(story, tmp_
     assert result.failures == {}
     assert _table(tmp_path / "study.csv") == _table(story.folder / "results/study.csv")
     assert _runs(story.folder)[result.run_id].info.status == "FINISHED"
+
+
+def test_workers_of_other_machines_need_a_server(story, tmp_path, monkeypatch):
+    from uml_tf.study.cells import open_study
+    from uml_tf.study.run import run_study
+
+    pytest.importorskip("distributed")
+    monkeypatch.chdir(story.folder)
+    mlflow.set_tracking_uri(f"sqlite:///{story.folder}/mlruns/mlflow.db")
+    display = _Lines()
+    study = open_study(Path("both.yaml"), display)
+    with pytest.raises(UmlError, match="no scheduler can be reached there"):
+        run_study(study, tmp_path, 1, display, scheduler="tcp://127.0.0.1:9")
+    (line,) = [told[1] for told in display.told if told[0] == "warn"]
+    assert line.startswith("--dask: found a SQLite store")
 
 
 @pytest.mark.parametrize(

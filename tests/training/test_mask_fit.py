@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from uml_tf.metrics.ranking import rank_correlation
+from uml_tf.runtime.evidence import opinion_from_concentration
 from uml_tf.runtime.intervals import RATIO, Interval, area_name, intervals_around
-from uml_tf.runtime.mask_quality import DiceFit, expected_dice
+from uml_tf.runtime.mask_quality import DiceFit, expected_dice, mask_basis, mask_quality, outline
 from uml_tf.runtime.model_card import ModelCard
 from uml_tf.runtime.placement import place
 from uml_tf.runtime.prediction import interpret
@@ -39,7 +40,8 @@ def _seen(count, rng):
     """Masks whose error grows with the blur of their outlines."""
     for _ in range(count):
         blur = rng.uniform(0.3, 3)
-        yield _discs(blur, round(rng.normal(0, 1.5) * blur))
+        probability, mask = _discs(blur, round(rng.normal(0, 1.5) * blur))
+        yield {"mask_probability": probability}, mask
 
 
 def test_the_expected_dice_is_that_of_the_masks_of_random_thresholds():
@@ -57,6 +59,35 @@ def test_a_little_probability_everywhere_is_no_doubt_about_a_small_region():
     probability, _ = _discs(0.3, 0)
     faint = 0.97 * probability + 0.01
     assert expected_dice(faint, [1, 2]) > expected_dice(probability, [1, 2]) - 0.04
+
+
+def test_evidence_tells_what_one_probability_hides():
+    alpha = np.array([[[1.0, 3.0], [10.0, 30.0]]])
+    opinion = opinion_from_concentration(alpha)
+    maps = {
+        "mask_probability": opinion.probability,
+        "mask_belief": opinion.belief,
+        "mask_uncertainty": opinion.uncertainty,
+    }
+    of_evidence = outline(maps, "evidence")
+    np.testing.assert_allclose(of_evidence[0, :, 1], 1 / (1 + np.exp([-0.5, -5.0])))
+    np.testing.assert_allclose(of_evidence.sum(axis=-1), 1)
+    assert (of_evidence.argmax(axis=-1) == opinion.probability.argmax(axis=-1)).all()
+    assert outline(maps, "probability") is opinion.probability
+    assert (mask_basis(True), mask_basis(False)) == ("evidence", "probability")
+
+
+def test_a_region_is_estimated_on_the_basis_that_its_fit_has():
+    rng = np.random.default_rng(7)
+    opinion = opinion_from_concentration(rng.gamma(1, 8, (16, 16, 3)) + 1)
+    maps = {f"mask_{name}": value for name, value in opinion._asdict().items()}
+    seen = [(maps, rng.integers(0, 3, (16, 16)))] * 5
+    members = {"rim": [1], "cup": [2], "disc": [1, 2]}
+    for basis in ("probability", "evidence"):
+        fits = with_mask_fits(CARD, seen, basis).mask_quality
+        assert {fit.basis for fit in fits.values()} == {basis}
+        expected = expected_dice(outline(maps, basis), [1, 2])
+        assert mask_quality(maps, members, fits)["disc"] == pytest.approx(float(fits["disc"](expected)))
 
 
 def test_a_fit_brings_the_expected_dice_to_the_scale_of_the_true_one():
@@ -86,10 +117,10 @@ def test_the_quantile_is_that_of_the_finite_sample():
 
 def test_intervals_hold_the_true_value_as_often_as_they_say_and_follow_the_doubt():
     rng = np.random.default_rng(2)
-    card = with_mask_fits(CARD, _seen(60, rng))
+    card = with_mask_fits(CARD, _seen(60, rng), "probability")
     held, widths, estimated, dice = [], [], [], []
-    for probability, mask in _seen(150, rng):
-        case = mask_case(probability, mask, card)
+    for maps, mask in _seen(150, rng):
+        case = mask_case(maps["mask_probability"], mask, card)
         quality = {name: float(fit(case.expected[name])) for name, fit in card.mask_quality.items()}
         areas = {name: predicted for name, (predicted, _) in case.areas.items()}
         found = intervals_around(card.intervals, quality, areas, case.ratios[0], mask.size)
@@ -114,14 +145,14 @@ def test_a_region_that_is_not_there_got_a_dice_of_0():
 
 
 def test_too_few_masks_leave_what_was_fitted_before():
-    before = with_mask_fits(CARD, _seen(20, np.random.default_rng(3)))
+    before = with_mask_fits(CARD, _seen(20, np.random.default_rng(3)), "probability")
     assert before.intervals[RATIO].images == 20
-    assert with_mask_fits(before, _seen(3, np.random.default_rng(4))) == before
-    assert with_mask_fits(before, []) is before
+    assert with_mask_fits(before, _seen(3, np.random.default_rng(4)), "probability") == before
+    assert with_mask_fits(before, [], "probability") is before
 
 
 def test_the_prediction_says_quality_and_intervals_and_the_card_survives_json():
-    card = with_mask_fits(CARD, _seen(12, np.random.default_rng(5)))
+    card = with_mask_fits(CARD, _seen(12, np.random.default_rng(5)), "probability")
     card = ModelCard.from_dict(json.loads(json.dumps(card.to_dict())))
     assert isinstance(card.mask_quality["disc"], DiceFit)
     probability, _ = _discs(1.0, 0)
@@ -130,6 +161,7 @@ def test_the_prediction_says_quality_and_intervals_and_the_card_survives_json():
         "class_probability": even,
         "class_belief": even * 0,
         "mask_probability": probability.astype(np.float32),
+        "mask_belief": np.zeros_like(probability, np.float32),
         **{name: np.ones((SIZE, SIZE, 1), np.float32) for name in ("mask_uncertainty", "mask_confidence")},
         **{name: np.ones(1) for name in ("class_uncertainty", "class_confidence", "familiarity")},
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import nan
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uml_tf.metrics.scores import MASK_SCORES
+from uml_tf.runtime.mask_quality import expected_dice
 from uml_tf.runtime.placement import Placement
 
 Array = NDArray[Any]
@@ -61,33 +62,32 @@ def familiarity(outputs: Mapping[str, Array]) -> float:
     return float(np.ravel(outputs[_FAMILIARITY])[0]) if _FAMILIARITY in outputs else nan
 
 
-def _expected_dice(probability: Array) -> float:
-    """Mean over the predicted regions of 2 * sum inside / (area + sum everywhere); 0 where there are none."""
-    predicted = probability.argmax(axis=-1)
-    found = []
-    for index in range(1, probability.shape[-1]):
-        inside = predicted == index
-        if inside.any():
-            own = probability[..., index]
-            found.append(2 * own[inside].sum() / (np.count_nonzero(inside) + own.sum()))
+def _mean_of(told: Iterable[float | None]) -> float:
+    """The mean of what is told of regions; 0 where nothing is."""
+    found = [value for value in told if value is not None]
     return float(np.mean(found)) if found else 0.0
 
 
-def mask_doubts(outputs: Mapping[str, Array]) -> dict[str, float]:
-    """Every score of ``MASK_SCORES`` of one image, larger for more doubt; "members" only where they are told.
+def mask_doubts(outputs: Mapping[str, Array], quality: Mapping[int, float | None]) -> dict[str, float]:
+    """Every score of ``MASK_SCORES`` of one image that is defined, larger for more doubt.
 
     Args:
-        outputs: of one image, without the batch axis, at the network's resolution.
+        outputs: of one image, without the batch axis and padding, at the network's resolution.
+        quality: index of a pixel class -> its estimated Dice, None where it is not predicted; of the classes
+            whose Dice is estimated.
     """
     probability = outputs["mask_probability"]
     region = probability.argmax(axis=-1) > 0
+    expected = (expected_dice(probability, [index]) for index in range(1, probability.shape[-1]))
     chosen = region if region.any() else np.ones_like(region)
     scores = {
         "vacuity": float(outputs["mask_uncertainty"][..., 0][chosen].mean()),
         "confidence": float(1 - mask_confidence(outputs)[chosen].mean()),
         "max_probability": float(1 - probability.max(axis=-1)[chosen].mean()),
-        "expected_dice": 1 - _expected_dice(probability),
+        "expected_dice": 1 - _mean_of(expected),
     }
+    if quality:
+        scores["estimated_dice"] = 1 - _mean_of(quality.values())
     if MEMBERS_DICE in outputs:
         scores["members"] = float(1 - outputs[MEMBERS_DICE][0])
     return {name: scores[name] for name in MASK_SCORES if name in scores}

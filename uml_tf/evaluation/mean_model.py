@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -89,8 +90,8 @@ class MeanModel:
 
     @property
     def card(self) -> ModelCard:
-        """The first's names of the classes."""
-        return self._first.card
+        """The first's names of the classes; what was fitted of its masks holds for a single prediction."""
+        return replace(self._first.card, mask_quality={}, intervals={})
 
     @property
     def identity(self) -> str:

@@ -208,7 +208,7 @@ def measure_image(
     size = outputs["mask_probability"].shape[:2]
     placement = placement or place("stretch", size if mask is None else mask.shape, size)
     members = region_members(info.pixel_classes, info.unions)
-    shown = placement.shown(outputs["mask_probability"])
+    shown = {name: placement.shown(o) if name.startswith("mask_") else o for name, o in outputs.items()}
     quality = mask_quality(shown, members, card.mask_quality if card else {})
     measure: dict[str, Any] = {
         "image": row.image,
@@ -243,12 +243,13 @@ def measure_image(
         counts |= stage_counts(probability[known], pixels.confidence, correct, temperature)
     counts |= {f"{ERRORS_BY}{n}": error_histogram(score, ~correct) for n, score in scores.items()}
     experts = {} if agreement is None else experts_seen(agreement[known], predicted[known], scores)
+    of_classes = {i: quality[name] for i, name in enumerate(info.pixel_classes) if i and name in quality}
     pair = mask_pair(np.where(known, mask, 0), np.where(known, predicted, 0), info, row.pixel_size)
     return ImageMeasure(
         **measure,
         values=_values(pair),
         counts={name: packed(array) for name, array in counts.items()},
-        mask_doubts=mask_doubts(outputs),
+        mask_doubts=mask_doubts(shown, of_classes),
         experts=experts,
         intervals=_intervals(pair, quality, card.intervals if card else {}),
     )

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uml_tf.metrics.dirichlet import dirichlet_doubt
+from uml_tf.runtime.evidence import concentration_from_opinion
 
 Array = NDArray[Any]
 
@@ -29,8 +30,10 @@ MASK_SCORES = {
     "vacuity": "mean uncertainty of the pixels of the predicted regions, of all where there are none",
     "confidence": "1 - mean confidence of the same pixels",
     "max_probability": "1 - mean largest probability of the same pixels",
-    "expected_dice": "1 - the Dice of the mask with its own probabilities: 2 * their sum inside a region / "
-    "(its area + their sum everywhere), mean over the predicted regions; 1 where there are none",
+    "expected_dice": "1 - the mean Dice of the mask with the masks that other thresholds of its "
+    "probabilities would draw, mean over the predicted regions; 1 where there are none",
+    "estimated_dice": "1 - the Dice that the model estimates, mean over the predicted regions; 1 where there "
+    "are none, not defined where the model estimates none",
     "members": "1 - mean Dice between the masks of several predictions; for ensembles, passes and flips",
 }
 """Score of a whole mask -> meaning."""
@@ -41,26 +44,10 @@ FOREIGN_SCORES = {
 }
 """Score by which images of another kind are told -> meaning."""
 
-_LEAST_UNCERTAINTY = 1e-6
-
 
 def reported_name(metric: str, score: str) -> str:
     """What a metric is called for a score: its own name for the vacuity."""
     return metric if score == "vacuity" else f"{metric}_{score}"
-
-
-def concentration(belief: Array, uncertainty: Array) -> Array:
-    """The Dirichlet concentration ``(N, K)`` behind an opinion: S = K / u, alpha = 1 + b S.
-
-    An opinion and its Dirichlet distribution determine each other (Jøsang, "Subjective Logic", 2016). For an
-    evidential head, where p = alpha / S, this is p S.
-
-    Args:
-        belief: ``(N, K)`` in [0, 1).
-        uncertainty: ``(N,)`` in (0, 1]. A rounded file can return 0; at least 1e-6 is used.
-    """
-    strength = belief.shape[-1] / np.maximum(uncertainty, _LEAST_UNCERTAINTY)
-    return 1.0 + belief * strength[:, None]
 
 
 def doubt_scores(
@@ -74,7 +61,7 @@ def doubt_scores(
         uncertainty: ``(N,)``, its uncertainty.
         confidence: ``(N,)`` in [0, 1], of the class that is most probable.
     """
-    scores = dict(dirichlet_doubt(concentration(belief, uncertainty)))
+    scores = dict(dirichlet_doubt(concentration_from_opinion(belief, uncertainty[:, None])))
     scores |= {
         "vacuity": uncertainty,
         "confidence": 1.0 - confidence,

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+_LEAST_UNCERTAINTY = 1e-6
+
 
 class Opinion(NamedTuple):
     """A subjective-logic opinion; ``belief.sum(-1) + uncertainty == 1`` always holds.
@@ -71,6 +73,19 @@ def opinion_from_concentration(concentration: Any, xp: ModuleType = np) -> Opini
         belief=(concentration - 1.0) * inverse_strength,
         uncertainty=float(concentration.shape[-1]) * inverse_strength,
     )
+
+
+def concentration_from_opinion(belief: Any, uncertainty: Any, xp: ModuleType = np) -> Any:
+    """The concentration alpha = 1 + b K / u behind an opinion: the inverse of ``opinion_from_concentration``.
+
+    Args:
+        belief: ``(..., K)`` in [0, 1).
+        uncertainty: ``(..., 1)`` in (0, 1]. A rounded file can return 0; at least 1e-6 is used.
+        xp: ``numpy`` or ``keras.ops``.
+
+    Source: Jøsang, "Subjective Logic", 2016.
+    """
+    return 1.0 + belief * (float(belief.shape[-1]) / xp.maximum(uncertainty, _LEAST_UNCERTAINTY))
 
 
 def _inverse_strength(concentration: Any, xp: ModuleType) -> Any:

@@ -1,20 +1,52 @@
-"""Mask quality: the Dice that a mask would get, estimated from the probabilities of its pixels alone."""
+"""Mask quality: the Dice that a mask would get, estimated from what is said of its pixels alone."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from uml_tf.runtime.contract import softmax
+from uml_tf.runtime.evidence import concentration_from_opinion
+
 Array = NDArray[Any]
+Basis = Literal["probability", "evidence"]
+
+MAPS = ("mask_probability", "mask_belief", "mask_uncertainty")
+"""The outputs that the Dice of a mask is estimated from."""
+
+_EVIDENCE_OF_A_NAT = 4.0
+"""Difference of evidence that counts as a log-odds of 1; half and twice as much rank masks about as well."""
 
 _THRESHOLDS = 50
 
 _WITHIN = (1e-3, 1 - 1e-4)
 """Range of an expected Dice before its log-odds are taken."""
+
+
+def mask_basis(evidential_mask: bool) -> Basis:
+    """What the Dice of a network's masks is to be estimated from: its evidence, where that draws the mask."""
+    return "evidence" if evidential_mask else "probability"
+
+
+def outline(outputs: Mapping[str, Array], basis: Basis) -> Array:
+    """What the masks of other thresholds are drawn from, ``(H, W, C)`` in (0, 1), of sum 1 over the classes.
+
+    The largest class of a pixel is that of the mask on either basis. A probability alpha / S of much evidence
+    against some is nearly that of little against none; their difference tells the two apart, and masks are
+    ranked better by it (docs/trust.md).
+
+    Args:
+        outputs: of one image, without the batch axis; of ``MAPS``.
+        basis: "evidence" for a mask that a Dirichlet draws, whose belief and uncertainty are its own.
+    """
+    if basis == "probability":
+        return outputs["mask_probability"]
+    alpha = concentration_from_opinion(outputs["mask_belief"], outputs["mask_uncertainty"])
+    return softmax(alpha / _EVIDENCE_OF_A_NAT)
 
 
 def expected_dice(probability: Array, members: Sequence[int]) -> float | None:
@@ -26,7 +58,7 @@ def expected_dice(probability: Array, members: Sequence[int]) -> float | None:
     small region has.) ``DiceFit`` brings the mean to the scale of what was seen.
 
     Args:
-        probability: ``(H, W, C)`` of one image, without padding.
+        probability: ``(H, W, C)`` of one image, without padding; or its ``outline``.
         members: the pixel classes of the region.
 
     Returns:
@@ -60,11 +92,13 @@ class DiceFit:
         slope: of the expected Dice's log-odds, above 0, so that the order of the masks stays.
         bias: of the logistic.
         images: validation images that it is fitted on.
+        basis: of the ``outline`` that the expected Dice is of.
     """
 
     slope: float
     bias: float
     images: int
+    basis: Basis = "probability"
 
     def __call__(self, expected: Any) -> Any:
         """The estimated Dice of an expected Dice, in (0, 1)."""
@@ -72,14 +106,16 @@ class DiceFit:
 
 
 def mask_quality(
-    probability: Array, members: Mapping[str, Sequence[int]], fits: Mapping[str, DiceFit]
+    outputs: Mapping[str, Array], members: Mapping[str, Sequence[int]], fits: Mapping[str, DiceFit]
 ) -> dict[str, float | None]:
     """The estimated Dice of every region that has a fit; None for one that the mask does not show.
 
     Args:
-        probability: ``(H, W, C)`` of one image, without padding.
+        outputs: of one image, without the batch axis and padding.
         members: region -> its pixel classes.
         fits: region -> what was fitted.
     """
-    expected = {name: expected_dice(probability, members[name]) for name in fits if name in members}
+    known = {name: fit for name, fit in fits.items() if name in members}
+    outlines = {basis: outline(outputs, basis) for basis in {fit.basis for fit in known.values()}}
+    expected = {name: expected_dice(outlines[fit.basis], members[name]) for name, fit in known.items()}
     return {name: None if e is None else float(fits[name](e)) for name, e in expected.items()}

@@ -20,6 +20,7 @@ from uml_tf.runtime.prediction_files import (
     files_of,
     overlay_of,
     plan_predictions,
+    remove_prediction,
     write_prediction,
 )
 from uml_tf.runtime.predictions_page import (
@@ -190,6 +191,7 @@ def _predictions(
         return _Done(job.place, data, b"" if overlay is None else thumbnail(overlay))
 
     def failed(job: _Job, error: UmlError) -> _Done:
+        remove_prediction(out, job.stem, job.name)
         return _Done(job.place, unreadable(job.name, str(error)))
 
     return predict_each(model, jobs, read, use, failed, options.workers)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from uml_tf.runtime.cup_to_disc import vertical_cup_to_disc_ratio
 from uml_tf.runtime.images import read_picture
 from uml_tf.runtime.intervals import RATIO, Bounds, area_name, intervals_around
-from uml_tf.runtime.mask_quality import mask_quality
+from uml_tf.runtime.mask_quality import MAPS, mask_quality
 from uml_tf.runtime.model_card import ModelCard
 from uml_tf.runtime.picture import Picture
 from uml_tf.runtime.placement import Placement
@@ -172,7 +172,8 @@ def interpret(outputs: dict[str, Array], placement: Placement, card: ModelCard) 
     members = region_members(card.pixel_classes, card.unions)
     regions = {name: _region(_members_of(mask, indices)) for name, indices in members.items()}
     ratio = vertical_cup_to_disc_ratio(mask, card.pixel_classes)
-    quality = mask_quality(placement.shown(outputs["mask_probability"]), members, card.mask_quality)
+    shown = {name: placement.shown(outputs[name]) for name in MAPS}
+    quality = mask_quality(shown, members, card.mask_quality)
     areas = {name: region.area for name, region in regions.items()}
 
     def named(key: str) -> dict[str, float]:

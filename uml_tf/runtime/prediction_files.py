@@ -149,6 +149,27 @@ def write_prediction(
     return overlay
 
 
+def remove_prediction(folder: Path, stem: str, image: str) -> None:
+    """Removes the files of an earlier prediction of an image that cannot be read any more.
+
+    Args:
+        folder: where they may be.
+        stem: what their names begin with.
+        image: what their JSON must call the image, else nothing is removed.
+
+    Raises:
+        UmlError: a file cannot be removed.
+    """
+    files = files_of(folder, stem, pictures=True)
+    try:
+        is_ours = json.loads(files[-1].read_text(encoding="utf-8"))["image"] == image
+    except (OSError, ValueError, KeyError, TypeError):  # none, damaged, or of another program
+        return
+    if is_ours:
+        for path in files:
+            remove(path)
+
+
 def earlier_answer(path: Path, expected: Mapping[str, Any]) -> dict[str, Any] | None:
     """The content of a prediction's JSON if it is of the same image, unchanged since, by the same model.
 

@@ -25,7 +25,7 @@ from uml_tf.study.runs import (
     parent_run,
 )
 from uml_tf.study.table import results_csv, results_figure, results_markdown
-from uml_tf.tracking.store import run_folder
+from uml_tf.tracking.store import run_folder, use_store
 from uml_tf.training.interruption import StoppedError
 
 _MODULE = "uml_tf.study.cell_process"
@@ -108,6 +108,10 @@ def _train(
         finished,
     )
     listeners = (progress.started, progress.message, progress.ended)
+    if scheduler and use_store().startswith("sqlite:"):
+        display.warn(
+            "--dask: found a SQLite store, which is for one machine; several need a server, see docs/study.md"
+        )
     pool = DaskPool(scheduler, *listeners, display.warn) if scheduler else Pool(jobs, *listeners)
     outcomes = pool.run([_task(study, cell, parent, runs.get(cell.key)) for cell in left])
     return {name: outcome.failure for name, outcome in outcomes.items() if outcome.failure}

@@ -18,6 +18,7 @@ from uml_tf.networks import UML
 from uml_tf.runtime.device_model import DeviceModel
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import replacing
+from uml_tf.runtime.mask_quality import MAPS, mask_basis
 from uml_tf.runtime.model_card import ModelCard
 from uml_tf.runtime.prediction import Model
 from uml_tf.runtime.predictor import predict_all
@@ -91,7 +92,9 @@ def calibrate_network(
     examples, predictor = site_examples(as_model(network, locator), dataset, split), KerasPredictor(network)
     seen = look(predictor, examples)
     card = replace(network.card, trust=fit_trust(network, seen))
-    card = with_mask_fits(card, masks_seen(predictor, examples, card.trust))
+    card = with_mask_fits(
+        card, masks_seen(predictor, examples, card.trust), mask_basis(network.spec.draws_by_evidence)
+    )
     network.card = with_threshold(card, network, seen, risk_target, confidence)
     return network.card
 
@@ -113,12 +116,12 @@ def calibrate_file(
     found = outputs["class_confidence"][shows, 0]
     threshold = fit_accept_above(found, right[shows], risk_target, confidence)
     masked = [
-        (examples.shown(i, outputs["mask_probability"][i]), examples.shown(i, examples.masks[i]))
+        ({n: examples.shown(i, outputs[n][i]) for n in MAPS}, examples.shown(i, examples.masks[i]))
         for i in range(len(examples))
         if examples.has_mask[i]
     ]
     return replace(
-        with_mask_fits(model.card, masked),
+        with_mask_fits(model.card, masked, mask_basis(model.metadata.evidential_mask)),
         accept_above=threshold.above,
         accept_reason=threshold.reason,
         risk_target=risk_target,

@@ -20,6 +20,7 @@ from uml_tf.figures.plots import training_curves
 from uml_tf.figures.save import save_figure
 from uml_tf.networks import UML
 from uml_tf.runtime.files import replacing, write_text
+from uml_tf.runtime.mask_quality import mask_basis
 from uml_tf.runtime.model_card import ModelCard
 from uml_tf.runtime.placement import Fit
 from uml_tf.runtime.referral import FAMILIAR
@@ -89,7 +90,9 @@ def fit_card(
         fingerprint=dataset.fingerprint,
         intensity=info.intensity,
     )
-    card = with_mask_fits(card, masks_seen(predictor, val, card.trust))
+    card = with_mask_fits(
+        card, masks_seen(predictor, val, card.trust), mask_basis(predictor.model.spec.draws_by_evidence)
+    )
     return with_threshold(card, predictor.model, seen, risk_target, confidence)
 
 

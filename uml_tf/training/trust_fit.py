@@ -25,6 +25,7 @@ from uml_tf.runtime.contract import (
 )
 from uml_tf.runtime.density import Density
 from uml_tf.runtime.evidence import Opinion
+from uml_tf.runtime.mask_quality import MAPS
 from uml_tf.runtime.regions import UNKNOWN_PIXEL
 from uml_tf.runtime.trust import Trust
 from uml_tf.training.confidence_fit import fit_confidence, fit_temperature
@@ -119,8 +120,10 @@ def vectors_of(predictor: KerasPredictor, examples: Examples) -> Iterator[tuple[
         yield heads.features, heads.sharpness
 
 
-def masks_seen(predictor: KerasPredictor, examples: Examples, trust: Trust) -> Iterator[tuple[Array, Array]]:
-    """Yields the mask probability ``(H, W, C)`` and the true mask of every image that has one, unpadded.
+def masks_seen(
+    predictor: KerasPredictor, examples: Examples, trust: Trust
+) -> Iterator[tuple[dict[str, Array], Array]]:
+    """Yields what is said of the pixels, and the true mask, of every image that has one, unpadded.
 
     Args:
         predictor: the network.
@@ -132,9 +135,10 @@ def masks_seen(predictor: KerasPredictor, examples: Examples, trust: Trust) -> I
     masked = np.flatnonzero(examples.has_mask > 0)
     for start, heads in _batches(predictor, examples.images, masked):
         outputs = contract(heads, evidential, by_evidence, trust)
-        for place, probability in enumerate(outputs["mask_probability"]):
+        for place in range(len(outputs["mask_probability"])):
             index = int(masked[start + place])
-            yield examples.shown(index, probability), examples.shown(index, examples.masks[index])
+            shown = {name: examples.shown(index, outputs[name][place]) for name in MAPS}
+            yield shown, examples.shown(index, examples.masks[index])
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,47 @@
+"""A data set with few masks to train on and all to be measured on.
+
+Run: ``python benchmarks/few_masks.py ALL FEW OUT``. ALL and FEW hold the same images, by name, ALL with
+more masks; OUT has the images and splits of ALL, and of the masks of training and validation images those
+that FEW has. So ``uml-tf data busi RAW ALL --extra-masks FOLDER`` and ``uml-tf data busi RAW FEW`` give the
+data set of "BUSI with 119 masks" in docs/results.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from uml_tf.data.dataset import PreparedDataset, Row, write_dataset
+
+
+def _few(dataset: PreparedDataset, masked: set[str]) -> list[Row]:
+    """The rows without masks, outside the test split, of images that are not among ``masked``."""
+    keeps = [row.split == "test" or row.image in masked for row in dataset.rows]
+    return [row if keep else replace(row, mask="") for row, keep in zip(dataset.rows, keeps, strict=True)]
+
+
+def main() -> None:
+    """Writes OUT and prints how many images of each split have a mask."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("all", type=Path)
+    parser.add_argument("few", type=Path)
+    parser.add_argument("out", type=Path)
+    options = parser.parse_args()
+    if options.out.exists():
+        parser.error(f"OUT: found {options.out}, expected a folder that does not exist")
+    dataset = PreparedDataset.open(options.all)
+    rows = _few(dataset, {row.image for row in PreparedDataset.open(options.few).rows if row.mask})
+    for row in rows:
+        for path in row.files:
+            (options.out / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(dataset.root / path, options.out / path)
+    write_dataset(options.out, dataset.info, rows)
+    for split in ("train", "val", "test"):
+        chosen = [row for row in rows if row.split == split]
+        print(f"{split}: {len(chosen)} images, {sum(bool(row.mask) for row in chosen)} with a mask")
+
+
+if __name__ == "__main__":
+    main()
