@@ -19,7 +19,10 @@ from uml_tf.data.dataset import PreparedDataset, Row, write_dataset
 def _few(dataset: PreparedDataset, masked: set[str]) -> list[Row]:
     """The rows without masks, outside the test split, of images that are not among ``masked``."""
     keeps = [row.split == "test" or row.image in masked for row in dataset.rows]
-    return [row if keep else replace(row, mask="") for row, keep in zip(dataset.rows, keeps, strict=True)]
+    return [
+        row if keep else replace(row, mask="", agreement="")
+        for row, keep in zip(dataset.rows, keeps, strict=True)
+    ]
 
 
 def main() -> None:
@@ -31,8 +34,10 @@ def main() -> None:
     options = parser.parse_args()
     if options.out.exists():
         parser.error(f"OUT: found {options.out}, expected a folder that does not exist")
-    dataset = PreparedDataset.open(options.all)
-    rows = _few(dataset, {row.image for row in PreparedDataset.open(options.few).rows if row.mask})
+    dataset, few = PreparedDataset.open(options.all), PreparedDataset.open(options.few)
+    if {row.image for row in few.rows} != {row.image for row in dataset.rows}:
+        parser.error(f"FEW: found other images in {options.few}, expected those of {options.all}")
+    rows = _few(dataset, {row.image for row in few.rows if row.mask})
     for row in rows:
         for path in row.files:
             (options.out / path).parent.mkdir(parents=True, exist_ok=True)

@@ -80,12 +80,14 @@ def _calibrated_file(path, out, dataset, split, risk_target, confidence):  # typ
     from uml_tf.export.metadata import add_metadata
     from uml_tf.runtime.device_model import DeviceModel
     from uml_tf.runtime.files import replacing
+    from uml_tf.runtime.metadata import CONFIDENT_FORMAT, FORMAT
     from uml_tf.training.calibrate import calibrate_file
 
     model = DeviceModel(path)
     card = calibrate_file(model, dataset, split, risk_target, confidence)
+    # An older number would let an older runtime misread what was fitted now.
+    number = FORMAT if model.metadata.format >= CONFIDENT_FORMAT else model.metadata.format
+    metadata = replace(model.metadata, card=card, format=number)
     with replacing(out) as temporary:
-        Path(temporary).write_bytes(
-            add_metadata(path.read_bytes(), replace(model.metadata, card=card), names=False)
-        )
+        Path(temporary).write_bytes(add_metadata(path.read_bytes(), metadata, names=False))
     return card

@@ -4,33 +4,35 @@
 const THRESHOLDS = 50;
 const WITHIN = [1e-3, 1 - 1e-4];
 const LEAST_UNCERTAINTY = 1e-6;
-const EVIDENCE_OF_A_NAT = 4;
 const LEAST_DOUBT = 0.01;
 const RATIO = "vertical_cup_to_disc_ratio";
 
-// For a pixel of the input: what the masks of other thresholds are drawn from, of sum 1 over the classes.
-const OUTLINE = {
-  probability: ({ mask_probability: probability }, depth) => (pixel) => probability.subarray(pixel * depth, (pixel + 1) * depth),
-  evidence: ({ mask_belief: belief, mask_uncertainty: uncertainty }, depth) => (pixel) => {
-    const scale = depth / Math.max(uncertainty[pixel], LEAST_UNCERTAINTY) / EVIDENCE_OF_A_NAT;
-    const own = Array.from(belief.subarray(pixel * depth, (pixel + 1) * depth), (value) => value * scale);
-    const most = Math.max(...own), powers = own.map((value) => Math.exp(value - most));
-    const total = powers.reduce((a, b) => a + b, 0);
-    return powers.map((value) => value / total);
-  },
-};
+// What the masks of other thresholds are drawn from, of sum 1 over the classes of each pixel; scale: see evidence_scale
+// in uml_tf/runtime/mask_quality.py.
+function outline({ mask_probability: probability, mask_belief: belief, mask_uncertainty: uncertainty }, depth, scale) {
+  if (scale === null) return probability;
+  const shares = new Float32Array(belief.length);
+  for (let pixel = 0, start = 0; start < belief.length; pixel++, start += depth) {
+    const factor = depth / Math.max(uncertainty[pixel], LEAST_UNCERTAINTY) / scale;
+    let most = -Infinity, total = 0;
+    for (let c = start; c < start + depth; c++) most = Math.max(most, belief[c] * factor);
+    for (let c = start; c < start + depth; c++) total += shares[c] = Math.exp(belief[c] * factor - most);
+    for (let c = start; c < start + depth; c++) shares[c] /= total;
+  }
+  return shares;
+}
 
-// Mean Dice of a region of the mask with the masks that other thresholds of its own outline would draw, over the
-// part of the input that shows the image: null where no pixel is predicted as the region.
-function expectedDice(shares, members, { size, target }) {
+// Mean Dice of a region of the mask with the masks that other thresholds of the outline would draw, over the part of
+// the input that shows the image: null where no pixel is predicted as the region.
+function expectedDice(outlined, probability, depth, members, { size, target }) {
   const everywhere = new Float64Array(THRESHOLDS + 1), common = new Float64Array(THRESHOLDS + 1);
   let area = 0;
   for (let y = target.top; y < target.top + target.height; y++) {
     for (let x = target.left; x < target.left + target.width; x++) {
-      const of = shares(y * size[1] + x);
+      const start = (y * size[1] + x) * depth;
       let best = 0, own = 0;
-      for (let c = 1; c < of.length; c++) if (of[c] > of[best]) best = c;
-      for (const c of members) own += of[c];
+      for (let c = 1; c < depth; c++) if (probability[start + c] > probability[start + best]) best = c;
+      for (const c of members) own += outlined[start + c];
       // How many of the thresholds (k + .5) / THRESHOLDS lie below it.
       const level = Math.min(Math.max(Math.floor(own * THRESHOLDS + 0.5), 0), THRESHOLDS);
       everywhere[level]++;
@@ -55,9 +57,11 @@ function estimate(expected, { slope, bias }) {
 
 /** Region -> estimated Dice, null for one that the mask does not show; regions without a fit are left out. */
 export function maskQuality(outputs, placement, regions, card) {
-  const members = Object.fromEntries(regions), depth = card.pixel_classes.length;
+  const members = Object.fromEntries(regions), depth = card.pixel_classes.length, outlines = new Map();
   return Object.fromEntries(Object.entries(card.mask_quality ?? {}).filter(([name]) => members[name]).map(([name, fit]) => {
-    const expected = expectedDice(OUTLINE[fit.basis ?? "probability"](outputs, depth), members[name], placement);
+    const scale = fit.evidence_scale ?? null;
+    if (!outlines.has(scale)) outlines.set(scale, outline(outputs, depth, scale));
+    const expected = expectedDice(outlines.get(scale), outputs.mask_probability, depth, members[name], placement);
     return [name, expected === null ? null : estimate(expected, fit)];
   }));
 }

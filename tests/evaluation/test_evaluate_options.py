@@ -18,6 +18,8 @@ from uml_tf.evaluation.foreign import compare_foreign, measure_images, measure_t
 from uml_tf.evaluation.keras_predictor import KerasPredictor
 from uml_tf.evaluation.mean_model import with_flips
 from uml_tf.evaluation.robustness import measure_robustness, steps_of_each_image
+from uml_tf.runtime.intervals import RATIO, Interval
+from uml_tf.runtime.mask_quality import DiceFit
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +77,34 @@ def test_a_mean_of_predictions_decides_nothing(model, few):
     assert {m.decision for m in measures} == {""}
     assert all(0 <= m.mask_doubts["members"] <= 1 for m in measures)
     assert np.isnan(measure_robustness(flipped, few, "test").means["defocus", 1]["accepted"])
+    fitted = replace(
+        model.card, mask_quality={"rim": DiceFit(1.0, 0.0, 9)}, intervals={RATIO: Interval(1.0, 9)}
+    )
+    network = model.model
+    kept, network.card = network.card, fitted
+    try:
+        assert (flipped.card.mask_quality, flipped.card.intervals) == ({}, {})
+    finally:
+        network.card = kept
+
+
+def test_the_estimated_dice_ranks_masks_where_every_class_has_one(model, few):
+    fits = {name: DiceFit(1.0, 0.0, 9) for name in few.info.pixel_classes[1:]}
+    some = dict(list(fits.items())[:1])
+    network = model.model
+    kept = network.card
+    try:
+        for quality, is_told in ((fits, True), (some, False)):
+            network.card = replace(kept, mask_quality=quality)
+            measures = [m for m in measure_split(model, few, "test") if m.masked]
+            assert measures
+            for measure in measures:
+                assert ("estimated_dice" in measure.mask_doubts) == is_told
+                told = [v for n, v in measure.quality.items() if n in fits and not np.isnan(v)]
+                if is_told:
+                    assert measure.mask_doubts["estimated_dice"] == pytest.approx(1 - np.mean(told or [0]))
+    finally:
+        network.card = kept
 
 
 def test_foreign_images_are_told_by_the_scores_that_the_model_tells(model, few, told):

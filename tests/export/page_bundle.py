@@ -18,8 +18,11 @@ from uml_tf.runtime.referral import FAMILIAR
 from uml_tf.tracking.models import load_trained
 
 MASK_QUALITY = {
-    name: DiceFit(slope, 0.1, 40, "evidence") for name, slope in (("rim", 0.4), ("cup", 0.9), ("disc", 1.2))
+    "rim": DiceFit(0.4, 0.1, 40, 4.0),
+    "cup": DiceFit(0.9, 0.1, 40),
+    "disc": DiceFit(1.2, 0.1, 40, 2.5),
 }
+"""Of evidence, at two scales, and of probabilities."""
 INTERVALS = {
     "area_cup": Interval(1.5, 40),
     "area_disc": Interval(None, 5),  # too few images

@@ -14,7 +14,7 @@ from uml_tf.metrics.scores import (
     reported_name,
 )
 from uml_tf.runtime.evidence import (
-    concentration_from_opinion,
+    evidence_from_opinion,
     opinion_from_concentration,
     opinion_from_probability,
 )
@@ -27,7 +27,7 @@ def evidence():
 
 def test_the_concentration_is_recovered_from_what_every_model_returns(evidence):
     opinion = opinion_from_concentration(evidence.astype(np.float32) + 1)
-    found = concentration_from_opinion(opinion.belief.astype(float), opinion.uncertainty.astype(float))
+    found = 1 + evidence_from_opinion(opinion.belief.astype(float), opinion.uncertainty.astype(float))
     np.testing.assert_allclose(found, evidence + 1, rtol=1e-5)
     by_probability = opinion.probability * 4 / opinion.uncertainty
     np.testing.assert_allclose(found, by_probability, rtol=1e-5)
@@ -68,7 +68,7 @@ def test_no_evidence_and_rounded_outputs_give_finite_scores():
 def test_a_network_without_evidential_heads_has_scores_too():
     probability = np.random.default_rng(0).dirichlet(np.ones(3), 20)
     opinion = opinion_from_probability(probability)
-    found = concentration_from_opinion(opinion.belief, opinion.uncertainty)
+    found = 1 + evidence_from_opinion(opinion.belief, opinion.uncertainty)
     assert (found >= 1).all()
     np.testing.assert_allclose(3 / found.sum(axis=1), opinion.uncertainty[:, 0], rtol=1e-5)
 

@@ -228,7 +228,7 @@ def test_workers_of_other_machines_need_a_server(story, tmp_path, monkeypatch):
     with pytest.raises(UmlError, match="no scheduler can be reached there"):
         run_study(study, tmp_path, 1, display, scheduler="tcp://127.0.0.1:9")
     (line,) = [told[1] for told in display.told if told[0] == "warn"]
-    assert line.startswith("--dask: found a SQLite store")
+    assert line.startswith("--dask: found a store for one machine")
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from uml_tf.export.metadata import add_metadata, describe
 from uml_tf.export.tflite import convert_network
 from uml_tf.networks.files import read_network
 from uml_tf.runtime.device_model import DeviceModel
+from uml_tf.runtime.metadata import CONFIDENT_FORMAT, FORMAT
 
 
 @pytest.fixture(scope="module")
@@ -47,12 +48,13 @@ def test_a_network_gets_new_limits_and_keeps_its_weights(network, phantoms, uml_
     assert new.class_temperature != old.class_temperature
     assert (found.card.risk_target, found.card.risk_confidence) == (0.3, 0.8)
     assert found.card.accept_above != network.card.accept_above
+    assert {fit.evidence_scale for fit in found.card.mask_quality.values()} == {4.0}
     refused = uml_tf_command(*arguments, cwd=tmp_path, expect=1)
     assert "exists already" in refused.stderr
 
 
 def test_a_file_gets_a_new_threshold_alone(network, phantoms, uml_tf_command, tmp_path):
-    metadata = describe(network, KINDS["tflite-none"], "float32")
+    metadata = replace(describe(network, KINDS["tflite-none"], "float32"), format=CONFIDENT_FORMAT)
     data = convert_network(Request(network, metadata, 1, None))
     (tmp_path / "old.tflite").write_bytes(add_metadata(data, metadata, names=False))
     done = uml_tf_command(
@@ -61,6 +63,7 @@ def test_a_file_gets_a_new_threshold_alone(network, phantoms, uml_tf_command, tm
     assert "temperatures, confidence and familiarity are in the file's graph" in done.stdout
     assert "accepts   none: 0 labelled, familiar validation images" in done.stdout
     old, new = (DeviceModel(tmp_path / name) for name in ("old.tflite", "new.tflite"))
+    assert (old.metadata.format, new.metadata.format) == (CONFIDENT_FORMAT, FORMAT)
     assert new.card.trust == old.card.trust
     assert new.card.accept_above is None
     assert "0 labelled, familiar validation images" in new.card.accept_reason

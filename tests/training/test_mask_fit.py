@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from uml_tf.metrics.ranking import rank_correlation
 from uml_tf.runtime.evidence import opinion_from_concentration
 from uml_tf.runtime.intervals import RATIO, Interval, area_name, intervals_around
-from uml_tf.runtime.mask_quality import DiceFit, expected_dice, mask_basis, mask_quality, outline
+from uml_tf.runtime.mask_quality import DiceFit, evidence_scale, expected_dice, mask_quality, outline
 from uml_tf.runtime.model_card import ModelCard
 from uml_tf.runtime.placement import place
 from uml_tf.runtime.prediction import interpret
@@ -44,50 +45,72 @@ def _seen(count, rng):
         yield {"mask_probability": probability}, mask
 
 
+def _expected(probability, members):
+    return expected_dice(probability, probability.argmax(axis=-1), members)
+
+
 def test_the_expected_dice_is_that_of_the_masks_of_random_thresholds():
     probability, _ = _discs(1.5, 0)
     inside = probability.argmax(axis=-1) > 0
     own = probability[..., 1:].sum(axis=-1)
     drawn = own > np.random.default_rng(0).random((400, 1, 1))
     dice = 2 * (drawn & inside).sum(axis=(1, 2)) / (drawn.sum(axis=(1, 2)) + inside.sum())
-    assert expected_dice(probability, [1, 2]) == pytest.approx(dice.mean(), abs=0.01)
-    assert expected_dice(probability * [1, 0, 0], [1, 2]) is None
-    assert expected_dice(np.eye(3)[inside.astype(int)], [1]) == 1
+    assert _expected(probability, [1, 2]) == pytest.approx(dice.mean(), abs=0.01)
+    assert _expected(probability * [1, 0, 0], [1, 2]) is None
+    assert _expected(np.eye(3)[inside.astype(int)], [1]) == 1
 
 
 def test_a_little_probability_everywhere_is_no_doubt_about_a_small_region():
     probability, _ = _discs(0.3, 0)
     faint = 0.97 * probability + 0.01
-    assert expected_dice(faint, [1, 2]) > expected_dice(probability, [1, 2]) - 0.04
+    assert _expected(faint, [1, 2]) > _expected(probability, [1, 2]) - 0.04
+
+
+def _maps(alpha):
+    return {f"mask_{name}": value for name, value in opinion_from_concentration(alpha)._asdict().items()}
 
 
 def test_evidence_tells_what_one_probability_hides():
-    alpha = np.array([[[1.0, 3.0], [10.0, 30.0]]])
-    opinion = opinion_from_concentration(alpha)
-    maps = {
-        "mask_probability": opinion.probability,
-        "mask_belief": opinion.belief,
-        "mask_uncertainty": opinion.uncertainty,
-    }
-    of_evidence = outline(maps, "evidence")
-    np.testing.assert_allclose(of_evidence[0, :, 1], 1 / (1 + np.exp([-0.5, -5.0])))
-    np.testing.assert_allclose(of_evidence.sum(axis=-1), 1)
-    assert (of_evidence.argmax(axis=-1) == opinion.probability.argmax(axis=-1)).all()
-    assert outline(maps, "probability") is opinion.probability
-    assert (mask_basis(True), mask_basis(False)) == ("evidence", "probability")
+    maps = _maps(np.array([[[1.0, 3.0], [10.0, 30.0]]]))
+    found = outline(maps, 4.0)
+    np.testing.assert_allclose(found[0, :, 1], 1 / (1 + np.exp([-0.5, -5.0])))
+    np.testing.assert_allclose(found.sum(axis=-1), 1)
+    assert outline(maps, None) is maps["mask_probability"]
 
 
-def test_a_region_is_estimated_on_the_basis_that_its_fit_has():
+def test_the_scale_of_evidence_is_that_of_the_head_that_draws_the_mask():
+    assert evidence_scale(True, 1.0) == 4
+    assert evidence_scale(True, 0.1) == pytest.approx(
+        40
+    )  # whose belief and uncertainty tell ten times as much
+    assert evidence_scale(False, 1.0) is None
+
+
+@pytest.mark.parametrize("scale", [None, 4.0])
+def test_a_region_is_estimated_from_what_its_fit_was_fitted_on(scale):
     rng = np.random.default_rng(7)
-    opinion = opinion_from_concentration(rng.gamma(1, 8, (16, 16, 3)) + 1)
-    maps = {f"mask_{name}": value for name, value in opinion._asdict().items()}
-    seen = [(maps, rng.integers(0, 3, (16, 16)))] * 5
-    members = {"rim": [1], "cup": [2], "disc": [1, 2]}
-    for basis in ("probability", "evidence"):
-        fits = with_mask_fits(CARD, seen, basis).mask_quality
-        assert {fit.basis for fit in fits.values()} == {basis}
-        expected = expected_dice(outline(maps, basis), [1, 2])
-        assert mask_quality(maps, members, fits)["disc"] == pytest.approx(float(fits["disc"](expected)))
+    maps = _maps(rng.gamma(1, 8, (16, 16, 3)) + 1)
+    drawn = maps["mask_probability"].argmax(axis=-1)
+    fits = with_mask_fits(CARD, [(maps, rng.integers(0, 3, (16, 16)))] * 5, scale).mask_quality
+    assert {fit.evidence_scale for fit in fits.values()} == {scale}
+    expected = expected_dice(outline(maps, scale), drawn, [1, 2])
+    found = mask_quality(maps, {"rim": [1], "cup": [2], "disc": [1, 2]}, fits)
+    assert found["disc"] == pytest.approx(float(fits["disc"](expected)))
+
+
+def test_a_fit_of_probabilities_that_few_masks_left_has_no_part_in_intervals_of_evidence():
+    rng = np.random.default_rng(8)
+    alpha = np.ones((SIZE, SIZE, 3))
+    alpha[..., 0] += 5
+    alpha[10:30, 10:30, 1] += rng.gamma(2, 8, (20, 20))  # a rim and no cup
+    seen = [(_maps(alpha), (alpha.argmax(axis=-1) > 0).astype(np.uint8))] * 12
+    before = replace(CARD, mask_quality={"cup": DiceFit(1.0, 0.0, 9)}, intervals={RATIO: Interval(0.2, 9)})
+    after = with_mask_fits(before, seen, 4.0)
+    assert after.mask_quality["cup"] == before.mask_quality["cup"]
+    assert after.mask_quality["disc"].evidence_scale == 4
+    assert area_name("cup") not in after.intervals
+    assert after.intervals[RATIO] == before.intervals[RATIO]
+    assert after.intervals[area_name("disc")].images == 12
 
 
 def test_a_fit_brings_the_expected_dice_to_the_scale_of_the_true_one():
@@ -117,10 +140,10 @@ def test_the_quantile_is_that_of_the_finite_sample():
 
 def test_intervals_hold_the_true_value_as_often_as_they_say_and_follow_the_doubt():
     rng = np.random.default_rng(2)
-    card = with_mask_fits(CARD, _seen(60, rng), "probability")
+    card = with_mask_fits(CARD, _seen(60, rng), None)
     held, widths, estimated, dice = [], [], [], []
     for maps, mask in _seen(150, rng):
-        case = mask_case(maps["mask_probability"], mask, card)
+        case = mask_case(maps, None, mask, card)
         quality = {name: float(fit(case.expected[name])) for name, fit in card.mask_quality.items()}
         areas = {name: predicted for name, (predicted, _) in case.areas.items()}
         found = intervals_around(card.intervals, quality, areas, case.ratios[0], mask.size)
@@ -137,22 +160,23 @@ def test_intervals_hold_the_true_value_as_often_as_they_say_and_follow_the_doubt
 
 def test_a_region_that_is_not_there_got_a_dice_of_0():
     probability, mask = _discs(1.0, 0)
-    case = mask_case(probability, np.zeros_like(mask), CARD)
+    maps = {"mask_probability": probability}
+    case = mask_case(maps, None, np.zeros_like(mask), CARD)
     assert case.dice == {"rim": 0, "cup": 0, "disc": 0}
     assert case.ratios[1] is None
-    unknown = mask_case(probability, np.full_like(mask, 255), CARD)
+    unknown = mask_case(maps, None, np.full_like(mask, 255), CARD)
     assert unknown.areas["disc"] == (0, 0)
 
 
 def test_too_few_masks_leave_what_was_fitted_before():
-    before = with_mask_fits(CARD, _seen(20, np.random.default_rng(3)), "probability")
+    before = with_mask_fits(CARD, _seen(20, np.random.default_rng(3)), None)
     assert before.intervals[RATIO].images == 20
-    assert with_mask_fits(before, _seen(3, np.random.default_rng(4)), "probability") == before
-    assert with_mask_fits(before, [], "probability") is before
+    assert with_mask_fits(before, _seen(3, np.random.default_rng(4)), None) == before
+    assert with_mask_fits(before, [], None) is before
 
 
 def test_the_prediction_says_quality_and_intervals_and_the_card_survives_json():
-    card = with_mask_fits(CARD, _seen(12, np.random.default_rng(5)), "probability")
+    card = with_mask_fits(CARD, _seen(12, np.random.default_rng(5)), None)
     card = ModelCard.from_dict(json.loads(json.dumps(card.to_dict())))
     assert isinstance(card.mask_quality["disc"], DiceFit)
     probability, _ = _discs(1.0, 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from math import nan
 from typing import Any
 
@@ -68,26 +68,27 @@ def _mean_of(told: Iterable[float | None]) -> float:
     return float(np.mean(found)) if found else 0.0
 
 
-def mask_doubts(outputs: Mapping[str, Array], quality: Mapping[int, float | None]) -> dict[str, float]:
+def mask_doubts(outputs: Mapping[str, Array], quality: Sequence[float | None]) -> dict[str, float]:
     """Every score of ``MASK_SCORES`` of one image that is defined, larger for more doubt.
 
     Args:
         outputs: of one image, without the batch axis and padding, at the network's resolution.
-        quality: index of a pixel class -> its estimated Dice, None where it is not predicted; of the classes
-            whose Dice is estimated.
+        quality: the estimated Dice of every pixel class but the background, None where it is not predicted;
+            empty where it is not estimated of all of them.
     """
     probability = outputs["mask_probability"]
-    region = probability.argmax(axis=-1) > 0
-    expected = (expected_dice(probability, [index]) for index in range(1, probability.shape[-1]))
+    drawn = probability.argmax(axis=-1)
+    region = drawn > 0
+    expected = (expected_dice(probability, drawn, [index]) for index in range(1, probability.shape[-1]))
     chosen = region if region.any() else np.ones_like(region)
     scores = {
         "vacuity": float(outputs["mask_uncertainty"][..., 0][chosen].mean()),
         "confidence": float(1 - mask_confidence(outputs)[chosen].mean()),
         "max_probability": float(1 - probability.max(axis=-1)[chosen].mean()),
-        "expected_dice": 1 - _mean_of(expected),
+        "threshold_dice": 1 - _mean_of(expected),
     }
     if quality:
-        scores["estimated_dice"] = 1 - _mean_of(quality.values())
+        scores["estimated_dice"] = 1 - _mean_of(quality)
     if MEMBERS_DICE in outputs:
         scores["members"] = float(1 - outputs[MEMBERS_DICE][0])
     return {name: scores[name] for name in MASK_SCORES if name in scores}

@@ -243,7 +243,8 @@ def measure_image(
         counts |= stage_counts(probability[known], pixels.confidence, correct, temperature)
     counts |= {f"{ERRORS_BY}{n}": error_histogram(score, ~correct) for n, score in scores.items()}
     experts = {} if agreement is None else experts_seen(agreement[known], predicted[known], scores)
-    of_classes = {i: quality[name] for i, name in enumerate(info.pixel_classes) if i and name in quality}
+    classes = info.pixel_classes[1:]
+    of_classes = [quality[name] for name in classes] if quality.keys() >= set(classes) else []
     pair = mask_pair(np.where(known, mask, 0), np.where(known, predicted, 0), info, row.pixel_size)
     return ImageMeasure(
         **measure,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uml_tf.metrics.dirichlet import dirichlet_doubt
-from uml_tf.runtime.evidence import concentration_from_opinion
+from uml_tf.runtime.evidence import evidence_from_opinion
 
 Array = NDArray[Any]
 
@@ -30,10 +30,10 @@ MASK_SCORES = {
     "vacuity": "mean uncertainty of the pixels of the predicted regions, of all where there are none",
     "confidence": "1 - mean confidence of the same pixels",
     "max_probability": "1 - mean largest probability of the same pixels",
-    "expected_dice": "1 - the mean Dice of the mask with the masks that other thresholds of its "
+    "threshold_dice": "1 - the mean Dice of the mask with the masks that other thresholds of its "
     "probabilities would draw, mean over the predicted regions; 1 where there are none",
     "estimated_dice": "1 - the Dice that the model estimates, mean over the predicted regions; 1 where there "
-    "are none, not defined where the model estimates none",
+    "are none, not defined unless the model estimates it of every region",
     "members": "1 - mean Dice between the masks of several predictions; for ensembles, passes and flips",
 }
 """Score of a whole mask -> meaning."""
@@ -61,7 +61,7 @@ def doubt_scores(
         uncertainty: ``(N,)``, its uncertainty.
         confidence: ``(N,)`` in [0, 1], of the class that is most probable.
     """
-    scores = dict(dirichlet_doubt(concentration_from_opinion(belief, uncertainty[:, None])))
+    scores = dict(dirichlet_doubt(1.0 + evidence_from_opinion(belief, uncertainty[:, None])))
     scores |= {
         "vacuity": uncertainty,
         "confidence": 1.0 - confidence,

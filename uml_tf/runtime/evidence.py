@@ -75,8 +75,8 @@ def opinion_from_concentration(concentration: Any, xp: ModuleType = np) -> Opini
     )
 
 
-def concentration_from_opinion(belief: Any, uncertainty: Any, xp: ModuleType = np) -> Any:
-    """The concentration alpha = 1 + b K / u behind an opinion: the inverse of ``opinion_from_concentration``.
+def evidence_from_opinion(belief: Any, uncertainty: Any, xp: ModuleType = np) -> Any:
+    """The evidence e = b K / u, ``(..., K)``, behind an opinion: alpha - 1 of ``opinion_from_concentration``.
 
     Args:
         belief: ``(..., K)`` in [0, 1).
@@ -85,7 +85,7 @@ def concentration_from_opinion(belief: Any, uncertainty: Any, xp: ModuleType = n
 
     Source: Jøsang, "Subjective Logic", 2016.
     """
-    return 1.0 + belief * (float(belief.shape[-1]) / xp.maximum(uncertainty, _LEAST_UNCERTAINTY))
+    return belief * (float(belief.shape[-1]) / xp.maximum(uncertainty, _LEAST_UNCERTAINTY))
 
 
 def _inverse_strength(concentration: Any, xp: ModuleType) -> Any:

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from uml_tf.runtime.contract import softmax
-from uml_tf.runtime.evidence import concentration_from_opinion
+from uml_tf.runtime.evidence import evidence_from_opinion
 
 Array = NDArray[Any]
-Basis = Literal["probability", "evidence"]
 
 MAPS = ("mask_probability", "mask_belief", "mask_uncertainty")
 """The outputs that the Dice of a mask is estimated from."""
 
-_EVIDENCE_OF_A_NAT = 4.0
-"""Difference of evidence that counts as a log-odds of 1; half and twice as much rank masks about as well."""
+_EVIDENCE_SCALE = 4.0
+"""On BUSI half and twice as much rank masks as well (docs/trust.md)."""
 
 _THRESHOLDS = 50
 
@@ -27,29 +26,35 @@ _WITHIN = (1e-3, 1 - 1e-4)
 """Range of an expected Dice before its log-odds are taken."""
 
 
-def mask_basis(evidential_mask: bool) -> Basis:
-    """What the Dice of a network's masks is to be estimated from: its evidence, where that draws the mask."""
-    return "evidence" if evidential_mask else "probability"
+def evidence_scale(evidential_mask: bool, prior_weight: float) -> float | None:
+    """The difference of evidence that counts as a log-odds of 1 for a network's ``outline``.
+
+    Args:
+        evidential_mask: whether a Dirichlet head draws the mask.
+        prior_weight: of that head, which divides the evidence that belief and uncertainty tell.
+
+    Returns:
+        None for a network whose outline is its probability.
+    """
+    return _EVIDENCE_SCALE / prior_weight if evidential_mask else None
 
 
-def outline(outputs: Mapping[str, Array], basis: Basis) -> Array:
-    """What the masks of other thresholds are drawn from, ``(H, W, C)`` in (0, 1), of sum 1 over the classes.
+def outline(outputs: Mapping[str, Array], scale: float | None) -> Array:
+    """What the masks of other thresholds are drawn from, ``(H, W, C)`` in [0, 1], of sum 1 over the classes.
 
-    The largest class of a pixel is that of the mask on either basis. A probability alpha / S of much evidence
-    against some is nearly that of little against none; their difference tells the two apart, and masks are
-    ranked better by it (docs/trust.md).
+    A probability alpha / S of much evidence against some is nearly that of little against none; their
+    difference tells the two apart, and masks are ranked better by it (docs/trust.md).
 
     Args:
         outputs: of one image, without the batch axis; of ``MAPS``.
-        basis: "evidence" for a mask that a Dirichlet draws, whose belief and uncertainty are its own.
+        scale: see ``evidence_scale``.
     """
-    if basis == "probability":
+    if scale is None:
         return outputs["mask_probability"]
-    alpha = concentration_from_opinion(outputs["mask_belief"], outputs["mask_uncertainty"])
-    return softmax(alpha / _EVIDENCE_OF_A_NAT)
+    return softmax(evidence_from_opinion(outputs["mask_belief"], outputs["mask_uncertainty"]) / scale)
 
 
-def expected_dice(probability: Array, members: Sequence[int]) -> float | None:
+def expected_dice(outlined: Array, drawn: Array, members: Sequence[int]) -> float | None:
     """The mean Dice of a region of the predicted mask with the masks that other thresholds would draw.
 
     Each pixel belongs to the region with its probability p, and errors come together: an outline lies too far
@@ -58,18 +63,19 @@ def expected_dice(probability: Array, members: Sequence[int]) -> float | None:
     small region has.) ``DiceFit`` brings the mean to the scale of what was seen.
 
     Args:
-        probability: ``(H, W, C)`` of one image, without padding; or its ``outline``.
+        outlined: ``(H, W, C)``, see ``outline``; of one image, without padding.
+        drawn: ``(H, W)``, the predicted class of each pixel.
         members: the pixel classes of the region.
 
     Returns:
         In [0, 1]; None where no pixel is predicted as the region.
     """
-    inside = np.isin(probability.argmax(axis=-1), members)
+    inside = np.isin(drawn, members)
     area = np.count_nonzero(inside)
     if not area:
         return None
-    own = probability[..., list(members)].sum(axis=-1, dtype=np.float64)
-    # How many of the thresholds (k + .5) / _THRESHOLDS lie below each pixel's probability.
+    own = outlined[..., list(members)].sum(axis=-1, dtype=np.float64)
+    # How many of the thresholds (k + .5) / _THRESHOLDS lie below each pixel's share.
     level = np.clip(np.floor(own * _THRESHOLDS + 0.5).astype(np.int64), 0, _THRESHOLDS)
     everywhere, common = (
         np.cumsum(np.bincount(values, minlength=_THRESHOLDS + 1)[:0:-1])
@@ -92,13 +98,13 @@ class DiceFit:
         slope: of the expected Dice's log-odds, above 0, so that the order of the masks stays.
         bias: of the logistic.
         images: validation images that it is fitted on.
-        basis: of the ``outline`` that the expected Dice is of.
+        evidence_scale: of the ``outline`` that the expected Dice is of.
     """
 
     slope: float
     bias: float
     images: int
-    basis: Basis = "probability"
+    evidence_scale: float | None = None
 
     def __call__(self, expected: Any) -> Any:
         """The estimated Dice of an expected Dice, in (0, 1)."""
@@ -116,6 +122,9 @@ def mask_quality(
         fits: region -> what was fitted.
     """
     known = {name: fit for name, fit in fits.items() if name in members}
-    outlines = {basis: outline(outputs, basis) for basis in {fit.basis for fit in known.values()}}
-    expected = {name: expected_dice(outlines[fit.basis], members[name]) for name, fit in known.items()}
+    drawn = outputs["mask_probability"].argmax(axis=-1)
+    outlines = {scale: outline(outputs, scale) for scale in {fit.evidence_scale for fit in known.values()}}
+    expected = {
+        name: expected_dice(outlines[fit.evidence_scale], drawn, members[name]) for name, fit in known.items()
+    }
     return {name: None if e is None else float(fits[name](e)) for name, e in expected.items()}

@@ -20,7 +20,7 @@ FORMAT = 7
 
 Format 2 has the card's ``fit``, which a runtime of format 1 would take for "stretch". Format 3 has confidence
 and familiarity, format 4 what the card says of mask quality and intervals, format 5 ``fused_mask``,
-format 6 ``prior_weight``, format 7 the basis of the estimated Dice."""
+format 6 ``prior_weight``, format 7 the scale of evidence of mask quality."""
 
 CONFIDENT_FORMAT = 3
 """Files of an older format return neither confidence nor familiarity."""

@@ -33,7 +33,7 @@ class ModelCard:
         risk_confidence: the confidence with which the validation images show that.
         accept_reason: why no answer may be accepted, where that is so.
         trust: what was fitted on training and validation images.
-        mask_quality: region -> how its estimated Dice follows from the probabilities of the pixels.
+        mask_quality: region -> how its estimated Dice follows from what is said of the pixels.
         intervals: name of a measurement (``uml_tf.runtime.intervals``) -> its interval.
         run_id: MLflow run of the training.
         dataset, source, licence: name, origin and terms of the data set.

@@ -138,8 +138,8 @@ def predict_files(
         progress: called with the number of images done.
 
     Raises:
-        UmlError: as ``plan_predictions``; a prediction cannot be written; or, at the end, some images could
-            not be read.
+        UmlError: as ``plan_predictions``; a prediction cannot be written or removed; or, at the end, some
+            images could not be read.
     """
     several, identity = len(images) > 1, model.identity
     stems = plan_predictions(images, out, [TABLE, PAGE] if several else [], options.aliases)
@@ -191,7 +191,7 @@ def _predictions(
         return _Done(job.place, data, b"" if overlay is None else thumbnail(overlay))
 
     def failed(job: _Job, error: UmlError) -> _Done:
-        remove_prediction(out, job.stem, job.name)
+        remove_prediction(out, job.stem, job.name, job.state)
         return _Done(job.place, unreadable(job.name, str(error)))
 
     return predict_each(model, jobs, read, use, failed, options.workers)

@@ -149,23 +149,25 @@ def write_prediction(
     return overlay
 
 
-def remove_prediction(folder: Path, stem: str, image: str) -> None:
-    """Removes the files of an earlier prediction of an image that cannot be read any more.
+def remove_prediction(folder: Path, stem: str, image: str, state: str) -> None:
+    """Removes the files of an earlier prediction of an image whose file has changed since.
 
     Args:
         folder: where they may be.
         stem: what their names begin with.
         image: what their JSON must call the image, else nothing is removed.
+        state: of the image's file now; nothing is removed where it is "" (no file), or that of the JSON.
 
     Raises:
         UmlError: a file cannot be removed.
     """
     files = files_of(folder, stem, pictures=True)
     try:
-        is_ours = json.loads(files[-1].read_text(encoding="utf-8"))["image"] == image
+        answer = json.loads(files[-1].read_text(encoding="utf-8"))
+        is_other = answer["image"] == image and "model" in answer and answer[KEY] != state
     except (OSError, ValueError, KeyError, TypeError):  # none, damaged, or of another program
         return
-    if is_ours:
+    if state and is_other:
         for path in files:
             remove(path)
 

@@ -108,10 +108,8 @@ def _train(
         finished,
     )
     listeners = (progress.started, progress.message, progress.ended)
-    if scheduler and use_store().startswith("sqlite:"):
-        display.warn(
-            "--dask: found a SQLite store, which is for one machine; several need a server, see docs/study.md"
-        )
+    if scheduler and left and use_store().split(":")[0] in ("sqlite", "file"):
+        display.warn("--dask: found a store for one machine; several need a server, see docs/study.md")
     pool = DaskPool(scheduler, *listeners, display.warn) if scheduler else Pool(jobs, *listeners)
     outcomes = pool.run([_task(study, cell, parent, runs.get(cell.key)) for cell in left])
     return {name: outcome.failure for name, outcome in outcomes.items() if outcome.failure}

@@ -18,7 +18,7 @@ from uml_tf.networks import UML
 from uml_tf.runtime.device_model import DeviceModel
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import replacing
-from uml_tf.runtime.mask_quality import MAPS, mask_basis
+from uml_tf.runtime.mask_quality import MAPS, evidence_scale
 from uml_tf.runtime.model_card import ModelCard
 from uml_tf.runtime.prediction import Model
 from uml_tf.runtime.predictor import predict_all
@@ -93,7 +93,9 @@ def calibrate_network(
     seen = look(predictor, examples)
     card = replace(network.card, trust=fit_trust(network, seen))
     card = with_mask_fits(
-        card, masks_seen(predictor, examples, card.trust), mask_basis(network.spec.draws_by_evidence)
+        card,
+        masks_seen(predictor, examples, card.trust),
+        evidence_scale(network.spec.draws_by_evidence, network.spec.prior_weight),
     )
     network.card = with_threshold(card, network, seen, risk_target, confidence)
     return network.card
@@ -121,7 +123,9 @@ def calibrate_file(
         if examples.has_mask[i]
     ]
     return replace(
-        with_mask_fits(model.card, masked, mask_basis(model.metadata.evidential_mask)),
+        with_mask_fits(
+            model.card, masked, evidence_scale(model.metadata.evidential_mask, model.metadata.prior_weight)
+        ),
         accept_above=threshold.above,
         accept_reason=threshold.reason,
         risk_target=risk_target,

@@ -20,7 +20,7 @@ from uml_tf.figures.plots import training_curves
 from uml_tf.figures.save import save_figure
 from uml_tf.networks import UML
 from uml_tf.runtime.files import replacing, write_text
-from uml_tf.runtime.mask_quality import mask_basis
+from uml_tf.runtime.mask_quality import evidence_scale
 from uml_tf.runtime.model_card import ModelCard
 from uml_tf.runtime.placement import Fit
 from uml_tf.runtime.referral import FAMILIAR
@@ -91,7 +91,9 @@ def fit_card(
         intensity=info.intensity,
     )
     card = with_mask_fits(
-        card, masks_seen(predictor, val, card.trust), mask_basis(predictor.model.spec.draws_by_evidence)
+        card,
+        masks_seen(predictor, val, card.trust),
+        evidence_scale(predictor.model.spec.draws_by_evidence, predictor.model.spec.prior_weight),
     )
     return with_threshold(card, predictor.model, seen, risk_target, confidence)
 

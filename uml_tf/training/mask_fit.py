@@ -12,7 +12,7 @@ from scipy.optimize import minimize
 
 from uml_tf.runtime.cup_to_disc import vertical_cup_to_disc_ratio
 from uml_tf.runtime.intervals import LEVEL, RATIO, Interval, area_doubt, area_name, ratio_doubt
-from uml_tf.runtime.mask_quality import Basis, DiceFit, dice_log_odds, expected_dice, outline
+from uml_tf.runtime.mask_quality import DiceFit, dice_log_odds, expected_dice, outline
 from uml_tf.runtime.model_card import ModelCard
 from uml_tf.runtime.regions import UNKNOWN_PIXEL, region_members
 
@@ -42,23 +42,25 @@ class MaskCase:
     ratios: tuple[float | None, float | None]
 
 
-def mask_case(outlined: Array, mask: Array, card: ModelCard) -> MaskCase:
+def mask_case(maps: Mapping[str, Array], scale: float | None, mask: Array, card: ModelCard) -> MaskCase:
     """What is kept of an image.
 
     Args:
-        outlined: ``(H, W, C)``, see ``uml_tf.runtime.mask_quality.outline``, without padding.
+        maps: the outputs of ``uml_tf.runtime.mask_quality.MAPS``, without padding.
+        scale: of their outline, see ``uml_tf.runtime.mask_quality.evidence_scale``.
         mask: ``(H, W)`` true class indices; ``UNKNOWN_PIXEL`` belongs to no region, predicted or true.
         card: names of the classes.
     """
     known = mask != UNKNOWN_PIXEL
-    predicted, truth = np.where(known, outlined.argmax(axis=-1), 0), np.where(known, mask, 0)
+    outlined, drawn = outline(maps, scale), maps["mask_probability"].argmax(axis=-1)
+    predicted, truth = np.where(known, drawn, 0), np.where(known, mask, 0)
     expected: dict[str, float | None] = {}
     dice: dict[str, float] = {}
     areas: dict[str, tuple[int, int]] = {}
     for name, members in region_members(card.pixel_classes, card.unions).items():
         found, true = np.isin(predicted, members), np.isin(truth, members)
         areas[name] = int(np.count_nonzero(found)), int(np.count_nonzero(true))
-        expected[name] = expected_dice(outlined, members)
+        expected[name] = expected_dice(outlined, drawn, members)
         dice[name] = float(2 * np.count_nonzero(found & true) / max(sum(areas[name]), 1))
     first, second = (vertical_cup_to_disc_ratio(m, card.pixel_classes) for m in (predicted, truth))
     return MaskCase(expected, dice, areas, (first, second))
@@ -102,12 +104,12 @@ def conformal_interval(errors: Array, doubts: Array, level: float = LEVEL) -> In
     return Interval(quantile, len(errors), level)
 
 
-def _fit_quality(cases: Sequence[MaskCase], basis: Basis) -> dict[str, DiceFit]:
+def _fit_quality(cases: Sequence[MaskCase], scale: float | None) -> dict[str, DiceFit]:
     fits = {}
     for name in cases[0].expected:
         shown = [(c.expected[name], c.dice[name]) for c in cases if c.expected[name] is not None]
         if len(shown) >= FEWEST_MASKS:
-            fits[name] = replace(fit_dice(*np.array(shown, float).T), basis=basis)
+            fits[name] = replace(fit_dice(*np.array(shown, float).T), evidence_scale=scale)
     return fits
 
 
@@ -135,7 +137,7 @@ def _fit_intervals(cases: Sequence[MaskCase], fits: Mapping[str, DiceFit]) -> di
 
 
 def with_mask_fits(
-    card: ModelCard, seen: Iterable[tuple[Mapping[str, Array], Array]], basis: Basis
+    card: ModelCard, seen: Iterable[tuple[Mapping[str, Array], Array]], scale: float | None
 ) -> ModelCard:
     """The card with what is fitted of whole masks; what too few masks show stays as it was.
 
@@ -143,13 +145,16 @@ def with_mask_fits(
         card: names of the classes.
         seen: the outputs of ``uml_tf.runtime.mask_quality.MAPS`` and the ``(H, W)`` true mask of every
             validation image with a mask, all without padding.
-        basis: what its masks' Dice is to be estimated from, see ``uml_tf.runtime.mask_quality.outline``.
+        scale: of the outline of its masks, see ``uml_tf.runtime.mask_quality.evidence_scale``.
     """
-    cases = [mask_case(outline(maps, basis), mask, card) for maps, mask in seen]
+    cases = [mask_case(maps, scale, mask, card) for maps, mask in seen]
     if not cases:
         return card
-    fits = card.mask_quality | _fit_quality(cases, basis)
-    intervals = {
-        n: i for n, i in _fit_intervals(cases, fits).items() if i.quantile or n not in card.intervals
-    }
+    fits = card.mask_quality | _fit_quality(cases, scale)
+    # What an older version has fitted of probabilities says nothing of these cases' expected Dice.
+    comparable = {name: fit for name, fit in fits.items() if fit.evidence_scale == scale}
+    found = _fit_intervals(cases, comparable)
+    if len(comparable) < len(fits):
+        found.pop(RATIO, None)  # its doubt is that of several regions
+    intervals = {n: i for n, i in found.items() if i.quantile or n not in card.intervals}
     return replace(card, mask_quality=fits, intervals=card.intervals | intervals)
