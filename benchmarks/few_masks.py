@@ -9,11 +9,12 @@ data set of "BUSI with 119 masks" in docs/results.md.
 from __future__ import annotations
 
 import argparse
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from uml_tf.data.dataset import PreparedDataset, Row, write_dataset
+from random_split import write_copy
+
+from uml_tf.data.dataset import PreparedDataset, Row
 
 
 def _few(dataset: PreparedDataset, masked: set[str]) -> list[Row]:
@@ -38,11 +39,7 @@ def main() -> None:
     if {row.image for row in few.rows} != {row.image for row in dataset.rows}:
         parser.error(f"FEW: found other images in {options.few}, expected those of {options.all}")
     rows = _few(dataset, {row.image for row in few.rows if row.mask})
-    for row in rows:
-        for path in row.files:
-            (options.out / path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(dataset.root / path, options.out / path)
-    write_dataset(options.out, dataset.info, rows)
+    write_copy(dataset, rows, options.out)
     for split in ("train", "val", "test"):
         chosen = [row for row in rows if row.split == split]
         print(f"{split}: {len(chosen)} images, {sum(bool(row.mask) for row in chosen)} with a mask")

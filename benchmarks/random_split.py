@@ -13,12 +13,13 @@ import argparse
 import csv
 import shutil
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from uml_tf.data.dataset import PreparedDataset, write_dataset
+from uml_tf.data.dataset import PreparedDataset, Row, write_dataset
 
 
 def _dealt(dataset: PreparedDataset, seed: int) -> list[str]:
@@ -34,14 +35,18 @@ def _dealt(dataset: PreparedDataset, seed: int) -> list[str]:
     return splits
 
 
-def _write(dataset: PreparedDataset, out: Path, seed: int) -> None:
-    for row in dataset.rows:
+def write_copy(dataset: PreparedDataset, rows: Sequence[Row], out: Path) -> None:
+    """Writes a data set of changed rows, with copies of the files that they name."""
+    for row in rows:
         for path in row.files:
             (out / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(dataset.root / path, out / path)
+    write_dataset(out, dataset.info, rows)
+
+
+def _alone(dataset: PreparedDataset, seed: int) -> list[Row]:
     splits = _dealt(dataset, seed)
-    alone = [replace(row, split=s, subject=row.image) for row, s in zip(dataset.rows, splits, strict=True)]
-    write_dataset(out, dataset.info, alone)
+    return [replace(row, split=s, subject=row.image) for row, s in zip(dataset.rows, splits, strict=True)]
 
 
 def _twins(dataset: PreparedDataset, dealt: PreparedDataset) -> dict[str, bool]:
@@ -73,7 +78,7 @@ def main() -> None:
         parser.error(f"OUT: found {options.out}, expected a folder that does not exist")
     dataset = PreparedDataset.open(options.data)
     if options.measured is None:
-        _write(dataset, options.out, options.seed)
+        write_copy(dataset, _alone(dataset, options.seed), options.out)
     twins = _twins(dataset, PreparedDataset.open(options.out))
     print(f"{sum(twins.values())} of {len(twins)} test images have a near-duplicate in training")
     if options.measured is not None:

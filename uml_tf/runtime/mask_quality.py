@@ -18,7 +18,8 @@ MAPS = ("mask_probability", "mask_belief", "mask_uncertainty")
 """The outputs that the Dice of a mask is estimated from."""
 
 _EVIDENCE_SCALE = 4.0
-"""On BUSI half and twice as much rank masks as well (docs/trust.md)."""
+"""See ``evidence_scale``, for a prior weight of 1. Half and twice as much rank the masks of BUSI as well
+(docs/trust.md)."""
 
 _THRESHOLDS = 50
 
@@ -122,6 +123,8 @@ def mask_quality(
         fits: region -> what was fitted.
     """
     known = {name: fit for name, fit in fits.items() if name in members}
+    if not known:
+        return {}
     drawn = outputs["mask_probability"].argmax(axis=-1)
     outlines = {scale: outline(outputs, scale) for scale in {fit.evidence_scale for fit in known.values()}}
     expected = {

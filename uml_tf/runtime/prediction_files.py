@@ -25,6 +25,9 @@ ENDINGS = ("_mask.png", "_overlay.png", "_uncertainty.png", "_doubt.png", ".json
 """Of the files of one prediction, in the order of writing: where the JSON is, all of them are. The doubt is 1
 less the confidence of every pixel."""
 
+_IDENTITY = ("image", "model", KEY)
+"""Of the JSON of a prediction: what tells whether it answers for the same image and model."""
+
 
 def _stems(images: Sequence[Path], aliases: Mapping[Path, str]) -> list[str]:
     """The name of each image's files: its alias, its stem, or its whole name where another has that stem.
@@ -136,8 +139,7 @@ def write_prediction(
     """
     files = files_of(folder, stem, pictures)
     if not pictures and earlier_answer(files[-1], data) is None:
-        for path in files_of(folder, stem, pictures=True)[:-1]:
-            remove(path)
+        remove_pictures(folder, stem)
     overlay = draw_outlines(image, prediction.mask, fill=0.25) if pictures else None
     if overlay is not None:
         doubts = prediction.mask_uncertainty, 1 - prediction.mask_confidence
@@ -147,6 +149,16 @@ def write_prediction(
             write_bytes(path, content, durable)
     write_json(files[-1], data, durable)
     return overlay
+
+
+def remove_pictures(folder: Path, stem: str) -> None:
+    """Removes the pictures of an earlier prediction, which would be taken for those of a newer JSON.
+
+    Raises:
+        UmlError: a file cannot be removed.
+    """
+    for path in files_of(folder, stem, pictures=True)[:-1]:
+        remove(path)
 
 
 def remove_prediction(folder: Path, stem: str, image: str, state: str) -> None:
@@ -161,15 +173,11 @@ def remove_prediction(folder: Path, stem: str, image: str, state: str) -> None:
     Raises:
         UmlError: a file cannot be removed.
     """
-    files = files_of(folder, stem, pictures=True)
-    try:
-        answer = json.loads(files[-1].read_text(encoding="utf-8"))
-        is_other = answer["image"] == image and "model" in answer and answer[KEY] != state
-    except (OSError, ValueError, KeyError, TypeError):  # none, damaged, or of another program
-        return
-    if state and is_other:
-        for path in files:
-            remove(path)
+    (file,) = files_of(folder, stem, pictures=False)
+    answer = _answer_in(file)
+    if state and answer is not None and answer["image"] == image and answer[KEY] != state:
+        remove_pictures(folder, stem)
+        remove(file)
 
 
 def earlier_answer(path: Path, expected: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -183,12 +191,18 @@ def earlier_answer(path: Path, expected: Mapping[str, Any]) -> dict[str, Any] | 
     Returns:
         None where there is no such JSON.
     """
-    try:
-        answer: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        is_same = all(answer[key] == expected.get(key) for key in ("image", "model", KEY))
-    except (OSError, ValueError, KeyError, TypeError):  # none, damaged, or of another program
-        return None
+    answer = _answer_in(path)
+    is_same = answer is not None and all(answer[key] == expected.get(key) for key in _IDENTITY)
     return answer if is_same else None
+
+
+def _answer_in(path: Path) -> dict[str, Any] | None:
+    """The content of a prediction's JSON; None where there is none, a damaged one, or another program's."""
+    try:
+        answer = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return answer if isinstance(answer, dict) and answer.keys() >= set(_IDENTITY) else None
 
 
 def overlay_of(folder: Path, stem: str) -> Path:

@@ -18,13 +18,13 @@ from pathlib import Path
 from uml_tf.runtime.batches import predict_each
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.file_state import KEY, file_state
-from uml_tf.runtime.files import remove, write_json, write_text
+from uml_tf.runtime.files import write_json, write_text
 from uml_tf.runtime.image_arguments import images_in
 from uml_tf.runtime.images import read_picture
 from uml_tf.runtime.picture import Picture
 from uml_tf.runtime.predict_files import line_of
 from uml_tf.runtime.prediction import Model, Prediction
-from uml_tf.runtime.prediction_files import check_folders, files_of, write_prediction
+from uml_tf.runtime.prediction_files import check_folders, remove_pictures, write_prediction
 from uml_tf.runtime.predictions_table import (
     TABLE,
     UNREADABLE,
@@ -228,8 +228,7 @@ class _Watch:
         if not job.is_last_try:
             return job, None
         answer = dict(unreadable(str(job.path), str(error))) | {"model": self._identity, KEY: job.state}
-        for path in files_of(self._out, job.stem, pictures=True)[:-1]:  # of an earlier answer
-            remove(path)
+        remove_pictures(self._out, job.stem)
         write_json(self._out / f"{job.stem}.json", answer, durable=True)
         return job, answer
 

@@ -26,9 +26,9 @@ from uml_tf.runtime.referral import FAMILIAR
 from uml_tf.tracking.models import MODEL_NAME, log_model
 from uml_tf.tracking.store import saving, use_store
 from uml_tf.training.accept_threshold import fit_accept_above
-from uml_tf.training.finish import with_threshold
+from uml_tf.training.finish import with_mask_fits_of, with_threshold
 from uml_tf.training.mask_fit import with_mask_fits
-from uml_tf.training.trust_fit import fit_trust, look, masks_seen
+from uml_tf.training.trust_fit import fit_trust, look
 
 CALIBRATED_FROM = "calibrated.from"
 """Parameter of a calibration's run: the MODEL that it started from."""
@@ -92,11 +92,7 @@ def calibrate_network(
     examples, predictor = site_examples(as_model(network, locator), dataset, split), KerasPredictor(network)
     seen = look(predictor, examples)
     card = replace(network.card, trust=fit_trust(network, seen))
-    card = with_mask_fits(
-        card,
-        masks_seen(predictor, examples, card.trust),
-        evidence_scale(network.spec.draws_by_evidence, network.spec.prior_weight),
-    )
+    card = with_mask_fits_of(card, predictor, examples)
     network.card = with_threshold(card, network, seen, risk_target, confidence)
     return network.card
 

@@ -90,12 +90,15 @@ def fit_card(
         fingerprint=dataset.fingerprint,
         intensity=info.intensity,
     )
-    card = with_mask_fits(
-        card,
-        masks_seen(predictor, val, card.trust),
-        evidence_scale(predictor.model.spec.draws_by_evidence, predictor.model.spec.prior_weight),
-    )
+    card = with_mask_fits_of(card, predictor, val)
     return with_threshold(card, predictor.model, seen, risk_target, confidence)
+
+
+def with_mask_fits_of(card: ModelCard, predictor: KerasPredictor, examples: Examples) -> ModelCard:
+    """``with_mask_fits`` of what a network says of the images that have a mask."""
+    spec = predictor.model.spec
+    scale = evidence_scale(spec.draws_by_evidence, spec.prior_weight)
+    return with_mask_fits(card, masks_seen(predictor, examples, card.trust), scale)
 
 
 def with_threshold(
