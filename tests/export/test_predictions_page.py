@@ -54,7 +54,8 @@ def page(browser, predictions):
 
 
 def _names(page):
-    return page.locator("#cards > li:not([hidden]) .name").all_inner_texts()
+    # A card just shown again has no rendered text (`content-visibility`) until the browser's next frame.
+    return page.locator("#cards > li:not([hidden]) .name").all_text_contents()
 
 
 def _focused(page):
