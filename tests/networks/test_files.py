@@ -16,6 +16,8 @@ from uml_tf.networks import UML, preset
 from uml_tf.networks.encoder_weights import load_encoder_weights
 from uml_tf.networks.files import read_network
 from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.mask_quality import DiceFit
+from uml_tf.runtime.model_card import ModelCard
 
 SIZE = (64, 64)
 NAMES = dict.fromkeys(("class_encoder", "segmentation_encoder"), "")
@@ -148,10 +150,36 @@ def test_a_file_that_describes_an_object_is_refused_and_nothing_is_fetched(saved
         config[place[-1]] = HUB_CLASS
 
     path = _tampered(saved, tmp_path / "x.keras", change)
-    with pytest.raises(UmlError, match=r"x\.keras: cannot be read as a Keras model") as found:
+    refused = r"x\.keras: (cannot be read as a Keras model|found the field 'dtype')"
+    with pytest.raises(UmlError, match=refused) as found:
         read_network(path)
     assert "\n" not in str(found.value)
     assert fetched == []
+
+
+@pytest.mark.parametrize(
+    "place",
+    [("spec",), ("spec", "conv"), ("spec", "class_encoder"), ("card",), ("card", "mask_quality", "lesion")],
+)
+def test_a_file_of_a_newer_release_says_so(saved, tmp_path, place):
+    """A field that a later uml-tf adds, at any depth of the config."""
+    card = ModelCard(
+        ("a", "b"), ("background", "lesion"), mask_quality={"lesion": DiceFit(1.0, 0.0, 9)}
+    ).to_dict()
+
+    def change(config):
+        config["config"]["card"] = card
+        section = config["config"]
+        for key in place:
+            section = section[key]
+        section["of_tomorrow"] = 1
+
+    path = _tampered(saved, tmp_path / "x.keras", change)
+    with pytest.raises(
+        UmlError, match=r"x\.keras: found the field 'of_tomorrow', which .*: use a newer"
+    ) as found:
+        read_network(path)
+    assert "\n" not in str(found.value)
 
 
 def test_another_class_is_not_built(saved, network, tmp_path, fetched):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import zipfile
 from pathlib import Path
 
@@ -19,7 +20,23 @@ NETWORK = "uml_tf>UML"
 _LONGEST_REASON = 240
 
 
+def _unknown_field(error: BaseException) -> str | None:
+    """The field of the file's config that this uml-tf has no place for; None where that was not the cause."""
+    cause: BaseException | None = error
+    while cause is not None:
+        unknown = re.search(r"unexpected keyword argument '(\w+)'", str(cause))
+        if unknown:
+            return unknown[1]
+        cause = cause.__cause__ or cause.__context__
+    return None
+
+
 def _unreadable(path: Path, error: Exception) -> UmlError:
+    field = _unknown_field(error)
+    if field is not None:
+        return UmlError(
+            f"{path}: found the field '{field}', which this uml-tf does not know: use a newer uml-tf"
+        )
     return UmlError(f"{path}: cannot be read as a Keras model ({reason_of(error)[:_LONGEST_REASON]})")
 
 
