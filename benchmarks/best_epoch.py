@@ -1,19 +1,22 @@
-"""The epoch that the validation score keeps, against the former score, and its results on the test split.
+"""The epoch that is kept, beside other ways to choose one, and its results on the test split.
 
 Run: ``python benchmarks/best_epoch.py --out FOLDER [--data DIR --config YAML] [--seeds N] [--epochs N]``
 trains with seeds 0 to N - 1 (without ``--data`` on 300 phantoms), saves the outputs of the averaged weights
 of every epoch on the validation and the test split in FOLDER/seedS.npz, and prints the table. Existing
-recordings are reused.
+recordings are reused. ``python benchmarks/best_epoch.py --recorded FOLDER/seed0.npz ...`` prints the table of
+recordings alone, as that of one set of test images, e.g. of folds.
 
-The former score is the mean of balanced accuracy and pooled Dice. "chosen" is by the validation split as it
-is; "mean" is the mean over 400 bootstrap resamples of it: the choice should not depend on single images.
+"highest, as it is": the former choice, the highest score, of probabilities before any temperature; "highest":
+the highest score; "kept": what a training keeps. "resampled" is the mean over 100 bootstrap resamples of the
+validation split: the choice should not depend on single images. The probabilities that are measured are those
+after the temperature of the validation images.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +29,8 @@ Array = NDArray[Any]
 Recording = dict[str, Array]
 
 SPLITS = ("val", "test")
-RESAMPLES = 400
+RESAMPLES = 100
+CHOICES = ("highest, as it is", "highest", "kept", "the last")
 
 
 def _outputs(predictor: Any, examples: Any) -> Recording:
@@ -84,85 +88,146 @@ def record(options: argparse.Namespace, seed: int, path: Path) -> None:
     np.savez(path, **arrays)
 
 
-def _select(recording: Recording, split: str, resample: Callable[[int], Array]) -> tuple[Array, Array, Array]:
-    """Labels, probability by epoch and pixel counts by epoch of (resampled) labelled and masked images."""
-    labels = recording[f"{split}/labels"]
-    labelled, masked = np.flatnonzero(labels >= 0), np.flatnonzero(recording[f"{split}/has_mask"] > 0)
-    labelled, masked = labelled[resample(len(labelled))], masked[resample(len(masked))]
-    probability, counts = (recording[f"{split}/{name}"] for name in ("probability", "counts"))
-    return labels[labelled], probability[:, labelled], counts[:, masked, :, :3]
+def _dice(counts: Array) -> Array:
+    """Dice ``(E, N, R)`` of every epoch, nan where the truth is empty."""
+    overlap, predicted, true = np.moveaxis(counts[..., :3].astype(float), -1, 0)
+    return np.where(true > 0, 2 * overlap / np.maximum(predicted + true, 1), np.nan)
 
 
-def _validations(labels: Array, probability: Array, counts: Array) -> list[Any]:
-    from uml_tf.training.validation import Validation, class_results, mean_of_known
+@dataclass(frozen=True)
+class Outputs:
+    """One split: labels ``(N,)``, probability ``(E, N, K)`` and Dice ``(E, M, R)`` of every epoch."""
 
-    overlap, predicted, true = np.moveaxis(counts, -1, 0).astype(float)
-    dice = np.where(true > 0, 2 * overlap / np.maximum(predicted + true, 1), np.nan)
-    return [
-        Validation(*class_results(labels, p), tuple(mean_of_known(list(c)) for c in d.T), 0.5, 0.5)
-        for p, d in zip(probability, dice, strict=True)
-    ]
+    labels: Array
+    probability: Array
+    dice: Array
 
+    @classmethod
+    def of(cls, recording: Recording, split: str) -> Outputs:
+        """The labelled images, and those with a mask."""
+        labels = recording[f"{split}/labels"]
+        masked = recording[f"{split}/has_mask"] > 0
+        probability, counts = (recording[f"{split}/{name}"] for name in ("probability", "counts"))
+        return cls(labels[labels >= 0], probability[:, labels >= 0], _dice(counts[:, masked]))
 
-def _former_scores(validations: list[Any], counts: Array) -> Array:
-    overlap, predicted, true = np.moveaxis(counts.sum(axis=1), -1, 0).astype(float)
-    total = predicted + true
-    pooled = np.where(total > 0, 2 * overlap / np.maximum(total, 1), np.nan).mean(axis=1)
-    return (np.array([v.balanced_accuracy for v in validations]) + pooled) / 2
-
-
-def _chosen(recording: Recording, resample: Callable[[int], Array]) -> tuple[int, int]:
-    """The epoch that the former and the present score keep."""
-    from uml_tf.training.validation import smoothed_score
-
-    labels, probability, counts = _select(recording, "val", resample)
-    validations = _validations(labels, probability, counts)
-    present = [smoothed_score(validations[: epoch + 1]) for epoch in range(len(validations))]
-    return int(np.nanargmax(_former_scores(validations, counts))), int(np.nanargmax(present))
+    def resampled(self, rng: Any) -> Outputs:
+        """As many images, drawn with replacement; labels and masks apart."""
+        drawn = rng.integers(0, len(self.labels), len(self.labels))
+        if len(np.unique(self.labels[drawn])) < 2:
+            drawn = np.arange(len(self.labels))
+        masks = rng.integers(0, self.dice.shape[1], self.dice.shape[1])
+        return Outputs(self.labels[drawn], self.probability[:, drawn], self.dice[:, masks])
 
 
-def compare(path: Path) -> None:
-    """Prints the rows of one recording."""
-    recording = dict(np.load(path))
-    tests = _validations(*_select(recording, "test", np.arange))
+def _scores(val: Outputs) -> list[Any]:
+    """The score of each epoch; labels and masks count as of different subjects."""
+    from uml_tf.training.epoch_choice import EpochScore
+    from uml_tf.training.validation import class_results, dice_influence, mean_of_known
+
+    scores = []
+    for probability, dice in zip(val.probability, val.dice, strict=True):
+        found = class_results(val.labels, probability)
+        region = mean_of_known([mean_of_known(list(column)) for column in dice.T])
+        influence = [*found.influence / 2, *dice_influence(dice) / 2]
+        scores.append(EpochScore((found.likelihood + region) / 2, tuple(influence)))
+    return scores
+
+
+def _former_scores(val: Outputs) -> Array:
+    """The score of each epoch by the probabilities as they are, averaged over three epochs."""
+    own = np.take_along_axis(val.probability.astype(float), val.labels[None, :, None], axis=2)[..., 0]
+    logarithm = np.log(np.maximum(own, 1e-12))
+    likelihood = np.exp(
+        np.mean([logarithm[:, val.labels == c].mean(axis=1) for c in np.unique(val.labels)], axis=0)
+    )
+    score = (likelihood + np.nanmean(np.nanmean(val.dice, axis=1), axis=-1)) / 2
+    return np.array([score[max(0, e - 2) : e + 1].mean() for e in range(len(score))])
+
+
+def _chosen(val: Outputs) -> dict[str, int]:
+    """The epoch of each of ``CHOICES``."""
+    from uml_tf.training.epoch_choice import EpochChoice
+
+    choice, kept = EpochChoice(), 0
+    for epoch, score in enumerate(_scores(val)):
+        if choice.add(epoch, score)[1]:
+            kept = epoch
+    found = (int(_former_scores(val).argmax()), choice.best_epoch, kept, len(val.probability) - 1)
+    return dict(zip(CHOICES, found, strict=True))
+
+
+def _measured(parts: list[tuple[Outputs, Outputs, int]]) -> tuple[float, ...]:
+    """Accuracy, AUC (mean of the recordings), log-loss and Dice of the test images of several recordings."""
+    from uml_tf.metrics.classification import auc
+    from uml_tf.training.confidence_fit import fit_temperature
+
+    right, areas, losses, dice = [], [], [], []
+    for val, test, epoch in parts:
+        temperature = fit_temperature(val.probability[epoch], val.labels, len(val.labels))
+        power = np.maximum(test.probability[epoch].astype(float), 1e-12) ** (1 / temperature)
+        probability = power / power.sum(axis=1, keepdims=True)
+        right.append(probability.argmax(axis=1) == test.labels)
+        areas.append(auc(test.labels, probability))
+        losses.append(-np.log(probability[np.arange(len(test.labels)), test.labels]))
+        dice.append(np.nanmean(np.nanmean(test.dice[epoch], axis=0)))
+    return (
+        float(np.concatenate(right).mean()),
+        float(np.mean(areas)),
+        float(np.concatenate(losses).mean()),
+        float(np.mean(dice)),
+    )
+
+
+def compare(name: str, paths: list[Path]) -> None:
+    """Prints the rows of the recordings, their test images taken together."""
+    recordings = [dict(np.load(path)) for path in paths]
+    splits = [(Outputs.of(one, "val"), Outputs.of(one, "test")) for one in recordings]
     rng = np.random.default_rng(0)
-    resampled = [_chosen(recording, lambda n: rng.integers(0, n, n)) for _ in range(RESAMPLES)]
-    for which, name in enumerate(("former", "present")):
-        epoch = _chosen(recording, np.arange)[which]
-        for how, epochs in (("chosen", [epoch]), ("mean", [pair[which] for pair in resampled])):
-            accuracy, likelihood, dice = (
-                np.mean([value(tests[e]) for e in epochs])
-                for value in (
-                    lambda v: v.balanced_accuracy,
-                    lambda v: v.likelihood,
-                    lambda v: np.nanmean(v.dice),
-                )
+    as_they_are = [_chosen(val) for val, _ in splits]
+    resampled = [[_chosen(val.resampled(rng)) for val, _ in splits] for _ in range(RESAMPLES)]
+    for choice in CHOICES:
+        for how, draws in (("", [as_they_are]), (", resampled", resampled)):
+            if how and choice == "the last":
+                continue
+            rows = [
+                _measured([(*pair, epochs[choice]) for pair, epochs in zip(splits, draw, strict=True)])
+                for draw in draws
+            ]
+            epochs = " ".join(
+                f"{np.mean([draw[i][choice] for draw in draws]) + 1:.0f}" for i in range(len(paths))
             )
+            figures = " | ".join(f"{value:.3f}" for value in np.mean(rows, axis=0))
             print(
-                f"| {path.stem} | {name}, {how} | {np.mean(epochs) + 1:.1f} of {len(tests)} | "
-                f"{accuracy:.3f} | {likelihood:.3f} | {dice:.3f} |"
+                f"| {name} | {choice}{how} | {epochs} of {len(splits[0][0].probability)} | {figures} |",
+                flush=True,
             )
 
 
 def main() -> None:
     """Records where needed, then prints the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--recorded", type=Path, nargs="+")
     parser.add_argument("--data", type=Path)
     parser.add_argument("--config", type=Path)
     parser.add_argument("--image-size", type=int, default=96)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--epochs", type=int)
     options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
-    paths = [options.out / f"seed{seed}.npz" for seed in range(options.seeds)]
+    if (options.out is None) == (options.recorded is None):
+        parser.error("expected either --out or --recorded")
+    paths = options.recorded or [options.out / f"seed{seed}.npz" for seed in range(options.seeds)]
     for seed, path in enumerate(paths):
         if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
             record(options, seed, path)
-    print("| training | score | epoch | test balanced accuracy | test likelihood | test Dice |")
-    print("| --- | --- | --- | --- | --- | --- |")
-    for path in paths:
-        compare(path)
+    print("| training | choice | epoch | accuracy | AUC | log-loss | Dice |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    if options.recorded:
+        compare("together", paths)
+    else:
+        for path in paths:
+            compare(path.stem, [path])
 
 
 if __name__ == "__main__":

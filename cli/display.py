@@ -109,7 +109,7 @@ class TerminalDisplay:
         )
 
     def epoch(self, report: EpochReport) -> None:
-        """Prints the line of a finished epoch; a star marks the best so far."""
+        """Prints the line of a finished epoch; a star marks one whose weights are kept so far."""
         done = report.epoch + 1
         left = (time.monotonic() - self._start) / done * (self._epochs - done)
         terms = " ".join(f"{name} {value:.3f}" for name, value in report.losses.items())
@@ -117,7 +117,7 @@ class TerminalDisplay:
         dice = _dice(v.dice)
         self.console.print(
             f"epoch {done:3d}/{self._epochs}  {terms}  | val accuracy {v.accuracy:.3f} "
-            f"Dice {dice}{_by_source(v)} score {report.score:.3f}{' *' if report.is_best else '  '} "
+            f"Dice {dice}{_by_source(v)} score {report.score:.3f}{' *' if report.is_kept else '  '} "
             f"| {report.seconds:.0f} s, {left / 60:.1f} min left",
             soft_wrap=True,
         )

@@ -15,7 +15,7 @@ from uml_tf.networks.dropout import PathDropout
 from uml_tf.runtime.errors import UmlError
 from uml_tf.training.config import TrainingConfig, with_fields
 from uml_tf.training.specs import check_dirichlet_options, loss_spec, network_spec
-from uml_tf.training.validation import Validation, smoothed_score
+from uml_tf.training.validation import Validation
 
 SIZE = 32
 
@@ -73,7 +73,7 @@ def test_the_settings_of_evidence_reach_network_and_loss():
 
 def test_the_epoch_is_chosen_by_the_task_that_is_learned():
     found = Validation(0.9, 0.9, likelihood=0.8, dice=(0.4,), class_uncertainty=0.1, mask_uncertainty=0.1)
-    scores = [smoothed_score([found], tasks) for tasks in ("class", "mask", "both")]
+    scores = [found.score_of(tasks) for tasks in ("class", "mask", "both")]
     assert scores == pytest.approx([0.8, 0.4, 0.6])
 
 

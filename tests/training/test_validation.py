@@ -14,10 +14,11 @@ from uml_tf.data.pipeline import Examples, load_examples
 from uml_tf.evaluation.keras_predictor import KerasPredictor
 from uml_tf.networks import UML, preset
 from uml_tf.runtime.placement import place
+from uml_tf.training.confidence_fit import fit_temperature
 from uml_tf.training.config import TrainingConfig
 from uml_tf.training.display import SILENT
 from uml_tf.training.loop import Listener
-from uml_tf.training.validation import Validation, smoothed_score, validate
+from uml_tf.training.validation import Validation, validate
 
 SIZE = 16
 
@@ -46,6 +47,13 @@ def _examples(labels, masks):
     return Examples(np.zeros((*masks.shape, 3), np.uint8), labels, masks, has_mask, rows)
 
 
+def _tempered(probability, labels):
+    """The probabilities after the temperature that fits these images."""
+    probability = np.asarray(probability, np.float32)
+    power = probability.astype(float) ** (1 / fit_temperature(probability, np.asarray(labels), len(labels)))
+    return power / power.sum(axis=1, keepdims=True)
+
+
 def _square(side):
     mask = np.zeros((SIZE, SIZE), int)
     mask[:side, :side] = 1
@@ -58,7 +66,7 @@ def test_a_pixel_of_a_class_that_no_mask_shows_does_not_change_the_score():
     before = validate(_Fixed([[0.9, 0.1], [0.2, 0.8]], predicted, 3), examples)
     predicted[0, -1, -1] = 2
     after = validate(_Fixed([[0.9, 0.1], [0.2, 0.8]], predicted, 3), examples)
-    assert after.score == before.score == pytest.approx((np.sqrt(0.9 * 0.8) + 1) / 2)
+    assert after.score == before.score > (np.sqrt(0.9 * 0.8) + 1) / 2  # more, after the temperature
     assert np.isnan(after.dice[1])
 
 
@@ -68,8 +76,10 @@ def test_the_score_rates_the_probability_and_weights_the_classes_equally():
     probability = [[0.9, 0.1], [0.6, 0.4], [0.8, 0.2], [0.4, 0.6]]
     result = validate(_Fixed(probability, masks, 2), examples)
     assert result.balanced_accuracy == 1
-    assert result.likelihood == pytest.approx(np.sqrt((0.9 * 0.6 * 0.8) ** (1 / 3) * 0.6))
-    surer = validate(_Fixed([[0.95, 0.05], *probability[1:]], masks, 2), examples)
+    own = np.take_along_axis(_tempered(probability, [0, 0, 0, 1]), np.array([[0], [0], [0], [1]]), 1).ravel()
+    assert result.likelihood == pytest.approx(np.sqrt(own[:3].prod() ** (1 / 3) * own[3]))
+    better = [[0.95, 0.05], [0.7, 0.3], [0.9, 0.1], [0.3, 0.7]]
+    surer = validate(_Fixed(better, masks, 2), examples)
     assert surer.score > result.score
 
 
@@ -82,10 +92,51 @@ def test_dice_is_the_mean_over_the_images_that_show_the_region():
     assert result.score == result.dice[0]
 
 
-def test_the_score_is_averaged_over_three_epochs():
-    epochs = [Validation(0, 0, value, (value,), 0.5, 0.5) for value in (0.2, 0.5, 0.8, 0.2)]
-    smoothed = [smoothed_score(epochs[: count + 1]) for count in range(4)]
-    np.testing.assert_allclose(smoothed, [0.2, 0.35, 0.5, 0.5])
+def test_an_epoch_that_is_too_sure_but_right_as_often_scores_no_less():
+    masks, labels = np.stack([_square(8)] * 8), [0, 1] * 4
+    probability = np.array([[0.8, 0.2], [0.3, 0.7]] * 3 + [[0.3, 0.7], [0.4, 0.6]])
+    power = probability**4
+    found = [
+        validate(_Fixed(p, masks, 2), _examples(labels, masks)).likelihood
+        for p in (probability, power / power.sum(axis=1, keepdims=True))
+    ]
+    assert found[0] == pytest.approx(found[1], rel=0.03)
+    assert found[1] > np.exp(np.log(power / power.sum(axis=1, keepdims=True))[range(8), labels].mean()) + 0.05
+
+
+def test_the_influence_gives_the_variance_that_resampled_subjects_show():
+    rng = np.random.default_rng(3)
+    count = 200
+    probability = rng.dirichlet((2, 1, 1), count)
+    labels = np.array([rng.choice(3, p=p) for p in probability])
+    truth = np.stack([_square(side) for side in rng.integers(3, 9, count)])
+    predicted = np.stack([_square(side) for side in rng.integers(3, 9, count)])
+    subjects = np.array([f"s{index // 2}" for index in range(count)])  # two images of each
+
+    def score(places, tasks):
+        rows = tuple(Row("a.png", "", "", "val", str(subjects[place])) for place in places)
+        examples = replace(_examples(labels[places], truth[places]), rows=rows)
+        found = validate(_Fixed(probability[places], predicted[places], 2), examples, tasks)
+        return found.score_of(tasks), found.influence
+
+    # That the temperature is of the same images is left out of a class's influence.
+    for tasks, tolerance in (("class", 0.25), ("mask", 0.15), ("both", 0.25)):
+        _, influence = score(np.arange(count), tasks)
+        assert len(influence) == 100
+        draws = []
+        for _ in range(300):
+            drawn = rng.integers(0, 100, 100)
+            draws.append(score(np.concatenate([2 * drawn, 2 * drawn + 1]), tasks)[0])
+        assert np.linalg.norm(influence) == pytest.approx(np.std(draws), rel=tolerance)
+
+
+def test_a_task_without_truth_adds_no_influence():
+    masks = np.stack([_square(8), _square(4)])
+    unlabelled = validate(_Fixed([[0.9, 0.1], [0.2, 0.8]], masks[::-1], 2), _examples([-1, -1], masks))
+    np.testing.assert_allclose(unlabelled.influence, 0, atol=1e-9)  # both have the same Dice
+    empty = validate(_Fixed([[0.9, 0.1], [0.2, 0.8]], masks, 2), _examples([0, 1], masks * 0))
+    alone = validate(_Fixed([[0.9, 0.1], [0.2, 0.8]], masks, 2), _examples([0, 1], masks), "class")
+    assert empty.influence == alone.influence
 
 
 def test_without_labels_and_regions_the_last_epoch_is_kept_with_a_warning(phantoms):
@@ -108,7 +159,7 @@ def test_without_labels_and_regions_the_last_epoch_is_kept_with_a_warning(phanto
 
     loop.listener = Listener(epoch=epoch, warn=warnings.append)
     reports = loop.run()
-    assert [report.is_best for report in reports] == [True, True]
+    assert [report.is_kept for report in reports] == [True, True]
     (line,) = warnings
     assert line.startswith("split 'val' has neither labels nor regions")
     for found, expected in zip(loop.step.model.get_weights(), weights[-1], strict=True):
@@ -122,7 +173,7 @@ def test_likelihood_and_dice_of_a_network_are_those_of_its_outputs(phantoms):
     result = validate(predictor, val)
     outputs = [outputs for _, outputs in predictor.over(val)]
     probability = np.concatenate([o["class_probability"] for o in outputs])
-    chosen = probability[np.arange(len(val)), val.labels]
+    chosen = _tempered(probability, val.labels)[np.arange(len(val)), val.labels]
     mean = np.mean([np.log(chosen[val.labels == c]).mean() for c in (0, 1)])
     assert result.likelihood == pytest.approx(np.exp(mean), rel=1e-5)
 

@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from uml_tf.losses import TERMS
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import replacing
+from uml_tf.training.epoch_choice import EpochChoice
 from uml_tf.training.report import EpochReport
 from uml_tf.training.step import TrainStep
 from uml_tf.training.validation import Validation
 
 Array = NDArray[Any]
 
-FORMAT = 3
+FORMAT = 4
 
 
 @dataclass
@@ -33,17 +34,16 @@ class Progress:
         step: steps of it that are done.
         totals: sums of each loss term over these steps.
         reports: of the finished epochs.
-        best_score, best_epoch: of the finished epochs; -inf and -1 before the first.
-        best_weights: the model's weights after the best epoch.
+        choice: of the finished epochs.
+        kept_weights: the model's weights after the epoch that is kept so far.
     """
 
     epoch: int = 0
     step: int = 0
     totals: dict[str, float] = field(default_factory=lambda: dict.fromkeys(TERMS, 0.0))
     reports: list[EpochReport] = field(default_factory=list)
-    best_score: float = float("-inf")
-    best_epoch: int = -1
-    best_weights: list[Array] = field(default_factory=list)
+    choice: EpochChoice = field(default_factory=EpochChoice)
+    kept_weights: list[Array] = field(default_factory=list)
 
     def finish_epoch(self, report: EpochReport) -> None:
         """Adds the report of the current epoch and begins the next one."""
@@ -68,25 +68,26 @@ def save_checkpoint(path: Path, step: TrainStep, progress: Progress) -> None:
     Raises:
         UmlError: the disk is full or cannot be written to; an existing checkpoint is kept.
     """
-    values = {**_variables(step), "best": progress.best_weights}
+    values = {**_variables(step), "kept": progress.kept_weights}
     arrays: dict[str, Any] = {
         f"{part}/{index}": np.asarray(variable)
         for part, variables in values.items()
         for index, variable in enumerate(variables)
     }
     rest = asdict(progress)
-    del rest["best_weights"]
+    del rest["kept_weights"]
     arrays["progress"] = np.frombuffer(json.dumps({"format": FORMAT, **rest}).encode(), np.uint8)
     with replacing(path) as temporary:
         np.savez(temporary, **arrays)
 
 
-def _progress(data: dict[str, Any], best: list[Array]) -> Progress:
+def _progress(data: dict[str, Any], kept: list[Array]) -> Progress:
     reports = []
     for report in data.pop("reports"):
         validation = Validation.from_dict(report.pop("validation"))
         reports.append(EpochReport(**report, validation=validation))
-    return Progress(**data, reports=reports, best_weights=best)
+    choice = EpochChoice.from_dict(data.pop("choice"))
+    return Progress(**data, reports=reports, choice=choice, kept_weights=kept)
 
 
 def read_checkpoint(path: Path) -> bytes:
@@ -126,5 +127,5 @@ def load_checkpoint(content: bytes, path: Path, step: TrainStep) -> Progress:
             raise UmlError(f"{path}: {part}: found {found} arrays, expected {len(variables)}")
         for index, variable in enumerate(variables):
             variable.assign(arrays[f"{part}/{index}"])
-    best = [arrays[f"best/{index}"] for index in range(sum(n.startswith("best/") for n in arrays))]
-    return _progress(data, best)
+    kept = [arrays[f"kept/{index}"] for index in range(sum(n.startswith("kept/") for n in arrays))]
+    return _progress(data, kept)

@@ -158,5 +158,5 @@ def _curves(reports: Sequence[EpochReport], pixel_classes: Sequence[str]) -> Fig
     }
     for i, name in enumerate(pixel_classes[1:]):
         scores[f"Dice {name}"] = [r.validation.dice[i] for r in reports]
-    kept = max(r.epoch for r in reports if r.is_best)
+    kept = max(r.epoch for r in reports if r.is_kept)
     return training_curves(losses, scores, kept + 1)

@@ -1,4 +1,4 @@
-"""The training loop: train and validate every epoch, keep the best one, stop early, resume after a stop."""
+"""The training loop: train and validate every epoch, keep one, stop early, resume after a stop."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,11 @@ from uml_tf.runtime.errors import UmlError
 from uml_tf.training.checkpoint import Progress, load_checkpoint, read_checkpoint, save_checkpoint
 from uml_tf.training.cluster import Cluster
 from uml_tf.training.config import TrainingConfig
+from uml_tf.training.epoch_choice import EpochScore
 from uml_tf.training.interruption import StoppedError
 from uml_tf.training.report import EpochReport
 from uml_tf.training.step import TrainStep
-from uml_tf.training.validation import Validation, smoothed_score, validate
+from uml_tf.training.validation import Validation, validate
 
 AGREED_STEPS = 8
 """Steps after which several workers ask each other whether one was told to stop, which costs a sum."""
@@ -48,7 +49,7 @@ class Listener:
 
 @dataclass
 class Loop:
-    """Trains until the epochs or the patience are used up, then puts the best epoch's weights into the model.
+    """Trains until the epochs or the patience are used up, then puts the kept epoch's weights into the model.
 
     Attributes:
         config: the resolved config.
@@ -102,13 +103,13 @@ class Loop:
             self._save()
             if self._stop_requested():
                 self._raise_stopped()
-        self.step.model.set_weights(self.progress.best_weights)
+        self.step.model.set_weights(self.progress.kept_weights)
         return self.progress.reports
 
     def _out_of_patience(self) -> bool:
         patience = self.config.patience
         last = self.progress.epoch - 1
-        return patience is not None and last - self.progress.best_epoch >= patience and last >= 0
+        return patience is not None and last - self.progress.choice.best_epoch >= patience and last >= 0
 
     def _save(self) -> None:
         if self.checkpoint is not None:
@@ -125,12 +126,12 @@ class Loop:
         start, epoch = time.perf_counter(), self.progress.epoch
         losses = self._train_epoch(epoch)
         if self.step.average is None:
-            validation, score, is_best = self._validate(epoch)
+            validation, score, is_kept = self._validate(epoch)
         else:
             with self.step.average.applied():
-                validation, score, is_best = self._validate(epoch)
+                validation, score, is_kept = self._validate(epoch)
         rate = float(np.asarray(self.step.optimizer.learning_rate))
-        return EpochReport(epoch, losses, validation, score, rate, time.perf_counter() - start, is_best)
+        return EpochReport(epoch, losses, validation, score, rate, time.perf_counter() - start, is_kept)
 
     def _batches(self, epoch: int) -> Any:
         """The batches of the epoch that have not been trained on yet."""
@@ -179,26 +180,22 @@ class Loop:
     def _validate(self, epoch: int) -> tuple[Validation, float, bool]:
         """Validates the model's present weights.
 
-        Returns the results, the smoothed score, and whether this is the best epoch so far. The chief
-        validates for all workers, because they must agree on the best epoch and on when to stop.
+        Returns the results, the smoothed score, and whether this epoch is kept. The chief validates for all
+        workers, because they must agree on the epoch that is kept and on when to stop.
         """
+        tasks = self.config.tasks
         content = self.cluster.from_chief(
-            lambda: json.dumps(asdict(validate(self.predictor, self.val))).encode()
+            lambda: json.dumps(asdict(validate(self.predictor, self.val, tasks))).encode()
         )
         validation = Validation.from_dict(json.loads(content))
         progress = self.progress
-        validations = [*(report.validation for report in progress.reports), validation]
-        score = smoothed_score(validations, self.config.tasks)
+        found = EpochScore(validation.score_of(tasks), validation.influence)
+        score, is_kept = progress.choice.add(epoch, found)
         if math.isnan(score) and epoch == 0:
             self.listener.warn(
                 "split 'val' has neither labels nor regions: no epoch can be preferred, the last one is kept"
             )
-        # Without any truth every score is nan, and the last epoch is kept; a nan among numbers never wins.
-        never_scored = all(math.isnan(report.score) for report in progress.reports)
-        is_best = score > progress.best_score or (math.isnan(score) and never_scored)
-        if is_best:
-            progress.best_epoch = epoch
-            if not math.isnan(score):
-                progress.best_score = score
-            progress.best_weights = self.step.model.get_weights()
-        return validation, score, is_best
+        if is_kept:
+            progress.kept_weights = self.step.model.get_weights()
+        # The reports of all epochs are in each checkpoint.
+        return replace(validation, influence=()), score, is_kept

@@ -18,7 +18,7 @@ class EpochReport:
         score: the validation score, smoothed over epochs; nan where the split has neither labels nor regions.
         learning_rate: at the end of the epoch.
         seconds: wall time, validation included.
-        is_best: whether this is the best epoch so far.
+        is_kept: whether its weights are kept so far, see ``uml_tf.training.epoch_choice``.
     """
 
     epoch: int
@@ -27,4 +27,4 @@ class EpochReport:
     score: float
     learning_rate: float
     seconds: float
-    is_best: bool
+    is_kept: bool

@@ -1,8 +1,9 @@
-"""The validation score, by which the best epoch is chosen.
+"""The results of an epoch on the validation split, and the score by which an epoch is chosen.
 
-On few images the balanced accuracy changes by whole images, and the best of many epochs is a matter of
-chance. So the score rates the predicted probability of the true class, and is averaged over a few epochs.
-Measured with ``benchmarks/best_epoch.py``; the figures are in docs/training.md.
+On few images the balanced accuracy changes by whole images. So the score rates the predicted probability of
+the true class, after the temperature that the finished network will have: an epoch that is right as often and
+too sure of it is none the worse for that. Measured with ``benchmarks/best_epoch.py``; the figures are in
+docs/training.md.
 """
 
 from __future__ import annotations
@@ -19,12 +20,10 @@ from uml_tf.data.pipeline import Examples
 from uml_tf.evaluation.keras_predictor import KerasPredictor
 from uml_tf.evaluation.sources import places_by_source
 from uml_tf.runtime.regions import UNKNOWN_PIXEL
+from uml_tf.training.confidence_fit import fit_temperature
 from uml_tf.training.sections import Tasks
 
 Array = NDArray[Any]
-
-SMOOTHING = 3
-"""Epochs whose scores are averaged."""
 
 _SMALLEST_PROBABILITY = 1e-12
 
@@ -36,7 +35,8 @@ class Validation:
     Attributes:
         accuracy, balanced_accuracy: of the labelled images, in [0, 1]; nan without any.
         likelihood: geometric mean of the predicted probability of the true class, in (0, 1], every class
-            that occurs having the same weight: exp(-mean negative log likelihood); nan without labels.
+            that occurs having the same weight: exp(-mean negative log likelihood); nan without labels. After
+            the temperature that these very images would have the network fitted with.
         dice: for every foreground class the mean Dice over the images whose mask shows it, in [0, 1]; nan
             for a class that no mask shows.
         class_uncertainty, mask_uncertainty: means over the images, in (0, 1]; padded pixels do not count.
@@ -44,6 +44,7 @@ class Validation:
             without masks is left out.
         source_foreground: source -> mean predicted share of foreground, in [0, 1], which can be told of
             images without masks too.
+        influence: of each subject on the score of the tasks that are trained, see ``EpochScore``.
     """
 
     accuracy: float
@@ -54,12 +55,14 @@ class Validation:
     mask_uncertainty: float
     source_dice: dict[str, tuple[float, ...]] = field(default_factory=dict)
     source_foreground: dict[str, float] = field(default_factory=dict)
+    influence: tuple[float, ...] = ()
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Validation:
         """The inverse of ``asdict``, after JSON has made lists of the tuples."""
         sources = {name: tuple(dice) for name, dice in data.get("source_dice", {}).items()}
-        return cls(**{**data, "dice": tuple(data["dice"]), "source_dice": sources})
+        lists = {name: tuple(data[name]) for name in ("dice", "influence")}
+        return cls(**{**data, **lists, "source_dice": sources})
 
     @property
     def score(self) -> float:
@@ -98,11 +101,6 @@ def _plain(source: str) -> str:
     return re.sub(r"[^\w.-]", "_", source)
 
 
-def smoothed_score(validations: Sequence[Validation], tasks: Tasks = "both") -> float:
-    """The score of the last epoch: the mean over it and up to ``SMOOTHING`` - 1 epochs before it."""
-    return float(np.mean([validation.score_of(tasks) for validation in validations[-SMOOTHING:]]))
-
-
 def mean_of_known(values: Sequence[float]) -> float:
     """The mean of the values that are not nan; nan where all are."""
     known = [value for value in values if not np.isnan(value)]
@@ -124,22 +122,76 @@ def _image_dice(truth: Array, predicted: Array, classes: int) -> Array:
     return dice
 
 
-def class_results(labels: Array, probability: Array) -> tuple[float, float, float]:
-    """Accuracy, balanced accuracy and likelihood (see ``Validation``) of labelled images.
+@dataclass(frozen=True)
+class ClassResults:
+    """The classes of the labelled images; see ``Validation``.
+
+    Attributes:
+        accuracy, balanced_accuracy, likelihood: as there.
+        influence: ``(N,)``, of each image on the likelihood.
+    """
+
+    accuracy: float
+    balanced_accuracy: float
+    likelihood: float
+    influence: Array
+
+
+def class_results(labels: Array, probability: Array) -> ClassResults:
+    """The results of labelled images.
 
     Args:
         labels: ``(N,)`` class indices.
-        probability: ``(N, K)``.
+        probability: ``(N, K)``, before any temperature.
     """
     if not len(labels):
-        return (float("nan"),) * 3
+        return ClassResults(*(float("nan"),) * 3, influence=np.zeros(0))
     correct = probability.argmax(axis=-1) == labels
-    chosen = probability[np.arange(len(labels)), labels].astype(np.float64)
-    logarithm = np.log(np.maximum(chosen, _SMALLEST_PROBABILITY))
-    recall, mean_logarithm = (
-        np.mean([values[labels == c].mean() for c in np.unique(labels)]) for values in (correct, logarithm)
-    )
-    return float(correct.mean()), float(recall), float(np.exp(mean_logarithm))
+    logarithm = _log_probability(labels, probability)
+    classes = np.unique(labels)
+    recall = np.mean([correct[labels == c].mean() for c in classes])
+    means = {c: logarithm[labels == c].mean() for c in classes}
+    likelihood = np.exp(np.mean(list(means.values())))
+    influence = np.zeros(len(labels))
+    for c, mean in means.items():
+        own = labels == c
+        influence[own] = likelihood / len(classes) * (logarithm[own] - mean) / own.sum()
+    return ClassResults(float(correct.mean()), float(recall), float(likelihood), influence)
+
+
+def _log_probability(labels: Array, probability: Array) -> Array:
+    """``(N,)``, of the true class, after the temperature that fits these images."""
+    logarithm = np.log(np.maximum(probability.astype(np.float64), _SMALLEST_PROBABILITY))
+    logarithm /= fit_temperature(probability, labels, len(labels))
+    logarithm -= logarithm.max(axis=1, keepdims=True)
+    own = np.take_along_axis(logarithm, labels[:, None], axis=1)[:, 0]
+    return own - np.log(np.exp(logarithm).sum(axis=1))
+
+
+def dice_influence(by_image: Array) -> Array:
+    """``(N,)``, of each image on the mean of the regions' mean Dice; of Dice ``(N, R)`` with nan."""
+    shown = ~np.isnan(by_image)
+    counts = np.maximum(shown.sum(axis=0), 1)
+    dice = np.where(shown, by_image, 0.0)
+    moved = np.where(shown, dice - dice.sum(axis=0) / counts, 0.0) / counts
+    return moved.sum(axis=1) / max(shown.any(axis=0).sum(), 1)
+
+
+def influence_of_subjects(parts: Sequence[tuple[Array, Array]], subjects: Sequence[str]) -> tuple[float, ...]:
+    """Of each subject on the mean of several parts of a score.
+
+    Args:
+        parts: of each the places ``(M,)`` of the images that it is of, and their influence ``(M,)``; one
+            that is of no image is left out.
+        subjects: of all images; an image with "" is a subject of its own.
+    """
+    known = [(places, influence) for places, influence in parts if len(places)]
+    names = [subject or f"\0{place}" for place, subject in enumerate(subjects)]
+    _, subject_of = np.unique(names, return_inverse=True)
+    total = np.zeros(subject_of.max() + 1)
+    for places, influence in known:
+        np.add.at(total, subject_of[places], influence / len(known))
+    return tuple(total.tolist())
 
 
 def _mean_dice(by_image: Array) -> tuple[float, ...]:
@@ -162,8 +214,8 @@ def _source_dice(examples: Examples, by_image: Array) -> dict[str, tuple[float, 
     return found
 
 
-def validate(predictor: KerasPredictor, examples: Examples) -> Validation:
-    """Runs the model over the split and measures its outputs."""
+def validate(predictor: KerasPredictor, examples: Examples, tasks: Tasks = "both") -> Validation:
+    """Runs the model over the split and measures its outputs; the influence is of the tasks' score."""
     classes = predictor.model.pixel_classes
     probability, class_uncertainty, mask_uncertainty, foreground, dice = [], [], [], [], []
     for place, batch in predictor.over(examples):
@@ -176,13 +228,22 @@ def validate(predictor: KerasPredictor, examples: Examples) -> Validation:
         # Without the padding, of which nothing is learned and nothing is shown.
         foreground.append([examples.shown(i, one > 0).mean() for i, one in enumerate(predicted, place.start)])
         dice.append(_image_dice(examples.masks[place][masked], predicted[masked], classes))
-    labelled = examples.labels >= 0
+    labelled, with_mask = np.flatnonzero(examples.labels >= 0), np.flatnonzero(examples.has_mask > 0)
     by_image, shares = np.concatenate(dice), np.concatenate(foreground)
+    found = class_results(examples.labels[labelled], np.concatenate(probability)[labelled])
+    rated = with_mask if np.isfinite(by_image).any() else with_mask[:0]
+    parts = {"class": (labelled, found.influence), "mask": (rated, dice_influence(by_image))}
     return Validation(
-        *class_results(examples.labels[labelled], np.concatenate(probability)[labelled]),
+        found.accuracy,
+        found.balanced_accuracy,
+        found.likelihood,
         _mean_dice(by_image),
         float(np.concatenate(class_uncertainty).mean()),
         float(np.concatenate(mask_uncertainty).mean()),
         _source_dice(examples, by_image),
         {source: float(shares[places].mean()) for source, places in _places(examples).items()},
+        influence_of_subjects(
+            list(parts.values()) if tasks == "both" else [parts[tasks]],
+            [row.subject for row in examples.rows],
+        ),
     )
