@@ -97,3 +97,33 @@ def test_the_measures_of_the_mask_join_the_class_normalised():
     assert weights.shape[0] > measures.shape[0] == 2 * (3 - 1)
     again = UML.from_config(model.get_config())
     assert again.spec.instructor.mask_alone == 0.5
+
+
+@pytest.mark.parametrize(("bounded", "largest"), [(True, 2), (False, 7)])
+def test_an_instruction_multiplies_a_feature_by_two_or_seven_at_most(bounded, largest):
+    spec = preset("edge")
+    model = UML(replace(spec, instructor=replace(spec.instructor, bounded=bounded)), 2, 3, (SIZE, SIZE))
+    image = np.random.default_rng(0).integers(0, 255, (1, SIZE, SIZE, 3)).astype(np.float32)
+    shift = model.training_model.get_layer("instructor_reliable").norms[-1].beta
+    logits = []
+    for instruction in (-1e6, 1e6):  # none, and the largest that there is
+        shift.assign(np.full(shift.shape, instruction))
+        logits.append(np.asarray(model.logits_model(image)["class_logits"]))
+    assert np.abs(logits[0]).max() > 0
+    np.testing.assert_allclose(logits[1], largest * logits[0], rtol=1e-4, atol=1e-6)
+
+
+def test_the_bound_follows_the_preset_and_the_config():
+    found = {
+        name: network_spec(TrainingConfig(preset=name).resolved()).instructor.bounded
+        for name in ("edge", "edge-pretrained")
+    }
+    assert found == {"edge": False, "edge-pretrained": True}
+    config = TrainingConfig(preset="edge-pretrained", bounded_instruction=False).resolved()
+    assert not network_spec(config).instructor.bounded
+
+
+def test_an_activation_without_a_largest_value_bounds_nothing():
+    spec = network_spec(TrainingConfig(preset="paper", bounded_instruction=True).resolved())
+    with pytest.raises(UmlError, match="bounded instruction: found the activation 'relu', expected 'relu6'"):
+        UML(spec, 2, 3, (256, 256))

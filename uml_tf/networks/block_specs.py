@@ -108,6 +108,9 @@ class InstructorSpec:
         mask_alone: share of training images whose class is learned from the measures of the mask alone (how
             much of each region, and where it is most), which are batch-normalised then. Without it a network
             that can learn a few hundred labels by heart never needs them.
+        bounded: the instruction at most doubles a feature: it is a sixth of the double convolution on eta,
+            whose activation is ReLU6. Without it, up to sevenfold, a network that has few images becomes sure
+            of those that it has learned by heart.
         detached: the class learns from the segmentation's feature and does not change it. Else images that
             have a label and no mask make of the decoder whatever suits their label.
     """
@@ -119,6 +122,7 @@ class InstructorSpec:
     read_mask: bool = False
     mask_alone: float = 0.0
     detached: bool = False
+    bounded: bool = False
 
 
 @dataclass(frozen=True)

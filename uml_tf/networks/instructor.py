@@ -11,6 +11,8 @@ from uml_tf.networks.block_specs import ConvStyle, InstructorSpec
 from uml_tf.networks.convolution import DoubleConv, SeparableConv, batch_norm
 from uml_tf.networks.dropout import Dropout, PathDropout, SpatialDropout2D
 
+_LARGEST_RELU6 = 6.0
+
 
 def _inside(feature: Any, regions: Any) -> list[Any]:
     """The largest values of the feature within each region: ``(B, D)`` by region."""
@@ -68,7 +70,10 @@ def instructor(
             feature = SpatialDropout2D(spec.dropout, name=f"{name}_dropout")(feature)
     if eta is not None:
         reliable = DoubleConv(spec.widths[-1], conv, of_mask=False, name="instructor_reliable")
-        feature = feature + feature * reliable(eta)
+        instruction = reliable(eta)
+        if spec.bounded:
+            instruction = instruction * (1.0 / _LARGEST_RELU6)
+        feature = feature + feature * instruction
     pooled = keras.layers.GlobalAveragePooling2D(name="instructor_pool")(feature)
     if regions is not None:
         pooled = _with_mask(pooled, feature, regions, spec.mask_alone)
