@@ -109,8 +109,8 @@ class InstructorSpec:
             much of each region, and where it is most), which are batch-normalised then. Without it a network
             that can learn a few hundred labels by heart never needs them.
         bounded: the instruction at most doubles a feature: it is a sixth of the double convolution on eta,
-            whose activation is ReLU6. Without it, up to sevenfold, a network that has few images becomes sure
-            of those that it has learned by heart.
+            whose activation is ReLU6. Without it, up to sevenfold, some networks of few images become sure of
+            those that they have learned by heart.
         detached: the class learns from the segmentation's feature and does not change it. Else images that
             have a label and no mask make of the decoder whatever suits their label.
     """

@@ -75,7 +75,7 @@ EDGE_PRETRAINED = replace(
     preset="edge-pretrained",
     class_encoder=_MOBILENET,
     segmentation_encoder=_MOBILENET,
-    instructor=replace(EDGE.instructor, read_mask=True, detached=True, bounded=True),
+    instructor=replace(EDGE.instructor, read_mask=True, detached=True),
     training=TrainingDefaults(1e-3, "dice+ce", "imagenet", 0.3, 2, kl=0.1),
 )
 

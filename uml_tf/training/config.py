@@ -56,7 +56,7 @@ class TrainingConfig(Section):
         mask_alone: share of the training images whose class is learned from the measures of the mask alone,
             see ``uml_tf.networks.block_specs.InstructorSpec``; None for the preset's default.
         bounded_instruction: whether the instruction at most doubles a feature of the class, see
-            ``uml_tf.networks.block_specs.InstructorSpec``; None for the preset's default.
+            ``uml_tf.networks.block_specs.InstructorSpec``. It is for presets whose activation is ReLU6.
         fused_mask: whether the mask of ``edge`` and ``edge-pretrained`` has the evidence of both decoders, or
             that of the navigator alone.
         teachers: trained MODELs of which this network learns mean and spread as one Dirichlet, see
@@ -110,7 +110,7 @@ class TrainingConfig(Section):
     without: tuple[Annotated[str, AfterValidator(_one_of(ABLATION_PARTS))], ...] = ()
     tasks: Tasks = "both"
     mask_alone: float | None = Field(default=None, ge=0, lt=1)
-    bounded_instruction: bool | None = None
+    bounded_instruction: bool = False
     fused_mask: bool = True
     teachers: tuple[str, ...] = ()
     class_encoder: str | None = None
@@ -146,11 +146,8 @@ class TrainingConfig(Section):
 
     def resolved(self) -> TrainingConfig:
         """A copy in which every default that depends on the preset or the epochs is filled in."""
-        spec = preset(self.preset)
-        defaults = spec.training
+        defaults = preset(self.preset).training
         update: dict[str, Any] = {}
-        if self.bounded_instruction is None:
-            update["bounded_instruction"] = spec.instructor.bounded
         if self.data is not None:
             update["data"] = self.data.resolve()  # so that the config is valid in any working folder
         if self.roi.model is not None and Path(self.roi.model).is_file():

@@ -31,8 +31,8 @@ def network_spec(config: TrainingConfig) -> NetworkSpec:
         spec = replace(spec, prior_weight=config.loss.prior_weight)
     if config.mask_alone is not None:
         spec = replace(spec, instructor=replace(spec.instructor, mask_alone=config.mask_alone))
-    if config.bounded_instruction is not None:
-        spec = replace(spec, instructor=replace(spec.instructor, bounded=config.bounded_instruction))
+    if config.bounded_instruction:
+        spec = replace(spec, instructor=replace(spec.instructor, bounded=True))
     if config.tasks == "class":
         spec = replace(without(spec, "instructor"), instructor=replace(spec.instructor, read_mask=False))
     return spec
