@@ -8,8 +8,9 @@ recordings alone, as that of one set of test images, e.g. of folds.
 
 "highest, as it is": the former choice, the highest score, of probabilities before any temperature; "highest":
 the highest score; "kept": what a training keeps. "resampled" is the mean over 100 bootstrap resamples of the
-validation split: the choice should not depend on single images. The probabilities that are measured are those
-after the temperature of the validation images.
+validation split, by subject: the choice should not depend on single ones. The probabilities that are measured
+are those after the temperature of the validation images, where they are enough to fit one. Of several
+recordings accuracy and log-loss are of all their test images, AUC and Dice means of the recordings'.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 from numpy.typing import NDArray
 
+from uml_tf.runtime.regions import UNKNOWN_PIXEL
+
 Array = NDArray[Any]
 Recording = dict[str, Array]
 
@@ -38,7 +41,8 @@ def _outputs(predictor: Any, examples: Any) -> Recording:
     probability, counts = [], []
     for place, batch in predictor.over(examples):
         probability.append(batch["class_probability"])
-        found, truth = batch["mask_probability"].argmax(axis=-1), examples.masks[place]
+        truth = examples.masks[place]
+        found = np.where(truth == UNKNOWN_PIXEL, 0, batch["mask_probability"].argmax(axis=-1))
         rows = []
         for c in range(1, batch["mask_probability"].shape[-1]):
             parts = ((found == c) & (truth == c), found == c, truth == c)
@@ -59,7 +63,9 @@ def record(options: argparse.Namespace, seed: int, path: Path) -> None:
     from uml_tf.training.display import SILENT
     from uml_tf.training.loop import Listener
 
-    fields = {"seed": seed, "image_size": options.image_size}
+    fields = {"seed": seed}
+    if options.data is None:
+        fields["image_size"] = options.image_size
     if options.epochs:
         fields["epochs"] = options.epochs
     config = load_config(options.config, fields).resolved()
@@ -85,6 +91,7 @@ def record(options: argparse.Namespace, seed: int, path: Path) -> None:
     for split in SPLITS:
         arrays[f"{split}/labels"] = splits[split].labels
         arrays[f"{split}/has_mask"] = splits[split].has_mask
+        arrays[f"{split}/subjects"] = np.array([row.subject for row in splits[split].rows])
     np.savez(path, **arrays)
 
 
@@ -96,50 +103,64 @@ def _dice(counts: Array) -> Array:
 
 @dataclass(frozen=True)
 class Outputs:
-    """One split: labels ``(N,)``, probability ``(E, N, K)`` and Dice ``(E, M, R)`` of every epoch."""
+    """One split: of its N images labels, -1 without one, and subjects ``(N,)``; of every epoch their
+    probability ``(E, N, K)`` and Dice ``(E, N, R)``, nan without a mask.
+    """
 
     labels: Array
+    subjects: Array
     probability: Array
     dice: Array
 
     @classmethod
     def of(cls, recording: Recording, split: str) -> Outputs:
-        """The labelled images, and those with a mask."""
-        labels = recording[f"{split}/labels"]
-        masked = recording[f"{split}/has_mask"] > 0
-        probability, counts = (recording[f"{split}/{name}"] for name in ("probability", "counts"))
-        return cls(labels[labels >= 0], probability[:, labels >= 0], _dice(counts[:, masked]))
+        """That of a recording."""
+        labels, subjects, has_mask, probability, counts = (
+            recording[f"{split}/{name}"]
+            for name in ("labels", "subjects", "has_mask", "probability", "counts")
+        )
+        return cls(labels, subjects, probability, np.where(has_mask[:, None] > 0, _dice(counts), np.nan))
+
+    @property
+    def labelled(self) -> Array:
+        """The places of the images with a label."""
+        return np.flatnonzero(self.labels >= 0)
 
     def resampled(self, rng: Any) -> Outputs:
-        """As many images, drawn with replacement; labels and masks apart."""
-        drawn = rng.integers(0, len(self.labels), len(self.labels))
-        if len(np.unique(self.labels[drawn])) < 2:
-            drawn = np.arange(len(self.labels))
-        masks = rng.integers(0, self.dice.shape[1], self.dice.shape[1])
-        return Outputs(self.labels[drawn], self.probability[:, drawn], self.dice[:, masks])
+        """The images of as many subjects, drawn with replacement; with two classes at least."""
+        names = np.unique(self.subjects)
+        while True:
+            drawn = [np.flatnonzero(self.subjects == name) for name in rng.choice(names, len(names))]
+            places = np.concatenate(drawn)
+            if len(np.unique(self.labels[places])) > 1:
+                break
+        own = np.repeat([f"{index}" for index in range(len(drawn))], [len(part) for part in drawn])
+        return Outputs(self.labels[places], own, self.probability[:, places], self.dice[:, places])
 
 
 def _scores(val: Outputs) -> list[Any]:
-    """The score of each epoch; labels and masks count as of different subjects."""
+    """The score of each epoch, as a training has it."""
     from uml_tf.training.epoch_choice import EpochScore
-    from uml_tf.training.validation import class_results, dice_influence, mean_of_known
+    from uml_tf.training.validation import class_results, dice_influence, influence_of_subjects, mean_of_known
 
-    scores = []
+    scores, places = [], np.arange(len(val.labels))
     for probability, dice in zip(val.probability, val.dice, strict=True):
-        found = class_results(val.labels, probability)
+        found = class_results(val.labels[val.labelled], probability[val.labelled])
         region = mean_of_known([mean_of_known(list(column)) for column in dice.T])
-        influence = [*found.influence / 2, *dice_influence(dice) / 2]
-        scores.append(EpochScore((found.likelihood + region) / 2, tuple(influence)))
+        parts = [(val.labelled, found.influence), (places, dice_influence(dice))]
+        influence = influence_of_subjects(parts, list(val.subjects))
+        scores.append(EpochScore((found.likelihood + region) / 2, influence))
     return scores
 
 
 def _former_scores(val: Outputs) -> Array:
     """The score of each epoch by the probabilities as they are, averaged over three epochs."""
-    own = np.take_along_axis(val.probability.astype(float), val.labels[None, :, None], axis=2)[..., 0]
+    labels = val.labels[val.labelled]
+    own = np.take_along_axis(val.probability[:, val.labelled].astype(float), labels[None, :, None], axis=2)[
+        ..., 0
+    ]
     logarithm = np.log(np.maximum(own, 1e-12))
-    likelihood = np.exp(
-        np.mean([logarithm[:, val.labels == c].mean(axis=1) for c in np.unique(val.labels)], axis=0)
-    )
+    likelihood = np.exp(np.mean([logarithm[:, labels == c].mean(axis=1) for c in np.unique(labels)], axis=0))
     score = (likelihood + np.nanmean(np.nanmean(val.dice, axis=1), axis=-1)) / 2
     return np.array([score[max(0, e - 2) : e + 1].mean() for e in range(len(score))])
 
@@ -157,25 +178,24 @@ def _chosen(val: Outputs) -> dict[str, int]:
 
 
 def _measured(parts: list[tuple[Outputs, Outputs, int]]) -> tuple[float, ...]:
-    """Accuracy, AUC (mean of the recordings), log-loss and Dice of the test images of several recordings."""
+    """Accuracy, AUC, log-loss and Dice of the test images of several recordings."""
     from uml_tf.metrics.classification import auc
-    from uml_tf.training.confidence_fit import fit_temperature
+    from uml_tf.training.confidence_fit import FEWEST_LABELS, fit_temperature
 
     right, areas, losses, dice = [], [], [], []
     for val, test, epoch in parts:
-        temperature = fit_temperature(val.probability[epoch], val.labels, len(val.labels))
-        power = np.maximum(test.probability[epoch].astype(float), 1e-12) ** (1 / temperature)
+        seen, labels = val.labels[val.labelled], test.labels[test.labelled]
+        enough = len(seen) >= FEWEST_LABELS
+        of_seen = val.probability[epoch][val.labelled]
+        temperature = fit_temperature(of_seen, seen, len(seen)) if enough else 1.0
+        power = np.maximum(test.probability[epoch][test.labelled].astype(float), 1e-12) ** (1 / temperature)
         probability = power / power.sum(axis=1, keepdims=True)
-        right.append(probability.argmax(axis=1) == test.labels)
-        areas.append(auc(test.labels, probability))
-        losses.append(-np.log(probability[np.arange(len(test.labels)), test.labels]))
+        right.append(probability.argmax(axis=1) == labels)
+        areas.append(auc(labels, probability))
+        losses.append(-np.log(probability[np.arange(len(labels)), labels]))
         dice.append(np.nanmean(np.nanmean(test.dice[epoch], axis=0)))
-    return (
-        float(np.concatenate(right).mean()),
-        float(np.mean(areas)),
-        float(np.concatenate(losses).mean()),
-        float(np.mean(dice)),
-    )
+    pooled = [float(np.concatenate(values).mean()) for values in (right, losses)]
+    return pooled[0], float(np.mean(areas)), pooled[1], float(np.mean(dice))
 
 
 def compare(name: str, paths: list[Path]) -> None:
@@ -210,12 +230,15 @@ def main() -> None:
     parser.add_argument("--recorded", type=Path, nargs="+")
     parser.add_argument("--data", type=Path)
     parser.add_argument("--config", type=Path)
-    parser.add_argument("--image-size", type=int, default=96)
+    parser.add_argument("--image-size", type=int, default=96, help="of phantoms")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--epochs", type=int)
     options = parser.parse_args()
     if (options.out is None) == (options.recorded is None):
         parser.error("expected either --out or --recorded")
+    for path in options.recorded or ():
+        if not path.is_file():
+            parser.error(f"{path}: not found")
     paths = options.recorded or [options.out / f"seed{seed}.npz" for seed in range(options.seeds)]
     for seed, path in enumerate(paths):
         if not path.exists():

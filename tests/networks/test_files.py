@@ -150,8 +150,7 @@ def test_a_file_that_describes_an_object_is_refused_and_nothing_is_fetched(saved
         config[place[-1]] = HUB_CLASS
 
     path = _tampered(saved, tmp_path / "x.keras", change)
-    refused = r"x\.keras: (cannot be read as a Keras model|found the field 'dtype')"
-    with pytest.raises(UmlError, match=refused) as found:
+    with pytest.raises(UmlError, match=r"x\.keras: cannot be read as a Keras model") as found:
         read_network(path)
     assert "\n" not in str(found.value)
     assert fetched == []

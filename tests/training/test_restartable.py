@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 
 import mlflow
+import numpy as np
 
 from uml_tf.tracking.store import CHECKPOINT_FILE, CONFIG_FILE, FINISHED_TAG, run_folder, use_store
 from uml_tf.tracking.unfinished import running
+from uml_tf.training.checkpoint import FORMAT
 from uml_tf.training.config import TrainingConfig
 from uml_tf.training.run import _unfinished
 
@@ -37,6 +40,18 @@ def test_the_newest_unfinished_run_of_the_same_config_and_no_other(tmp_path, mon
     _run(config, 1)
     newer = _run(config, 2)
     assert _unfinished(config) == newer
+
+
+def test_a_run_with_the_checkpoint_of_another_version_is_passed_over(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    use_store()
+    config = TrainingConfig(epochs=3).resolved()
+    for number in (FORMAT - 1, FORMAT):
+        run = _run(config, number)
+        progress = np.frombuffer(json.dumps({"format": number}).encode(), np.uint8)
+        with (run_folder(run) / CHECKPOINT_FILE).open("wb") as file:
+            np.savez(file, progress=progress)
+        assert _unfinished(config) == ("" if number < FORMAT else run)
 
 
 def test_runs_that_cannot_be_resumed_are_passed_over(tmp_path, monkeypatch):

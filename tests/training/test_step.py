@@ -218,6 +218,10 @@ def test_the_last_epoch_that_is_as_good_as_the_best_is_kept(phantoms):
     choice = loop.progress.choice
     assert choice.best_epoch == int(np.argmax(scores))
     assert len(choice.recent) == 3
+    influence = np.array([score.influence for score in choice.recent])
+    assert influence.shape == (3, len({row.subject for row in loop.val.rows}))
+    assert np.abs(influence).max() > 0
+    assert all(report.validation.influence == () for report in reports)
     last = [r.epoch for r in reports if r.is_kept][-1]
     assert last >= choice.best_epoch
     for found, expected in zip(step.model.get_weights(), kept[last], strict=True):

@@ -120,6 +120,11 @@ def test_the_bound_follows_the_config():
 
 
 def test_an_activation_without_a_largest_value_bounds_nothing():
-    spec = network_spec(TrainingConfig(preset="paper", bounded_instruction=True).resolved())
-    with pytest.raises(UmlError, match="bounded instruction: found the activation 'relu', expected 'relu6'"):
-        UML(spec, 2, 3, (256, 256))
+    config = TrainingConfig(preset="paper", bounded_instruction=True)
+    with pytest.raises(
+        UmlError, match="bounded_instruction: found preset 'paper' with the activation 'relu'"
+    ):
+        network_spec(config.resolved())
+    for alone in ({"tasks": "class"}, {"without": ("instructor",)}, {"preset": "unet"}):
+        there_is_none = config.model_copy(update=alone).resolved()
+        assert not network_spec(there_is_none).instructor.bounded

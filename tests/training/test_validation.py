@@ -1,4 +1,4 @@
-"""The validation score, by which the best epoch is chosen."""
+"""The results on the validation split, and the score by which an epoch is chosen."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from uml_tf.data.pipeline import Examples, load_examples
 from uml_tf.evaluation.keras_predictor import KerasPredictor
 from uml_tf.networks import UML, preset
 from uml_tf.runtime.placement import place
-from uml_tf.training.confidence_fit import fit_temperature
+from uml_tf.training.confidence_fit import FEWEST_LABELS, fit_temperature
 from uml_tf.training.config import TrainingConfig
 from uml_tf.training.display import SILENT
 from uml_tf.training.loop import Listener
-from uml_tf.training.validation import Validation, validate
+from uml_tf.training.validation import Validation, class_results, validate
 
 SIZE = 16
 
@@ -48,8 +48,10 @@ def _examples(labels, masks):
 
 
 def _tempered(probability, labels):
-    """The probabilities after the temperature that fits these images."""
+    """The probabilities after the temperature that fits these images, if they are enough."""
     probability = np.asarray(probability, np.float32)
+    if len(labels) < FEWEST_LABELS:
+        return probability.astype(float)
     power = probability.astype(float) ** (1 / fit_temperature(probability, np.asarray(labels), len(labels)))
     return power / power.sum(axis=1, keepdims=True)
 
@@ -66,7 +68,7 @@ def test_a_pixel_of_a_class_that_no_mask_shows_does_not_change_the_score():
     before = validate(_Fixed([[0.9, 0.1], [0.2, 0.8]], predicted, 3), examples)
     predicted[0, -1, -1] = 2
     after = validate(_Fixed([[0.9, 0.1], [0.2, 0.8]], predicted, 3), examples)
-    assert after.score == before.score > (np.sqrt(0.9 * 0.8) + 1) / 2  # more, after the temperature
+    assert after.score == before.score == pytest.approx((np.sqrt(0.9 * 0.8) + 1) / 2)
     assert np.isnan(after.dice[1])
 
 
@@ -93,15 +95,17 @@ def test_dice_is_the_mean_over_the_images_that_show_the_region():
 
 
 def test_an_epoch_that_is_too_sure_but_right_as_often_scores_no_less():
-    masks, labels = np.stack([_square(8)] * 8), [0, 1] * 4
-    probability = np.array([[0.8, 0.2], [0.3, 0.7]] * 3 + [[0.3, 0.7], [0.4, 0.6]])
+    masks, labels = np.stack([_square(8)] * 24), [0, 1] * 12
+    probability = np.array(([[0.8, 0.2], [0.3, 0.7]] * 3 + [[0.3, 0.7], [0.4, 0.6]]) * 3)
     power = probability**4
     found = [
         validate(_Fixed(p, masks, 2), _examples(labels, masks)).likelihood
         for p in (probability, power / power.sum(axis=1, keepdims=True))
     ]
     assert found[0] == pytest.approx(found[1], rel=0.03)
-    assert found[1] > np.exp(np.log(power / power.sum(axis=1, keepdims=True))[range(8), labels].mean()) + 0.05
+    assert (
+        found[1] > np.exp(np.log(power / power.sum(axis=1, keepdims=True))[range(24), labels].mean()) + 0.05
+    )
 
 
 def test_the_influence_gives_the_variance_that_resampled_subjects_show():
@@ -111,7 +115,10 @@ def test_the_influence_gives_the_variance_that_resampled_subjects_show():
     labels = np.array([rng.choice(3, p=p) for p in probability])
     truth = np.stack([_square(side) for side in rng.integers(3, 9, count)])
     predicted = np.stack([_square(side) for side in rng.integers(3, 9, count)])
-    subjects = np.array([f"s{index // 2}" for index in range(count)])  # two images of each
+    subjects = np.array([f"s{index // 2}" for index in range(count)])  # two images of each, and alike
+    probability, labels, truth, predicted = (
+        np.repeat(values[::2], 2, axis=0) for values in (probability, labels, truth, predicted)
+    )
 
     def score(places, tasks):
         rows = tuple(Row("a.png", "", "", "val", str(subjects[place])) for place in places)
@@ -130,13 +137,45 @@ def test_the_influence_gives_the_variance_that_resampled_subjects_show():
         assert np.linalg.norm(influence) == pytest.approx(np.std(draws), rel=tolerance)
 
 
-def test_a_task_without_truth_adds_no_influence():
+def test_a_task_without_truth_leaves_the_whole_score_to_the_other():
+    rng = np.random.default_rng(1)
+    probability, labels = rng.dirichlet((1, 1), 8), [0, 1] * 4
+    masks = np.stack([_square(side) for side in range(1, 9)])
+    predicted = np.stack([_square(side) for side in (2, 2, 4, 4, 4, 8, 6, 9)])
+
+    def influence(labels, masks, tasks="both"):
+        return np.array(
+            validate(_Fixed(probability, predicted, 2), _examples(labels, masks), tasks).influence
+        )
+
+    of_class, of_mask = influence(labels, masks, "class"), influence(labels, masks, "mask")
+    assert min(np.abs(of_class).max(), np.abs(of_mask).max()) > 0.01
+    np.testing.assert_allclose(influence(labels, masks), (of_class + of_mask) / 2)
+    np.testing.assert_allclose(influence([-1] * 8, masks), of_mask)
+    np.testing.assert_allclose(influence(labels, masks * 0), of_class)
+
+
+def test_a_probability_that_is_no_number_leaves_the_choice_to_the_masks():
     masks = np.stack([_square(8), _square(4)])
-    unlabelled = validate(_Fixed([[0.9, 0.1], [0.2, 0.8]], masks[::-1], 2), _examples([-1, -1], masks))
-    np.testing.assert_allclose(unlabelled.influence, 0, atol=1e-9)  # both have the same Dice
-    empty = validate(_Fixed([[0.9, 0.1], [0.2, 0.8]], masks, 2), _examples([0, 1], masks * 0))
-    alone = validate(_Fixed([[0.9, 0.1], [0.2, 0.8]], masks, 2), _examples([0, 1], masks), "class")
-    assert empty.influence == alone.influence
+    found = validate(_Fixed([[np.nan] * 2] * 2, masks[:, :, ::-1], 2), _examples([0, 1], masks))
+    assert np.isfinite(found.score)
+    assert np.isfinite(found.influence).all()
+
+
+def test_few_images_of_a_class_show_the_variance_that_they_have():
+    """Six images of a class, four, and one: as 11 images of three classes may be."""
+    rng = np.random.default_rng(5)
+    labels = np.array([0] * 6 + [1] * 4 + [2])
+    values, errors = [], []
+    for _ in range(1500):
+        probability = np.full((11, 3), 0.0)
+        own = rng.beta(6, 4, 11)
+        probability[np.arange(11), labels] = own
+        probability[np.arange(11), (labels + 1) % 3] = 1 - own
+        found = class_results(labels, probability)
+        values.append(found.likelihood)
+        errors.append((found.influence**2).sum())
+    assert np.sqrt(np.mean(errors)) == pytest.approx(np.std(values), rel=0.15)
 
 
 def test_without_labels_and_regions_the_last_epoch_is_kept_with_a_warning(phantoms):

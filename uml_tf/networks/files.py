@@ -24,9 +24,10 @@ def _unknown_field(error: BaseException) -> str | None:
     """The field of the file's config that this uml-tf has no place for; None where that was not the cause."""
     cause: BaseException | None = error
     while cause is not None:
-        unknown = re.search(r"unexpected keyword argument '(\w+)'", str(cause))
-        if unknown:
-            return unknown[1]
+        # Of the plain data: to the network itself Keras hands fields of its own.
+        unknown = re.search(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'", str(cause))
+        if unknown and unknown[1] != UML.__name__:
+            return unknown[2]
         cause = cause.__cause__ or cause.__context__
     return None
 

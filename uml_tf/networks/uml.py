@@ -153,11 +153,6 @@ class UML(keras.Model):
         for name, count in (("image_classes", self.image_classes), ("pixel_classes", self.pixel_classes)):
             if count < 2:
                 raise UmlError(f"{name}: found {count}, expected at least 2")
-        if self.spec.instructor.bounded and self.spec.conv.activation != "relu6":
-            raise UmlError(
-                f"bounded instruction: found the activation '{self.spec.conv.activation}', expected 'relu6', "
-                f"which has a largest value, for preset '{self.spec.preset}'"
-            )
         divisor = self.spec.stride * 2 ** (LEVELS - 1)
         if any(side % divisor or side <= 0 for side in self.image_size):
             height, width = self.image_size

@@ -102,6 +102,15 @@ def read_checkpoint(path: Path) -> bytes:
         raise UmlError(f"{path}: cannot be read as a checkpoint ({error.strerror or error})") from error
 
 
+def is_of_another_format(path: Path) -> bool:
+    """Whether another version of uml-tf wrote the checkpoint; False also of one that cannot be read."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return bool(json.loads(file["progress"].tobytes())["format"] != FORMAT)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return False
+
+
 def load_checkpoint(content: bytes, path: Path, step: TrainStep) -> Progress:
     """Restores the variables of a newly built step; returns the rest of the state.
 

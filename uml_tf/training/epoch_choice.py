@@ -86,4 +86,7 @@ class EpochChoice:
             return averaged.value, self.best is None
         if self.best is None or averaged.value > self.best.value:
             self.best, self.best_epoch = averaged, epoch
-        return averaged.value, averaged.value >= self.best.value - averaged.deviation_from(self.best)
+        is_best = averaged is self.best
+        return averaged.value, is_best or averaged.value >= self.best.value - averaged.deviation_from(
+            self.best
+        )

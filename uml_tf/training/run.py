@@ -31,6 +31,7 @@ from uml_tf.tracking.store import (
 )
 from uml_tf.tracking.unfinished import resumable_run_ids, running, unfinished_run_id
 from uml_tf.training.build import build_loop, open_same_dataset
+from uml_tf.training.checkpoint import is_of_another_format
 from uml_tf.training.cluster import Cluster
 from uml_tf.training.config import TrainingConfig, parse_config
 from uml_tf.training.display import SILENT, Display
@@ -121,13 +122,14 @@ def train(
 def _unfinished(config: TrainingConfig) -> str:
     """The unfinished run of this config with the newest checkpoint; "" where there is none.
 
-    Other runs are passed over: one that is deleted, that still runs, or that an earlier version began with
-    other fields.
+    Other runs are passed over: one that is deleted, that still runs, or that another version began with other
+    fields or another form of checkpoint.
     """
     for run_id in resumable_run_ids():
         path = run_folder(run_id) / CONFIG_FILE
         try:
-            if parse_config(read_text(path), str(path), {}) == config:
+            is_same = parse_config(read_text(path), str(path), {}) == config
+            if is_same and not is_of_another_format(run_folder(run_id) / CHECKPOINT_FILE):
                 return run_id
         except UmlError:
             continue

@@ -31,10 +31,15 @@ def network_spec(config: TrainingConfig) -> NetworkSpec:
         spec = replace(spec, prior_weight=config.loss.prior_weight)
     if config.mask_alone is not None:
         spec = replace(spec, instructor=replace(spec.instructor, mask_alone=config.mask_alone))
-    if config.bounded_instruction:
-        spec = replace(spec, instructor=replace(spec.instructor, bounded=True))
     if config.tasks == "class":
         spec = replace(without(spec, "instructor"), instructor=replace(spec.instructor, read_mask=False))
+    if config.bounded_instruction and spec.ablation.instructor:
+        if spec.conv.activation != "relu6":
+            raise UmlError(
+                f"bounded_instruction: found preset '{spec.preset}' with the activation "
+                f"'{spec.conv.activation}', expected one with 'relu6', which has a largest value"
+            )
+        spec = replace(spec, instructor=replace(spec.instructor, bounded=True))
     return spec
 
 

@@ -28,14 +28,10 @@ from uml_tf.runtime.evidence import Opinion
 from uml_tf.runtime.mask_quality import MAPS
 from uml_tf.runtime.regions import UNKNOWN_PIXEL
 from uml_tf.runtime.trust import Trust
-from uml_tf.training.confidence_fit import fit_confidence, fit_temperature
+from uml_tf.training.confidence_fit import FEWEST_LABELS, FEWEST_MASKS, fit_confidence, fit_temperature
 from uml_tf.training.density_fit import fit_density, in_parts, with_limits
 
 Array = NDArray[Any]
-
-FEWEST_LABELS, FEWEST_MASKS = 20, 10
-"""Labelled images, and masks of thousands of pixels each, without which neither temperature nor confidence is
-fitted."""
 
 _MOST_PIXELS = 100_000
 _MAPS = ("mask_head", "mutual_head", "surroundings")

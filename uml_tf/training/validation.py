@@ -1,9 +1,9 @@
 """The results of an epoch on the validation split, and the score by which an epoch is chosen.
 
 On few images the balanced accuracy changes by whole images. So the score rates the predicted probability of
-the true class, after the temperature that the finished network will have: an epoch that is right as often and
-too sure of it is none the worse for that. Measured with ``benchmarks/best_epoch.py``; the figures are in
-docs/training.md.
+the true class; where there are labels enough to fit a temperature, after that temperature, as the finished
+network will: an epoch that is right as often and too sure of it is none the worse for that. Measured with
+``benchmarks/best_epoch.py``; the figures are in docs/training.md.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from uml_tf.data.pipeline import Examples
 from uml_tf.evaluation.keras_predictor import KerasPredictor
 from uml_tf.evaluation.sources import places_by_source
 from uml_tf.runtime.regions import UNKNOWN_PIXEL
-from uml_tf.training.confidence_fit import fit_temperature
+from uml_tf.training.confidence_fit import FEWEST_LABELS, fit_temperature
 from uml_tf.training.sections import Tasks
 
 Array = NDArray[Any]
@@ -35,8 +35,8 @@ class Validation:
     Attributes:
         accuracy, balanced_accuracy: of the labelled images, in [0, 1]; nan without any.
         likelihood: geometric mean of the predicted probability of the true class, in (0, 1], every class
-            that occurs having the same weight: exp(-mean negative log likelihood); nan without labels. After
-            the temperature that these very images would have the network fitted with.
+            that occurs having the same weight: exp(-mean negative log likelihood); nan without labels. From
+            ``FEWEST_LABELS`` on after a temperature that is fitted on these very images.
         dice: for every foreground class the mean Dice over the images whose mask shows it, in [0, 1]; nan
             for a class that no mask shows.
         class_uncertainty, mask_uncertainty: means over the images, in (0, 1]; padded pixels do not count.
@@ -128,7 +128,8 @@ class ClassResults:
 
     Attributes:
         accuracy, balanced_accuracy, likelihood: as there.
-        influence: ``(N,)``, of each image on the likelihood.
+        influence: ``(N,)``, of each image on the likelihood. That the temperature is fitted on the same
+            images is left out.
     """
 
     accuracy: float
@@ -153,16 +154,28 @@ def class_results(labels: Array, probability: Array) -> ClassResults:
     means = {c: logarithm[labels == c].mean() for c in classes}
     likelihood = np.exp(np.mean(list(means.values())))
     influence = np.zeros(len(labels))
-    for c, mean in means.items():
+    for c in classes:
         own = labels == c
-        influence[own] = likelihood / len(classes) * (logarithm[own] - mean) / own.sum()
+        influence[own] = likelihood / len(classes) * _influence_on_mean(logarithm[own], logarithm.mean())
     return ClassResults(float(correct.mean()), float(recall), float(likelihood), influence)
 
 
+def _influence_on_mean(values: Array, mean_of_all: float) -> Array:
+    """Of each of N values on their mean; the sum of the squares is the unbiased estimate of its variance.
+
+    A single value shows no variance: it counts as far off as it is from the mean of all others of its kind.
+    """
+    count = len(values)
+    if count == 1:
+        return values - mean_of_all
+    return (values - values.mean()) / np.sqrt(count * (count - 1))
+
+
 def _log_probability(labels: Array, probability: Array) -> Array:
-    """``(N,)``, of the true class, after the temperature that fits these images."""
+    """``(N,)``, of the true class, after the temperature that fits these images where they are enough."""
     logarithm = np.log(np.maximum(probability.astype(np.float64), _SMALLEST_PROBABILITY))
-    logarithm /= fit_temperature(probability, labels, len(labels))
+    if len(labels) >= FEWEST_LABELS:
+        logarithm /= fit_temperature(probability, labels, len(labels))
     logarithm -= logarithm.max(axis=1, keepdims=True)
     own = np.take_along_axis(logarithm, labels[:, None], axis=1)[:, 0]
     return own - np.log(np.exp(logarithm).sum(axis=1))
@@ -171,26 +184,26 @@ def _log_probability(labels: Array, probability: Array) -> Array:
 def dice_influence(by_image: Array) -> Array:
     """``(N,)``, of each image on the mean of the regions' mean Dice; of Dice ``(N, R)`` with nan."""
     shown = ~np.isnan(by_image)
-    counts = np.maximum(shown.sum(axis=0), 1)
-    dice = np.where(shown, by_image, 0.0)
-    moved = np.where(shown, dice - dice.sum(axis=0) / counts, 0.0) / counts
-    return moved.sum(axis=1) / max(shown.any(axis=0).sum(), 1)
+    regions = np.flatnonzero(shown.any(axis=0))
+    influence = np.zeros(len(by_image))
+    for region in regions:
+        own = shown[:, region]
+        influence[own] += _influence_on_mean(by_image[own, region], by_image[shown].mean()) / len(regions)
+    return influence
 
 
 def influence_of_subjects(parts: Sequence[tuple[Array, Array]], subjects: Sequence[str]) -> tuple[float, ...]:
     """Of each subject on the mean of several parts of a score.
 
     Args:
-        parts: of each the places ``(M,)`` of the images that it is of, and their influence ``(M,)``; one
-            that is of no image is left out.
+        parts: of each the places ``(M,)`` of the images that it is of, and their influence ``(M,)``.
         subjects: of all images; an image with "" is a subject of its own.
     """
-    known = [(places, influence) for places, influence in parts if len(places)]
     names = [subject or f"\0{place}" for place, subject in enumerate(subjects)]
     _, subject_of = np.unique(names, return_inverse=True)
     total = np.zeros(subject_of.max() + 1)
-    for places, influence in known:
-        np.add.at(total, subject_of[places], influence / len(known))
+    for places, influence in parts:
+        np.add.at(total, subject_of[places], influence / len(parts))
     return tuple(total.tolist())
 
 
@@ -228,22 +241,22 @@ def validate(predictor: KerasPredictor, examples: Examples, tasks: Tasks = "both
         # Without the padding, of which nothing is learned and nothing is shown.
         foreground.append([examples.shown(i, one > 0).mean() for i, one in enumerate(predicted, place.start)])
         dice.append(_image_dice(examples.masks[place][masked], predicted[masked], classes))
-    labelled, with_mask = np.flatnonzero(examples.labels >= 0), np.flatnonzero(examples.has_mask > 0)
+    labelled = np.flatnonzero(examples.labels >= 0)
     by_image, shares = np.concatenate(dice), np.concatenate(foreground)
     found = class_results(examples.labels[labelled], np.concatenate(probability)[labelled])
-    rated = with_mask if np.isfinite(by_image).any() else with_mask[:0]
-    parts = {"class": (labelled, found.influence), "mask": (rated, dice_influence(by_image))}
+    dices, parts = _mean_dice(by_image), []
+    if tasks != "mask" and np.isfinite(found.likelihood):
+        parts.append((labelled, found.influence))
+    if tasks != "class" and not np.isnan(mean_of_known(dices)):
+        parts.append((np.flatnonzero(examples.has_mask > 0), dice_influence(by_image)))
     return Validation(
         found.accuracy,
         found.balanced_accuracy,
         found.likelihood,
-        _mean_dice(by_image),
+        dices,
         float(np.concatenate(class_uncertainty).mean()),
         float(np.concatenate(mask_uncertainty).mean()),
         _source_dice(examples, by_image),
         {source: float(shares[places].mean()) for source, places in _places(examples).items()},
-        influence_of_subjects(
-            list(parts.values()) if tasks == "both" else [parts[tasks]],
-            [row.subject for row in examples.rows],
-        ),
+        influence_of_subjects(parts, [row.subject for row in examples.rows]),
     )
