@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import random
 import re
 import shlex
 import signal
@@ -49,12 +51,14 @@ def test_parts_of_a_step_on_two_devices_equal_one():
 
 
 def _free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
+    """Ports below those that the system hands out, which another test could get before the workers do."""
+    ports = []
+    while len(ports) < count:
+        with socket.socket() as one:
+            port = random.SystemRandom().randrange(15000, 32000)
+            with contextlib.suppress(OSError):
+                one.bind(("127.0.0.1", port))
+                ports.append(port)
     return ports
 
 

@@ -30,7 +30,10 @@ def found(tmp_path_factory):
         "global": [losses, [float(np.sum(copy)) for (copy,) in values]],
         "sent": Cluster.alone().from_chief(lambda: b"from the chief").decode(),
     }
-    return [alone, *(json.loads(worker.communicate(timeout=1800)[0]) for worker in workers)]
+    answers = [worker.communicate(timeout=1800) for worker in workers]
+    for worker, (_, errors) in zip(workers, answers, strict=True):
+        assert worker.returncode == 0, errors[-3000:]
+    return [alone, *(json.loads(output) for output, _ in answers)]
 
 
 def test_with_statistics_of_the_whole_batch_nothing_changes(found):
