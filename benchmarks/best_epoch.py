@@ -180,19 +180,17 @@ def _chosen(val: Outputs) -> dict[str, int]:
 def _measured(parts: list[tuple[Outputs, Outputs, int]]) -> tuple[float, ...]:
     """Accuracy, AUC, log-loss and Dice of the test images of several recordings."""
     from uml_tf.metrics.classification import auc
-    from uml_tf.training.confidence_fit import FEWEST_LABELS, fit_temperature
+    from uml_tf.runtime.contract import tempered
+    from uml_tf.training.validation import temperature_of
 
     right, areas, losses, dice = [], [], [], []
     for val, test, epoch in parts:
         seen, labels = val.labels[val.labelled], test.labels[test.labelled]
-        enough = len(seen) >= FEWEST_LABELS
-        of_seen = val.probability[epoch][val.labelled]
-        temperature = fit_temperature(of_seen, seen, len(seen)) if enough else 1.0
-        power = np.maximum(test.probability[epoch][test.labelled].astype(float), 1e-12) ** (1 / temperature)
-        probability = power / power.sum(axis=1, keepdims=True)
+        temperature = temperature_of(seen, val.probability[epoch][val.labelled])
+        probability = tempered(test.probability[epoch][test.labelled].astype(float), temperature)
         right.append(probability.argmax(axis=1) == labels)
         areas.append(auc(labels, probability))
-        losses.append(-np.log(probability[np.arange(len(labels)), labels]))
+        losses.append(-np.log(np.maximum(probability[np.arange(len(labels)), labels], 1e-12)))
         dice.append(np.nanmean(np.nanmean(test.dice[epoch], axis=0)))
     pooled = [float(np.concatenate(values).mean()) for values in (right, losses)]
     return pooled[0], float(np.mean(areas)), pooled[1], float(np.mean(dice))

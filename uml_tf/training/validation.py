@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from uml_tf.data.pipeline import Examples
 from uml_tf.evaluation.keras_predictor import KerasPredictor
 from uml_tf.evaluation.sources import places_by_source
+from uml_tf.runtime.contract import tempered
 from uml_tf.runtime.regions import UNKNOWN_PIXEL
 from uml_tf.training.confidence_fit import FEWEST_LABELS, fit_temperature
 from uml_tf.training.sections import Tasks
@@ -171,14 +172,15 @@ def _influence_on_mean(values: Array, mean_of_all: float) -> Array:
     return (values - values.mean()) / np.sqrt(count * (count - 1))
 
 
+def temperature_of(labels: Array, probability: Array) -> float | None:
+    """The temperature that fits labelled images; None where they are too few, as for a finished network."""
+    return fit_temperature(probability, labels, len(labels)) if len(labels) >= FEWEST_LABELS else None
+
+
 def _log_probability(labels: Array, probability: Array) -> Array:
-    """``(N,)``, of the true class, after the temperature that fits these images where they are enough."""
-    logarithm = np.log(np.maximum(probability.astype(np.float64), _SMALLEST_PROBABILITY))
-    if len(labels) >= FEWEST_LABELS:
-        logarithm /= fit_temperature(probability, labels, len(labels))
-    logarithm -= logarithm.max(axis=1, keepdims=True)
-    own = np.take_along_axis(logarithm, labels[:, None], axis=1)[:, 0]
-    return own - np.log(np.exp(logarithm).sum(axis=1))
+    """``(N,)``, of the true class, after the temperature that fits these images."""
+    said = tempered(probability.astype(np.float64), temperature_of(labels, probability))
+    return np.log(np.maximum(said[np.arange(len(labels)), labels], _SMALLEST_PROBABILITY))
 
 
 def dice_influence(by_image: Array) -> Array:
