@@ -17,6 +17,7 @@ from uml_tf.evaluation.measure import ImageMeasure
 from uml_tf.evaluation.statistics import statistics
 from uml_tf.export.agreement import Agreement
 from uml_tf.export.tolerance import Check, Tolerance
+from uml_tf.metrics.ranking import FEWEST_FOR_INTERVAL, rank_correlation_interval
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.model_card import ModelCard
 from uml_tf.runtime.prediction import Model
@@ -145,6 +146,13 @@ def compare(
     return _summarise(agreement, _metrics(measures), tolerance)
 
 
+def _rho_interval(rho: float | None, images: int) -> dict[str, float | None]:
+    """The 95 % interval of the rank correlation over images; None where these do not give one."""
+    few = images < FEWEST_FOR_INTERVAL
+    low, high = (None, None) if rho is None or few else rank_correlation_interval(rho, images)
+    return {"class_uncertainty_rho_low": low, "class_uncertainty_rho_high": high}
+
+
 def _summarise(agreement: Agreement, metrics: dict[str, float | None], tolerance: Tolerance) -> Fidelity:
     numbers, faults = agreement.numbers()
     drop, drop_fault = _auroc_drop(metrics)
@@ -155,10 +163,12 @@ def _summarise(agreement: Agreement, metrics: dict[str, float | None], tolerance
         "drop_class_failure_auroc_high": None if low is None else -low,
         **metrics,
     }
+    uncertainty = np.concatenate(agreement.class_uncertainty)
+    numbers |= _rho_interval(numbers["class_uncertainty_rho"], len(uncertainty))
     faults["drop_class_failure_auroc"] = drop_fault
     return Fidelity(
         numbers,
         tolerance.checks(numbers, faults),
-        np.concatenate(agreement.class_uncertainty),
+        uncertainty,
         np.concatenate(agreement.mask_uncertainty),
     )

@@ -58,7 +58,8 @@ class Tolerance:
 
     What hangs on single images is judged by its 95 % interval (``by_interval``): a bound is broken where the
     whole interval lies on its wrong side, because fewer images show nothing. For shares of images this is
-    Wilson's interval, for the AUROC that of a paired bootstrap over the subjects.
+    Wilson's interval, for the rank correlation over images Bonett and Wright's, for the AUROC that of a
+    paired bootstrap over the subjects.
 
     Attributes:
         accepted_agreement: least share of images with the same accepted answer, of those that the network or
@@ -86,7 +87,11 @@ class Tolerance:
         "decision_agreement", "least", 0.98, "share of images with the same decision", by_interval=True
     )
     class_rho: float = _bound(
-        "class_uncertainty_rho", "least", 0.99, "Spearman correlation of the class uncertainties"
+        "class_uncertainty_rho",
+        "least",
+        0.99,
+        "Spearman correlation of the class uncertainties",
+        by_interval=True,
     )
     mask_rho: float = _bound(
         "mask_uncertainty_rho", "least", 0.98, "Spearman correlation of the pixel uncertainties"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
 from uml_tf.export.agreement import Agreement
 from uml_tf.export.tolerance import Tolerance
+from uml_tf.metrics.ranking import rank_correlation, rank_correlation_interval
 from uml_tf.metrics.wilson import wilson_interval
 from uml_tf.runtime.model_card import ModelCard
 
@@ -48,6 +51,21 @@ def _compared(count, accepted, flips, accepted_flips=0):
 def test_the_interval_is_wilsons(count, total, low, high):
     # The last row is the example of Newcombe, Statistics in Medicine 17 (1998), table I.
     assert wilson_interval(count, total) == pytest.approx((low, high), abs=1e-4)
+
+
+def test_the_interval_of_a_rank_correlation_holds_the_true_one_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    held = []
+    for _ in range(1000):
+        first = rng.normal(size=30)
+        second = 0.95 * first + math.sqrt(1 - 0.95**2) * rng.normal(size=30)
+        low, high = rank_correlation_interval(rank_correlation(first, second), 30)
+        # The population value of a bivariate normal distribution (Pearson, 1907).
+        held.append(low <= 6 / math.pi * math.asin(0.95 / 2) <= high)
+    assert 0.93 <= np.mean(held) <= 0.97
+    assert rank_correlation_interval(1.0, 9) == (1, 1)
+    # By hand: atanh(.982) = 2.350, half = 1.960 sqrt((1 + .982^2 / 2) / 8) = .844.
+    assert rank_correlation_interval(0.982, 11) == pytest.approx((0.906, 0.9966), abs=1e-3)
 
 
 def test_two_flips_of_54_that_nobody_accepts_are_kept():

@@ -94,6 +94,38 @@ def test_constant_uncertainty_of_the_network_is_refused_even_where_the_file_has_
     ]
 
 
+def _of_order(order):
+    """The same values in another order of the images; ``order`` says which rank takes which value."""
+
+    def change(values):
+        ranks = values[:, 0].argsort()
+        changed = values.copy()
+        changed[ranks] = values[ranks][order(len(ranks))]
+        return changed
+
+    return change
+
+
+def test_neighbours_that_change_places_are_kept_and_a_lost_order_is_refused(compared, network):
+    loose = dict.fromkeys(("class_difference", "failure_auroc_drop"), 1.0)
+    loose |= {"decision_agreement": 0, "accepted_agreement": 0}
+
+    def swapped(count):
+        return np.r_[1, 0, 2:count]
+
+    found = compared(Changed(network, "class_uncertainty", _of_order(swapped)), **loose)
+    check = next(check for check in found.checks if check.name == "class_rho")
+    # Of 9 ranks, two off by one: 1 - 6 * 2 / (9 * 80).
+    assert check.found == pytest.approx(1 - 12 / 720)
+    assert check.found < check.bound < check.interval[1]
+    assert found.broken == []
+    found = compared(
+        Changed(network, "class_uncertainty", _of_order(lambda n: np.roll(np.arange(n), 2))), **loose
+    )
+    assert [line.split(":")[0] for line in found.broken] == ["class_rho"]
+    assert found.numbers["class_uncertainty_rho_high"] < 0.99
+
+
 def test_other_decisions_are_refused_where_the_numbers_are_close(compared, network, card):
     def up_to_the_threshold(values):
         near = np.abs(values - card.accept_above)

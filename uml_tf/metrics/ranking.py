@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,12 @@ from scipy.stats import rankdata
 
 from uml_tf.metrics.draws import OfDraws, divided
 from uml_tf.metrics.ranked import Ranking, ranked_loss
+from uml_tf.metrics.wilson import NORMAL_QUANTILE
 
 Array = NDArray[Any]
+
+FEWEST_FOR_INTERVAL = 4
+"""Images from which on ``rank_correlation_interval`` is defined."""
 
 
 def area_under_roc(positive: NDArray[Any], score: NDArray[Any]) -> float:
@@ -40,6 +45,25 @@ def rank_correlation(first: NDArray[Any], second: NDArray[Any]) -> float:
     deviations = [rank - rank.mean() for rank in ranks]
     scale = np.sqrt(np.prod([(d**2).sum() for d in deviations]))
     return float((deviations[0] * deviations[1]).sum() / scale) if scale > 0 else float("nan")
+
+
+def rank_correlation_interval(value: float, count: int) -> tuple[float, float]:
+    """The 95 % interval of Spearman's rank correlation, in [-1, 1].
+
+    Computed on the scale of atanh. A bootstrap of few images says too much here: many of its resamples hold
+    none of the few that changed places.
+
+    Args:
+        value: the rank correlation of the images, in [-1, 1].
+        count: number of images, at least ``FEWEST_FOR_INTERVAL``.
+
+    Source: Bonett and Wright, "Sample size requirements for estimating Pearson, Kendall and Spearman
+    correlations", Psychometrika 2000.
+    """
+    if abs(value) >= 1:  # by rounding it may be above
+        return value, value
+    half = NORMAL_QUANTILE * math.sqrt((1 + value**2 / 2) / (count - 3))
+    return math.tanh(math.atanh(value) - half), math.tanh(math.atanh(value) + half)
 
 
 def area_under_roc_of_draws(positive: Array, score: Array) -> OfDraws:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-_Z = 1.959964
+NORMAL_QUANTILE = 1.959964
 """97.5th percentile of the standard normal distribution."""
 
 
@@ -19,7 +19,7 @@ def wilson_interval(count: int, total: int) -> tuple[float, float]:
 
     Source: Wilson, "Probable inference, the law of succession, and statistical inference", JASA 1927.
     """
-    share, squared = count / total, _Z**2 / total
+    share, squared = count / total, NORMAL_QUANTILE**2 / total
     middle = (share + squared / 2) / (1 + squared)
     half = math.sqrt(share * (1 - share) * squared + squared**2 / 4) / (1 + squared)
     return max(0.0, middle - half), min(1.0, middle + half)
