@@ -103,7 +103,7 @@ def predict(
         lines=not found.is_searched,
         read=read,
         aliases=names,
-        also=writer,
+        beside=writer,
     )
     predict_files(opened, found.paths, out, bar.above(click.echo), bar.above(complain), options, bar.show)
     if writer is not None and writer.failed:

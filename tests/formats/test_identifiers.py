@@ -89,6 +89,23 @@ def test_a_prediction_holds_no_identifier_but_its_dicom_objects_do(raw, tmp_path
         np.testing.assert_array_equal(segments, [mask == 1, mask == 2])
 
 
+def test_objects_of_an_image_that_can_no_longer_be_read_go_with_its_prediction(tmp_path, run, fundus_model):
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    images = [write_dicom(tmp_path / f"{name}.dcm", pixels) for name in "abc"]
+    out, dicom = tmp_path / "out", tmp_path / "dicom"
+    command = ("predict", fundus_model, *images, "--out", out, "--dicom", dicom, "--keep-identifiers")
+    run(*command, expect=0)
+    assert {path.name[0] for path in dicom.iterdir()} == {"a", "b", "c"}
+    (dicom / "b_report.dcm").write_bytes(b"mine")
+    for image in images[:2]:
+        image.write_bytes(image.read_bytes()[:-2000])
+    printed = run(*command, expect=1)
+    assert {path.name[0] for path in out.glob("*.json")} == {"c"}
+    assert {path.name[0] for path in dicom.iterdir()} == {"b", "c"}
+    assert "b_report.dcm: exists already, and was not written by uml-tf" in printed
+    assert (dicom / "b_report.dcm").read_bytes() == b"mine"
+
+
 def test_one_name_within_another_hides_neither(tmp_path):
     raw = tmp_path / "raw"
     for inside in ("DOE_JOHN/IM1", "ROE_JANE/IM10", "ROE_JANE/series/1", "ROE_JANE/2", "KRAUSE"):

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from uml_tf.runtime.batches import predict_each
 from uml_tf.runtime.errors import UmlError
@@ -41,6 +42,16 @@ Reader = Callable[[Path, Intensity, str], Picture]
 """Reads a file by a mapping of intensities; the text is what messages call the file."""
 
 
+class Beside(Protocol):
+    """What is written of each prediction beside its files, by the same stem; called in a thread."""
+
+    def write(self, stem: str, picture: Picture, prediction: Prediction) -> None:
+        """Writes what belongs to a new prediction."""
+
+    def remove(self, stem: str) -> None:
+        """Removes what belongs to an earlier prediction, whose files are removed too."""
+
+
 @dataclass(frozen=True)
 class PredictOptions:
     """How many images are predicted.
@@ -52,7 +63,7 @@ class PredictOptions:
         workers: threads beside the network's; by default one for each core.
         read: reads a file; by default PNG, JPEG, TIFF, BMP and WebP alone.
         aliases: image -> what stands for its name, where that may be a patient's.
-        also: called with the stem of its files, the picture and the prediction of each image, in a thread.
+        beside: what else is written of each prediction.
         tally: counts every new answer, that is, none for an image that the same model has answered already;
             None to count none.
     """
@@ -63,7 +74,7 @@ class PredictOptions:
     workers: int | None = None
     read: Reader = read_picture
     aliases: Mapping[Path, str] = field(default_factory=dict)
-    also: Callable[[str, Picture, Prediction], None] | None = None
+    beside: Beside | None = None
     tally: Tally | None = None
 
 
@@ -185,13 +196,15 @@ def _predictions(
 
     def use(job: _Job, picture: Picture, prediction: Prediction) -> _Done:
         data = prediction.to_dict(job.name) | {"model": identity, KEY: job.state}
-        if options.also is not None:
-            options.also(job.stem, picture, prediction)
+        if options.beside is not None:
+            options.beside.write(job.stem, picture, prediction)
         overlay = write_prediction(out, job.stem, data, picture.pixels, prediction, options.pictures)
         return _Done(job.place, data, b"" if overlay is None else thumbnail(overlay))
 
     def failed(job: _Job, error: UmlError) -> _Done:
-        remove_prediction(out, job.stem, job.name, job.state)
+        is_removed = remove_prediction(out, job.stem, job.name, job.state)
+        if is_removed and options.beside is not None:
+            options.beside.remove(job.stem)
         return _Done(job.place, unreadable(job.name, str(error)))
 
     return predict_each(model, jobs, read, use, failed, options.workers)

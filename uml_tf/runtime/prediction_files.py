@@ -161,7 +161,7 @@ def remove_pictures(folder: Path, stem: str) -> None:
         remove(path)
 
 
-def remove_prediction(folder: Path, stem: str, image: str, state: str) -> None:
+def remove_prediction(folder: Path, stem: str, image: str, state: str) -> bool:
     """Removes the files of an earlier prediction of an image whose file has changed since.
 
     Args:
@@ -170,14 +170,19 @@ def remove_prediction(folder: Path, stem: str, image: str, state: str) -> None:
         image: what their JSON must call the image, else nothing is removed.
         state: of the image's file now; nothing is removed where it is "" (no file), or that of the JSON.
 
+    Returns:
+        Whether there was such a prediction, and it was removed.
+
     Raises:
         UmlError: a file cannot be removed.
     """
     (file,) = files_of(folder, stem, pictures=False)
     answer = _answer_in(file)
-    if state and answer is not None and answer["image"] == image and answer[KEY] != state:
-        remove_pictures(folder, stem)
-        remove(file)
+    if not state or answer is None or answer["image"] != image or answer[KEY] == state:
+        return False
+    remove_pictures(folder, stem)
+    remove(file)
+    return True
 
 
 def earlier_answer(path: Path, expected: Mapping[str, Any]) -> dict[str, Any] | None:

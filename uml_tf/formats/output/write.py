@@ -12,7 +12,7 @@ from uml_tf.formats.output.report import report
 from uml_tf.formats.output.result import MANUFACTURER, ModelName, Result, result_of
 from uml_tf.formats.output.segmentation import doubt_segmentation, mask_segmentation
 from uml_tf.runtime.errors import UmlError
-from uml_tf.runtime.files import replacing
+from uml_tf.runtime.files import remove, replacing
 from uml_tf.runtime.model_card import ModelCard
 from uml_tf.runtime.picture import Picture
 from uml_tf.runtime.prediction import Prediction
@@ -41,6 +41,25 @@ def _check_ours(path: Path) -> None:
         maker = None
     if maker != MANUFACTURER:
         raise UmlError(f"{path}: exists already, and was not written by uml-tf; expected another --dicom")
+
+
+def remove_dicom(folder: Path, stem: str, keep: Sequence[str] = ()) -> None:
+    """Removes the objects of an earlier prediction, where there are any.
+
+    Args:
+        folder: where they may be.
+        stem: what their names begin with.
+        keep: endings of those that stay, to be replaced.
+
+    Raises:
+        UmlError: one of the three names is that of a file that was not written here: nothing is removed.
+    """
+    files = {ending: folder / f"{stem}{ending}" for ending in (MASK, DOUBT, REPORT)}
+    for file in files.values():
+        _check_ours(file)
+    for ending, file in files.items():
+        if ending not in keep:
+            remove(file)
 
 
 def write_dicom(folder: Path, stem: str, result: Result) -> list[Path]:
@@ -72,11 +91,8 @@ def write_dicom(folder: Path, stem: str, result: Result) -> list[Path]:
                 f"{stem}: --dicom: the source lacks what an object of its study needs "
                 f"({type(error).__name__})"
             ) from error
-        for ending in (MASK, DOUBT, REPORT):
-            _check_ours(folder / f"{stem}{ending}")
-        for ending in (MASK, DOUBT, REPORT):  # of an earlier prediction, which may have been graded
-            if ending not in objects:
-                (folder / f"{stem}{ending}").unlink(missing_ok=True)
+        # Of an earlier prediction, which may have been graded.
+        remove_dicom(folder, stem, keep=tuple(objects))
         for ending, made in objects.items():
             with replacing(folder / f"{stem}{ending}") as temporary:
                 made.save_as(temporary)
@@ -101,12 +117,22 @@ class DicomWriter:
     complain: Callable[[str], None]
     failed: list[str] = field(default_factory=list)
 
-    def __call__(self, stem: str, picture: Picture, prediction: Prediction) -> None:
+    def write(self, stem: str, picture: Picture, prediction: Prediction) -> None:
         """Writes the objects of one prediction, of a picture that ``check_source`` passes."""
         if not isinstance(picture, DicomPicture):
             return
         try:
             write_dicom(self.folder, stem, result_of(picture, prediction, self.card, self.model))
         except UmlError as error:
-            self.failed.append(stem)
-            self.complain(str(error))
+            self._failed(stem, error)
+
+    def remove(self, stem: str) -> None:
+        """Removes the objects of an earlier prediction, and no file that was not written here."""
+        try:
+            remove_dicom(self.folder, stem)
+        except UmlError as error:
+            self._failed(stem, error)
+
+    def _failed(self, stem: str, error: UmlError) -> None:
+        self.failed.append(stem)
+        self.complain(str(error))
