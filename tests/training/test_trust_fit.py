@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from uml_tf.training.confidence_fit import fit_confidence, fit_logistic, fit_temperature
+from uml_tf.training.confidence_fit import fit_confidence, fit_logistic, fit_mix, fit_temperature
 from uml_tf.training.density_fit import fit_density, fit_gaussian, with_limit
 from uml_tf.training.moments import Moments
 
@@ -39,14 +39,15 @@ def test_the_score_that_tells_errors_is_chosen_and_is_a_chance(informative):
     assert np.abs(1 / (1 + np.exp(-z)) - chance).mean() < 0.05
 
 
-def test_what_surrounds_a_pixel_is_chosen_beside_the_largest_probability_and_never_alone():
+def test_a_mix_weighs_its_scores_by_what_they_tell_of_errors():
     rng = np.random.default_rng(6)
-    scores = {name: rng.normal(0, 1, 800) for name in ("largest", "vacuity", "surroundings")}
-    right = rng.random(800) < 1 / (1 + np.exp(-scores["largest"] - 2 * scores["surroundings"]))
-    found = fit_confidence(scores, right, np.arange(800), [("largest", "surroundings")])
-    assert found.name == "largest+surroundings"
-    assert found.weights["surroundings"] > 1.5 * found.weights["largest"] > 0
-    assert fit_confidence(scores, right, np.arange(800), []).name == "largest"
+    scores = {name: rng.normal(0, 1, 8000) for name in ("navigator", "mutual", "surroundings")}
+    right = rng.random(8000) < 1 / (1 + np.exp(-scores["navigator"] - 2 * scores["surroundings"]))
+    found = fit_mix(scores, right)
+    assert found.name == "navigator+mutual+surroundings"
+    assert found.weights["navigator"] == pytest.approx(1, rel=0.1)
+    assert found.weights["surroundings"] == pytest.approx(2, rel=0.1)
+    assert 0 < found.weights["mutual"] < 0.1
 
 
 def test_without_a_clear_gain_the_largest_mean_probability_is_kept():

@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize, minimize_scalar
 
-from uml_tf.runtime.confidence import OF_PIXELS, Confidence
+from uml_tf.runtime.confidence import Confidence
 
 Array = NDArray[Any]
 
 TEMPERATURES = (0.2, 5.0)
 FOLDS = 5
 
-FEWEST_LABELS, FEWEST_MASKS = 20, 10
+FEWEST_LABELS, FEWEST_MASKS = 20, 5
 """Labelled images, and masks of thousands of pixels each, without which neither temperature nor confidence is
 fitted."""
 
@@ -101,14 +101,26 @@ def _losses_of_images(scores: Array, right: Array, group: Array) -> Array:
     return total / np.bincount(member, minlength=len(names))
 
 
+def fit_mix(scores: Mapping[str, Array], right: Array) -> Confidence:
+    """The confidence that follows from all of some scores, without a choice.
+
+    Args:
+        scores: name of ``uml_tf.runtime.confidence.SCORES`` -> ``(N,)``.
+        right: ``(N,)`` bool, whether the answer is right.
+    """
+    weights, bias = fit_logistic(np.stack(list(scores.values()), axis=1), right)
+    named = {name: float(weight) for name, weight in zip(scores, weights, strict=True)}
+    return Confidence("+".join(scores), named, bias)
+
+
 def fit_confidence(
     scores: Mapping[str, Array], right: Array, group: Array, mixes: Sequence[Sequence[str]]
 ) -> Confidence:
     """The confidence whose score is chosen by a fixed rule.
 
-    Every score that follows from the answer alone, and some mixes, are made a chance by a rising logistic.
-    The largest mean probability is kept unless another that ranks the answers has a smaller log-loss,
-    cross-validated in five folds of images, by more than the standard error of their difference.
+    Every score, and some mixes, are made a chance by a rising logistic. The largest mean probability is kept
+    unless another that ranks the answers has a smaller log-loss, cross-validated in five folds of images, by
+    more than the standard error of their difference.
 
     Args:
         scores: name of ``uml_tf.runtime.confidence.SCORES`` -> ``(N,)``; "largest" is among them.
@@ -116,9 +128,9 @@ def fit_confidence(
         group: ``(N,)`` number of the image that the answer is of.
         mixes: the scores of each mix, which is named after them.
     """
-    candidates = {name: [name] for name in scores if name not in OF_PIXELS}
-    candidates |= {"+".join(parts): list(parts) for parts in mixes}
-    stacked = {name: np.stack([scores[n] for n in parts], axis=1) for name, parts in candidates.items()}
+    candidates = {name: {name: values} for name, values in scores.items()}
+    candidates |= {"+".join(parts): {n: scores[n] for n in parts} for parts in mixes}
+    stacked = {name: np.stack(list(parts.values()), axis=1) for name, parts in candidates.items()}
     losses = {name: _losses_of_images(values, right, group) for name, values in stacked.items()}
     chosen = "largest"
     for name in sorted(losses, key=lambda n: losses[n].mean()):
@@ -127,9 +139,7 @@ def fit_confidence(
         if difference.mean() > error and _ranks(stacked[name], right):
             chosen = name
             break
-    weights, bias = fit_logistic(stacked[chosen], right)
-    named = {n: float(w) for n, w in zip(candidates[chosen], weights, strict=True)}
-    return Confidence(chosen, named, bias)
+    return fit_mix(candidates[chosen], right)
 
 
 def _ranks(scores: Array, right: Array) -> bool:

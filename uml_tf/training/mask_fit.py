@@ -18,7 +18,7 @@ from uml_tf.runtime.regions import UNKNOWN_PIXEL, region_members
 
 Array = NDArray[Any]
 
-FEWEST_MASKS = 5
+_FEWEST_REGIONS = 5
 """Predicted regions without which their Dice is not estimated."""
 
 _ERROR_SCALE = 0.05
@@ -108,7 +108,7 @@ def _fit_quality(cases: Sequence[MaskCase], scale: float | None) -> dict[str, Di
     fits = {}
     for name in cases[0].expected:
         shown = [(c.expected[name], c.dice[name]) for c in cases if c.expected[name] is not None]
-        if len(shown) >= FEWEST_MASKS:
+        if len(shown) >= _FEWEST_REGIONS:
             fits[name] = replace(fit_dice(*np.array(shown, float).T), evidence_scale=scale)
     return fits
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,7 +28,13 @@ from uml_tf.runtime.evidence import Opinion
 from uml_tf.runtime.mask_quality import MAPS
 from uml_tf.runtime.regions import UNKNOWN_PIXEL
 from uml_tf.runtime.trust import Trust
-from uml_tf.training.confidence_fit import FEWEST_LABELS, FEWEST_MASKS, fit_confidence, fit_temperature
+from uml_tf.training.confidence_fit import (
+    FEWEST_LABELS,
+    FEWEST_MASKS,
+    fit_confidence,
+    fit_mix,
+    fit_temperature,
+)
 from uml_tf.training.density_fit import fit_density, in_parts, with_limits
 
 Array = NDArray[Any]
@@ -37,8 +43,10 @@ _MOST_PIXELS = 100_000
 _MAPS = ("mask_head", "mutual_head", "surroundings")
 _ALONE = tuple(name for name in SCORES if name not in OF_PIXELS)
 _CLASS_MIXES = (("largest", "vacuity"),)
-_MASK_MIXES = (("largest", "surroundings"), ("largest", "vacuity", "mutual", "surroundings"))
-_FUSED_MIXES = (("largest", "surroundings"), ("navigator", "mutual", "surroundings"))
+_MASK_SCORES = ("largest", "vacuity", "mutual", "surroundings")
+_FUSED_SCORES = ("navigator", "mutual", "surroundings")
+"""The confidence of pixels follows from all of these, without a choice: eleven validation masks choose among
+scores by chance (docs/trust.md, "What finds wrong pixels")."""
 
 
 @dataclass(frozen=True)
@@ -151,6 +159,10 @@ class _Answers:
         probability = tempered(self.opinion.probability, temperature)
         return replace(self, opinion=self.opinion._replace(probability=probability))
 
+    def score(self, name: str) -> Array:
+        """``(N,)``: one of ``SCORES``."""
+        return np.asarray(score(name, self.opinion, self.beside)[..., 0])
+
     @property
     def right(self) -> Array:
         """``(N,)`` whether the most probable class is the true one."""
@@ -186,18 +198,25 @@ def _mask_answers(seen: Seen, trust: Trust, model: UML) -> _Answers:
     return _Answers(opinion, {**beside, "surroundings": seen.surroundings}, seen.targets, seen.owners)
 
 
-def _fit(
-    answers: _Answers, mixes: tuple[tuple[str, ...], ...], fewest: int
-) -> tuple[float | None, Confidence | None]:
-    """Temperature and confidence; None of both where there are too few images."""
-    images = len(np.unique(answers.owners))
-    if images < fewest:
+def _fit_class(answers: _Answers) -> tuple[float | None, Confidence | None]:
+    """Temperature and confidence of the class; None of both where there are too few images."""
+    images = len(answers.targets)
+    if images < FEWEST_LABELS:
         return None, None
     temperature = fit_temperature(answers.opinion.probability, answers.targets, images)
     calibrated = answers.tempered(temperature)
-    names = (*_ALONE, *answers.beside)
-    scores = {name: score(name, calibrated.opinion, answers.beside)[..., 0] for name in names}
-    return temperature, fit_confidence(scores, calibrated.right, answers.owners, mixes)
+    scores = {name: calibrated.score(name) for name in _ALONE}
+    return temperature, fit_confidence(scores, calibrated.right, answers.owners, _CLASS_MIXES)
+
+
+def _fit_mask(answers: _Answers, names: Sequence[str]) -> tuple[float | None, Confidence | None]:
+    """Temperature and confidence of the pixels; None of both where there are too few masks."""
+    images = len(np.unique(answers.owners))
+    if images < FEWEST_MASKS:
+        return None, None
+    temperature = fit_temperature(answers.opinion.probability, answers.targets, images)
+    calibrated = answers.tempered(temperature)
+    return temperature, fit_mix({name: calibrated.score(name) for name in names}, calibrated.right)
 
 
 def fit_trust(model: UML, seen: Seen, training: Iterable[tuple[Array, Array]] | None = None) -> Trust:
@@ -215,9 +234,9 @@ def fit_trust(model: UML, seen: Seen, training: Iterable[tuple[Array, Array]] | 
     else:
         density = model.trust.density and with_limits(model.trust.density, seen.vectors)
     trust = Trust(density)
-    of_class = _fit(_class_answers(seen, trust, model.spec.ablation.evidential), _CLASS_MIXES, FEWEST_LABELS)
-    mixes = _FUSED_MIXES if model.spec.fuses_evidence else _MASK_MIXES
-    of_mask = _fit(_mask_answers(seen, trust, model), mixes, FEWEST_MASKS)
+    of_class = _fit_class(_class_answers(seen, trust, model.spec.ablation.evidential))
+    names = _FUSED_SCORES if model.spec.fuses_evidence else _MASK_SCORES
+    of_mask = _fit_mask(_mask_answers(seen, trust, model), names)
     if training is None:  # where the images are too few, what was fitted before is the better guess
         old = model.trust
         of_class = of_class if of_class[1] else (old.class_temperature, old.class_confidence)
