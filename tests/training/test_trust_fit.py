@@ -33,7 +33,7 @@ def _scores(rng, count, informative):
 @pytest.mark.parametrize("informative", ["largest", "vacuity"])
 def test_the_score_that_tells_errors_is_chosen_and_is_a_chance(informative):
     scores, right, chance = _scores(np.random.default_rng(1), 600, informative)
-    found = fit_confidence(scores, right, np.arange(600), [("largest", "entropy")])
+    found = fit_confidence(scores, right, np.arange(600), list(scores), [("largest", "entropy")])
     assert found.name == informative
     z = sum(scores[name] * weight for name, weight in found.weights.items()) + found.bias
     assert np.abs(1 / (1 + np.exp(-z)) - chance).mean() < 0.05
@@ -53,7 +53,9 @@ def test_a_mix_weighs_its_scores_by_what_they_tell_of_errors():
 def test_without_a_clear_gain_the_largest_mean_probability_is_kept():
     scores, right, _ = _scores(np.random.default_rng(2), 60, "largest")
     scores["entropy"] = scores["largest"] + 0.01
-    assert fit_confidence(scores, right, np.arange(60), [("largest", "vacuity")]).name == "largest"
+    assert (
+        fit_confidence(scores, right, np.arange(60), list(scores), [("largest", "vacuity")]).name == "largest"
+    )
 
 
 def test_a_score_that_misleads_is_not_chosen_and_still_ranks():
@@ -67,7 +69,7 @@ def test_a_score_that_misleads_is_not_chosen_and_still_ranks():
         "largest": score,
         "dissonance": np.zeros(500),
     }  # a constant has the smaller loss, and ranks nothing
-    assert fit_confidence(other, right, np.arange(500), []).name == "largest"
+    assert fit_confidence(other, right, np.arange(500), list(other), []).name == "largest"
 
 
 @pytest.mark.parametrize("count", [50, 400])

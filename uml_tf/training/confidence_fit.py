@@ -114,23 +114,28 @@ def fit_mix(scores: Mapping[str, Array], right: Array) -> Confidence:
 
 
 def fit_confidence(
-    scores: Mapping[str, Array], right: Array, group: Array, mixes: Sequence[Sequence[str]]
+    scores: Mapping[str, Array],
+    right: Array,
+    group: Array,
+    alone: Sequence[str],
+    mixes: Sequence[Sequence[str]],
 ) -> Confidence:
     """The confidence whose score is chosen by a fixed rule.
 
-    Every score, and some mixes, are made a chance by a rising logistic. The largest mean probability is kept
+    Some scores, and some mixes, are made a chance by a rising logistic. The largest mean probability is kept
     unless another that ranks the answers has a smaller log-loss, cross-validated in five folds of images, by
     more than the standard error of their difference.
 
     Args:
-        scores: name of ``uml_tf.runtime.confidence.SCORES`` -> ``(N,)``; "largest" is among them.
+        scores: name of ``uml_tf.runtime.confidence.SCORES`` -> ``(N,)``.
         right: ``(N,)`` bool, whether the answer is right.
         group: ``(N,)`` number of the image that the answer is of.
+        alone: the scores that may be chosen by themselves; "largest" is among them.
         mixes: the scores of each mix, which is named after them.
     """
-    candidates = {name: {name: values} for name, values in scores.items()}
-    candidates |= {"+".join(parts): {n: scores[n] for n in parts} for parts in mixes}
-    stacked = {name: np.stack(list(parts.values()), axis=1) for name, parts in candidates.items()}
+    parts = [*((name,) for name in alone), *mixes]
+    candidates = {"+".join(names): {name: scores[name] for name in names} for names in parts}
+    stacked = {name: np.stack(list(values.values()), axis=1) for name, values in candidates.items()}
     losses = {name: _losses_of_images(values, right, group) for name, values in stacked.items()}
     chosen = "largest"
     for name in sorted(losses, key=lambda n: losses[n].mean()):

@@ -43,8 +43,8 @@ _MOST_PIXELS = 100_000
 _MAPS = ("mask_head", "mutual_head", "surroundings")
 _ALONE = tuple(name for name in SCORES if name not in OF_PIXELS)
 _CLASS_MIXES = (("largest", "vacuity"),)
-_MASK_SCORES = ("largest", "vacuity", "mutual", "surroundings")
-_FUSED_SCORES = ("navigator", "mutual", "surroundings")
+MASK_SCORES = ("largest", "vacuity", "mutual", "surroundings")
+FUSED_SCORES = ("navigator", "mutual", "surroundings")
 """The confidence of pixels follows from all of these, without a choice: eleven validation masks choose among
 scores by chance (docs/trust.md, "What finds wrong pixels")."""
 
@@ -146,15 +146,22 @@ def masks_seen(
 
 
 @dataclass(frozen=True)
-class _Answers:
-    """Opinions with their targets: of images, or of pixels and with what is beside them."""
+class Answers:
+    """Opinions with their targets: of images, or of pixels and with what is beside them; N of them.
+
+    Attributes:
+        opinion: ``(N, K)``.
+        beside: name of ``OF_PIXELS`` -> ``(N, K)`` log-odds; of images there are none.
+        targets: ``(N,)`` true classes.
+        owners: ``(N,)`` their images.
+    """
 
     opinion: Opinion
     beside: Mapping[str, Array]
     targets: Array
     owners: Array
 
-    def tempered(self, temperature: float | None) -> _Answers:
+    def tempered(self, temperature: float | None) -> Answers:
         """With calibrated probabilities."""
         probability = tempered(self.opinion.probability, temperature)
         return replace(self, opinion=self.opinion._replace(probability=probability))
@@ -174,15 +181,16 @@ def _familiarity(seen: Seen, trust: Trust) -> Array | None:
     return None if trust.density is None else in_parts(trust.density.familiarity, *seen.vectors)
 
 
-def _class_answers(seen: Seen, trust: Trust, evidential: bool) -> _Answers:
+def _class_answers(seen: Seen, trust: Trust, evidential: bool) -> Answers:
     familiarity = _familiarity(seen, trust)
     opinion = scaled_opinion(seen.class_head, evidential, familiarity)
     labelled = np.flatnonzero(seen.labels >= 0)
     chosen = Opinion(*(values[labelled] for values in opinion))
-    return _Answers(chosen, {}, seen.labels[labelled].astype(np.int64), labelled)
+    return Answers(chosen, {}, seen.labels[labelled].astype(np.int64), labelled)
 
 
-def _mask_answers(seen: Seen, trust: Trust, model: UML) -> _Answers:
+def mask_answers(seen: Seen, trust: Trust, model: UML) -> Answers:
+    """The opinion of every pixel that was kept, and what is beside it; not calibrated."""
     evidential, by_evidence = model.spec.ablation.evidential, model.spec.draws_by_evidence
     of_images = _familiarity(seen, trust)
     familiarity = None if of_images is None else of_images[seen.owners]
@@ -195,10 +203,10 @@ def _mask_answers(seen: Seen, trust: Trust, model: UML) -> _Answers:
     names = ("mutual", "navigator") if model.spec.fuses_evidence else ("mutual",)
     heads = Heads(seen.class_head, seen.mutual_head, seen.mask_head, *seen.vectors)
     beside = beside_pixels(names, heads, evidential, by_evidence, familiarity)
-    return _Answers(opinion, {**beside, "surroundings": seen.surroundings}, seen.targets, seen.owners)
+    return Answers(opinion, {**beside, "surroundings": seen.surroundings}, seen.targets, seen.owners)
 
 
-def _fit_class(answers: _Answers) -> tuple[float | None, Confidence | None]:
+def _fit_class(answers: Answers) -> tuple[float | None, Confidence | None]:
     """Temperature and confidence of the class; None of both where there are too few images."""
     images = len(answers.targets)
     if images < FEWEST_LABELS:
@@ -206,10 +214,10 @@ def _fit_class(answers: _Answers) -> tuple[float | None, Confidence | None]:
     temperature = fit_temperature(answers.opinion.probability, answers.targets, images)
     calibrated = answers.tempered(temperature)
     scores = {name: calibrated.score(name) for name in _ALONE}
-    return temperature, fit_confidence(scores, calibrated.right, answers.owners, _CLASS_MIXES)
+    return temperature, fit_confidence(scores, calibrated.right, answers.owners, _ALONE, _CLASS_MIXES)
 
 
-def _fit_mask(answers: _Answers, names: Sequence[str]) -> tuple[float | None, Confidence | None]:
+def _fit_mask(answers: Answers, names: Sequence[str]) -> tuple[float | None, Confidence | None]:
     """Temperature and confidence of the pixels; None of both where there are too few masks."""
     images = len(np.unique(answers.owners))
     if images < FEWEST_MASKS:
@@ -235,8 +243,8 @@ def fit_trust(model: UML, seen: Seen, training: Iterable[tuple[Array, Array]] | 
         density = model.trust.density and with_limits(model.trust.density, seen.vectors)
     trust = Trust(density)
     of_class = _fit_class(_class_answers(seen, trust, model.spec.ablation.evidential))
-    names = _FUSED_SCORES if model.spec.fuses_evidence else _MASK_SCORES
-    of_mask = _fit_mask(_mask_answers(seen, trust, model), names)
+    names = FUSED_SCORES if model.spec.fuses_evidence else MASK_SCORES
+    of_mask = _fit_mask(mask_answers(seen, trust, model), names)
     if training is None:  # where the images are too few, what was fitted before is the better guess
         old = model.trust
         of_class = of_class if of_class[1] else (old.class_temperature, old.class_confidence)
