@@ -45,7 +45,7 @@ class CalibrationCheck:
         self._expected = _outputs(data, samples)
 
     def broken(self, data: bytes) -> list[Check]:
-        """The tolerances that a file breaks."""
+        """The tolerances that a file breaks; the rank correlations by their value, without an interval."""
         agreement = Agreement(self._card, stride=17)
         found = _outputs(data, self._samples)
         for expected, outputs in zip(self._expected, found, strict=True):

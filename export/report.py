@@ -52,7 +52,7 @@ def _checks(fidelity: Fidelity) -> list[str]:
     ]
     explained = (
         "In brackets: 95 % intervals, for shares of images by Wilson, for the rank correlation over images "
-        "by Bonett and Wright, for the AUROC by a paired bootstrap. "
+        "by Bonett and Wright (near 1 it is narrower), for the AUROC by a paired bootstrap. "
         "Such a tolerance is not kept where the whole interval is on the wrong side of what is required."
     )
     return [*_table(["tolerance", "what is measured", "found", "required", "kept"], rows), explained, ""]

@@ -63,9 +63,20 @@ def test_the_interval_of_a_rank_correlation_holds_the_true_one_as_often_as_it_sa
         # The population value of a bivariate normal distribution (Pearson, 1907).
         held.append(low <= 6 / math.pi * math.asin(0.95 / 2) <= high)
     assert 0.93 <= np.mean(held) <= 0.97
-    assert rank_correlation_interval(1.0, 9) == (1, 1)
     # By hand: atanh(.982) = 2.350, half = 1.960 sqrt((1 + .982^2 / 2) / 8) = .844.
     assert rank_correlation_interval(0.982, 11) == pytest.approx((0.906, 0.9966), abs=1e-3)
+
+
+@pytest.mark.parametrize(("true", "least", "most"), [(0.99, 0.05, 0.2), (0.97, 0.9, 1)])
+def test_of_54_images_the_interval_refuses_few_files_at_the_bound_and_nearly_all_below(true, least, most):
+    rng, slope = np.random.default_rng(1), 2 * math.sin(math.pi * true / 6)
+    refused = []
+    for _ in range(500):
+        first = rng.normal(size=54)
+        second = slope * first + math.sqrt(1 - slope**2) * rng.normal(size=54)
+        high = rank_correlation_interval(rank_correlation(first, second), 54)[1]
+        refused.append(high < Tolerance().class_rho)
+    assert least <= np.mean(refused) <= most
 
 
 def test_two_flips_of_54_that_nobody_accepts_are_kept():

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from small_networks import SIZE, random_images, random_network
 
+from uml_tf.data.pipeline import Examples
+from uml_tf.evaluation.keras_predictor import KerasPredictor
 from uml_tf.training.confidence_fit import fit_confidence, fit_logistic, fit_mix, fit_temperature
 from uml_tf.training.density_fit import fit_density, fit_gaussian, with_limit
 from uml_tf.training.moments import Moments
+from uml_tf.training.trust_fit import fit_trust, look
 
 
 def test_a_temperature_is_found_again():
@@ -48,6 +54,37 @@ def test_a_mix_weighs_its_scores_by_what_they_tell_of_errors():
     assert found.weights["navigator"] == pytest.approx(1, rel=0.1)
     assert found.weights["surroundings"] == pytest.approx(2, rel=0.1)
     assert 0 < found.weights["mutual"] < 0.1
+
+
+def test_a_score_that_hardly_varies_gets_a_small_weight():
+    rng = np.random.default_rng(7)
+    scores = {"largest": rng.normal(0, 1, 500), "vacuity": np.full(500, -0.5) + rng.normal(0, 1e-7, 500)}
+    right = rng.random(500) < 1 / (1 + np.exp(-scores["largest"]))
+    assert 0 < fit_mix(scores, right).weights["vacuity"] < 20
+
+
+@pytest.mark.parametrize(
+    ("parts_off", "expected"),
+    [
+        ((), ("navigator", "mutual", "surroundings")),
+        (("evidential",), ("largest", "vacuity", "mutual", "surroundings")),
+    ],
+)
+def test_five_masks_are_enough_for_the_confidence_of_pixels(parts_off, expected):
+    model = random_network(2, 2, 3, *parts_off)
+    rng = np.random.default_rng(0)
+    found = {}
+    for masks in (4, 5):
+        has_mask = (np.arange(8) < masks).astype(np.float32)
+        targets = rng.integers(0, 3, (8, *SIZE), np.uint8)
+        labels = np.arange(8, dtype=np.int32) % 2
+        examples = Examples(random_images(8).astype(np.uint8), labels, targets, has_mask, tuple(range(8)))
+        model.card = replace(model.card, trust=replace(model.trust, mask_confidence=None))
+        found[masks] = fit_trust(model, look(KerasPredictor(model), examples))
+        assert found[masks].class_confidence == model.trust.class_confidence, "eight labels are too few"
+    assert found[4].mask_confidence is None
+    assert tuple(found[5].mask_confidence.weights) == expected
+    assert found[5].mask_confidence.name == "+".join(expected)
 
 
 def test_without_a_clear_gain_the_largest_mean_probability_is_kept():

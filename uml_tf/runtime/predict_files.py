@@ -19,6 +19,7 @@ from uml_tf.runtime.prediction import Model, Prediction
 from uml_tf.runtime.prediction_files import (
     earlier_answer,
     files_of,
+    is_outdated,
     overlay_of,
     plan_predictions,
     remove_prediction,
@@ -49,7 +50,7 @@ class Beside(Protocol):
         """Writes what belongs to a new prediction."""
 
     def remove(self, stem: str) -> None:
-        """Removes what belongs to an earlier prediction, whose files are removed too."""
+        """Removes what belongs to an earlier prediction, whose files are removed after it."""
 
 
 @dataclass(frozen=True)
@@ -202,9 +203,10 @@ def _predictions(
         return _Done(job.place, data, b"" if overlay is None else thumbnail(overlay))
 
     def failed(job: _Job, error: UmlError) -> _Done:
-        is_removed = remove_prediction(out, job.stem, job.name, job.state)
-        if is_removed and options.beside is not None:
-            options.beside.remove(job.stem)
+        if is_outdated(out, job.stem, job.name, job.state):
+            if options.beside is not None:
+                options.beside.remove(job.stem)
+            remove_prediction(out, job.stem)
         return _Done(job.place, unreadable(job.name, str(error)))
 
     return predict_each(model, jobs, read, use, failed, options.workers)

@@ -161,28 +161,29 @@ def remove_pictures(folder: Path, stem: str) -> None:
         remove(path)
 
 
-def remove_prediction(folder: Path, stem: str, image: str, state: str) -> bool:
-    """Removes the files of an earlier prediction of an image whose file has changed since.
+def is_outdated(folder: Path, stem: str, image: str, state: str) -> bool:
+    """Whether there is an earlier prediction of an image whose file has changed since.
 
     Args:
-        folder: where they may be.
-        stem: what their names begin with.
-        image: what their JSON must call the image, else nothing is removed.
-        state: of the image's file now; nothing is removed where it is "" (no file), or that of the JSON.
+        folder: where it may be.
+        stem: what the names of its files begin with.
+        image: what its JSON must call the image.
+        state: of the image's file now; "" where there is no file, and then nothing is outdated.
+    """
+    (file,) = files_of(folder, stem, pictures=False)
+    answer = _answer_in(file)
+    return bool(state) and answer is not None and answer["image"] == image and answer[KEY] != state
 
-    Returns:
-        Whether there was such a prediction, and it was removed.
+
+def remove_prediction(folder: Path, stem: str) -> None:
+    """Removes the files of a prediction, the JSON last, so that what is interrupted can be done again.
 
     Raises:
         UmlError: a file cannot be removed.
     """
-    (file,) = files_of(folder, stem, pictures=False)
-    answer = _answer_in(file)
-    if not state or answer is None or answer["image"] != image or answer[KEY] == state:
-        return False
     remove_pictures(folder, stem)
-    remove(file)
-    return True
+    for file in files_of(folder, stem, pictures=False):
+        remove(file)
 
 
 def earlier_answer(path: Path, expected: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -24,6 +24,9 @@ _RIDGE = 1e-3
 _LEAST = 0.01
 """Least weight of a score with deviation 1: a confidence that rose with no score would rank nothing."""
 
+_LEAST_SPREAD = 1e-3
+"""Least deviation that a score is divided by: the weight of one that hardly varies stays small."""
+
 _TINY = 1e-12
 
 
@@ -63,7 +66,7 @@ def fit_logistic(scores: Array, right: Array) -> tuple[Array, float]:
     chance stays within (0, 1) where none is wrong.
     """
     values = scores.astype(np.float64)
-    centre, spread = values.mean(axis=0), np.maximum(values.std(axis=0), 1e-9)
+    centre, spread = values.mean(axis=0), np.maximum(values.std(axis=0), _LEAST_SPREAD)
     standard = (values - centre) / spread
     good, bad = int(right.sum()), int((~right).sum())
     target = np.where(right, (good + 1) / (good + 2), 1 / (bad + 2))

@@ -45,8 +45,8 @@ _ALONE = tuple(name for name in SCORES if name not in OF_PIXELS)
 _CLASS_MIXES = (("largest", "vacuity"),)
 MASK_SCORES = ("largest", "vacuity", "mutual", "surroundings")
 FUSED_SCORES = ("navigator", "mutual", "surroundings")
-"""The confidence of pixels follows from all of these, without a choice: eleven validation masks choose among
-scores by chance (docs/trust.md, "What finds wrong pixels")."""
+"""What the confidence of pixels follows from, the second where the evidence of both decoders draws the mask.
+There is no choice: few masks choose by chance (docs/trust.md, "No choice among scores for pixels")."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from uml_tf.runtime.model_card import ModelCard
 from uml_tf.runtime.picture import Picture
 from uml_tf.runtime.prediction import Prediction
 
-MASK, DOUBT, REPORT = "_seg.dcm", "_doubt_seg.dcm", "_report.dcm"
+ENDINGS = MASK, DOUBT, REPORT = "_seg.dcm", "_doubt_seg.dcm", "_report.dcm"
 
 
 def check_object_folder(folders: Sequence[Path], out: Path) -> None:
@@ -36,30 +36,22 @@ def _check_ours(path: Path) -> None:
         return
     pydicom = imported("pydicom", "--dicom")
     try:
-        maker = pydicom.dcmread(path, specific_tags=["Manufacturer"]).get("Manufacturer")
+        with quiet_pydicom():
+            maker = pydicom.dcmread(path, specific_tags=["Manufacturer"]).get("Manufacturer")
     except Exception:  # no DICOM: in a damaged file, pydicom raises whatever struct or zlib raises
         maker = None
     if maker != MANUFACTURER:
         raise UmlError(f"{path}: exists already, and was not written by uml-tf; expected another --dicom")
 
 
-def remove_dicom(folder: Path, stem: str, keep: Sequence[str] = ()) -> None:
-    """Removes the objects of an earlier prediction, where there are any.
-
-    Args:
-        folder: where they may be.
-        stem: what their names begin with.
-        keep: endings of those that stay, to be replaced.
+def _remove_ours(path: Path) -> None:
+    """Removes an object of an earlier prediction, if there is one.
 
     Raises:
-        UmlError: one of the three names is that of a file that was not written here: nothing is removed.
+        UmlError: the file was not written here, or cannot be removed.
     """
-    files = {ending: folder / f"{stem}{ending}" for ending in (MASK, DOUBT, REPORT)}
-    for file in files.values():
-        _check_ours(file)
-    for ending, file in files.items():
-        if ending not in keep:
-            remove(file)
+    _check_ours(path)
+    remove(path)
 
 
 def write_dicom(folder: Path, stem: str, result: Result) -> list[Path]:
@@ -91,8 +83,11 @@ def write_dicom(folder: Path, stem: str, result: Result) -> list[Path]:
                 f"{stem}: --dicom: the source lacks what an object of its study needs "
                 f"({type(error).__name__})"
             ) from error
-        # Of an earlier prediction, which may have been graded.
-        remove_dicom(folder, stem, keep=tuple(objects))
+        for ending in ENDINGS:
+            _check_ours(folder / f"{stem}{ending}")
+        for ending in ENDINGS:  # of an earlier prediction, which may have been graded
+            if ending not in objects:
+                remove(folder / f"{stem}{ending}")
         for ending, made in objects.items():
             with replacing(folder / f"{stem}{ending}") as temporary:
                 made.save_as(temporary)
@@ -107,8 +102,9 @@ class DicomWriter:
         folder: where.
         card: names of the model's classes.
         model: what is said of the model.
-        complain: called with one line for each prediction that cannot be written.
-        failed: the stems of these.
+        complain: called with one line for each prediction that cannot be written, and for each object that
+            cannot be removed.
+        failed: the stems of the predictions that cannot be written.
     """
 
     folder: Path
@@ -124,15 +120,13 @@ class DicomWriter:
         try:
             write_dicom(self.folder, stem, result_of(picture, prediction, self.card, self.model))
         except UmlError as error:
-            self._failed(stem, error)
+            self.failed.append(stem)
+            self.complain(str(error))
 
     def remove(self, stem: str) -> None:
-        """Removes the objects of an earlier prediction, and no file that was not written here."""
-        try:
-            remove_dicom(self.folder, stem)
-        except UmlError as error:
-            self._failed(stem, error)
-
-    def _failed(self, stem: str, error: UmlError) -> None:
-        self.failed.append(stem)
-        self.complain(str(error))
+        """Removes the objects of an earlier prediction; one that was not written here stays, with a line."""
+        for ending in ENDINGS:
+            try:
+                _remove_ours(self.folder / f"{stem}{ending}")
+            except UmlError as error:
+                self.complain(str(error))
