@@ -70,21 +70,21 @@ def test_a_score_that_hardly_varies_gets_a_small_weight():
         (("evidential",), ("largest", "vacuity", "mutual", "surroundings")),
     ],
 )
-def test_five_masks_are_enough_for_the_confidence_of_pixels(parts_off, expected):
+def test_ten_masks_are_enough_for_the_confidence_of_pixels(parts_off, expected):
     model = random_network(2, 2, 3, *parts_off)
     rng = np.random.default_rng(0)
     found = {}
-    for masks in (4, 5):
-        has_mask = (np.arange(8) < masks).astype(np.float32)
-        targets = rng.integers(0, 3, (8, *SIZE), np.uint8)
-        labels = np.arange(8, dtype=np.int32) % 2
-        examples = Examples(random_images(8).astype(np.uint8), labels, targets, has_mask, tuple(range(8)))
+    for masks in (9, 10):
+        has_mask = (np.arange(12) < masks).astype(np.float32)
+        targets = rng.integers(0, 3, (12, *SIZE), np.uint8)
+        labels = np.arange(12, dtype=np.int32) % 2
+        examples = Examples(random_images(12).astype(np.uint8), labels, targets, has_mask, tuple(range(12)))
         model.card = replace(model.card, trust=replace(model.trust, mask_confidence=None))
         found[masks] = fit_trust(model, look(KerasPredictor(model), examples))
-        assert found[masks].class_confidence == model.trust.class_confidence, "eight labels are too few"
-    assert found[4].mask_confidence is None
-    assert tuple(found[5].mask_confidence.weights) == expected
-    assert found[5].mask_confidence.name == "+".join(expected)
+        assert found[masks].class_confidence == model.trust.class_confidence, "twelve labels are too few"
+    assert found[9].mask_confidence is None
+    assert tuple(found[10].mask_confidence.weights) == expected
+    assert found[10].mask_confidence.name == "+".join(expected)
 
 
 def test_without_a_clear_gain_the_largest_mean_probability_is_kept():

@@ -16,7 +16,7 @@ Array = NDArray[Any]
 TEMPERATURES = (0.2, 5.0)
 FOLDS = 5
 
-FEWEST_LABELS, FEWEST_MASKS = 20, 5
+FEWEST_LABELS, FEWEST_MASKS = 20, 10
 """Labelled images, and masks of thousands of pixels each, without which neither temperature nor confidence is
 fitted."""
 
