@@ -23,9 +23,8 @@ from uml_tf.runtime.confidence import Confidence
 from uml_tf.tracking.models import load_pair
 from uml_tf.training.calibrate import site_examples
 from uml_tf.training.confidence_fit import fit_confidence, fit_mix, fit_temperature, log_loss
-from uml_tf.training.trust_fit import FUSED_SCORES, MASK_SCORES, Answers, look, mask_answers
+from uml_tf.training.trust_fit import ALONE, Answers, look, mask_answers, pixel_scores
 
-ALONE = ("largest", "entropy", "vacuity", "dissonance")
 NEAR = ("largest", "surroundings")
 
 
@@ -58,8 +57,8 @@ def main() -> None:
     for network in parser.parse_args().networks:
         reference, _, data = network.rpartition("=")
         model, val, test = _answers(reference, Path(data))
-        together = FUSED_SCORES if model.spec.fuses_evidence else MASK_SCORES
-        scores = {name: val.score(name) for name in dict.fromkeys((*ALONE, *NEAR, *together))}
+        together = pixel_scores(model)
+        scores = val.scores({*ALONE, *NEAR, *together})
         fits = {
             "largest": fit_mix({"largest": scores["largest"]}, val.right),
             "chosen": fit_confidence(scores, val.right, val.owners, ALONE, [NEAR, together]),

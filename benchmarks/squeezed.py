@@ -15,7 +15,7 @@ import numpy as np
 
 from uml_tf.data.dataset import PreparedDataset
 from uml_tf.metrics.bootstrap import bootstrap
-from uml_tf.metrics.draws import mean_of_draws
+from uml_tf.metrics.draws import in_parts, mean_of_draws
 from uml_tf.runtime.images import read_image
 
 SQUEEZED = (256, 256)
@@ -42,10 +42,8 @@ def main() -> None:
     for name, images in groups.items():
         values = np.array([np.mean(dice[image]) for image in images])
         mean = mean_of_draws(values)
-        (found,) = bootstrap(
-            lambda draws, mean=mean: mean(draws.astype(np.float64))[:, None],  # type: ignore[misc]
-            [subject[image] for image in images],
-        )
+        statistic = in_parts(lambda draws, mean=mean: mean(draws)[:, None])  # type: ignore[misc]
+        (found,) = bootstrap(statistic, [subject[image] for image in images])
         print(
             f"{name}: {len(images)} lesions, Dice {found.value:.3f} ({found.low:.3f} to {found.high:.3f}), "
             f"under .1: {(values < 0.1).mean():.1%}"

@@ -148,8 +148,10 @@ def compare(
 
 def _rho_interval(rho: float | None, images: int) -> dict[str, float | None]:
     """The 95 % interval of the rank correlation over images; None where these do not give one."""
-    gives = rho is not None and abs(rho) < 1 and images >= FEWEST_FOR_INTERVAL
-    low, high = rank_correlation_interval(rho, images) if rho is not None and gives else (None, None)
+    if rho is None or abs(rho) >= 1 or images < FEWEST_FOR_INTERVAL:
+        low, high = None, None
+    else:
+        low, high = rank_correlation_interval(rho, images)
     return {"class_uncertainty_rho_low": low, "class_uncertainty_rho_high": high}
 
 

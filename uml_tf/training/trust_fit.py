@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -41,12 +41,11 @@ Array = NDArray[Any]
 
 _MOST_PIXELS = 100_000
 _MAPS = ("mask_head", "mutual_head", "surroundings")
-_ALONE = tuple(name for name in SCORES if name not in OF_PIXELS)
+ALONE = tuple(name for name in SCORES if name not in OF_PIXELS)
+"""The scores that follow from an answer by itself."""
 _CLASS_MIXES = (("largest", "vacuity"),)
-MASK_SCORES = ("largest", "vacuity", "mutual", "surroundings")
-FUSED_SCORES = ("navigator", "mutual", "surroundings")
-"""What the confidence of pixels follows from, the second where the evidence of both decoders draws the mask.
-There is no choice: few masks choose by chance (docs/trust.md, "No choice among scores for pixels")."""
+_MASK_SCORES = ("largest", "vacuity", "mutual", "surroundings")
+_FUSED_SCORES = ("navigator", "mutual", "surroundings")
 
 
 @dataclass(frozen=True)
@@ -166,9 +165,9 @@ class Answers:
         probability = tempered(self.opinion.probability, temperature)
         return replace(self, opinion=self.opinion._replace(probability=probability))
 
-    def score(self, name: str) -> Array:
-        """``(N,)``: one of ``SCORES``."""
-        return np.asarray(score(name, self.opinion, self.beside)[..., 0])
+    def scores(self, names: Iterable[str]) -> dict[str, Array]:
+        """Name of ``SCORES`` -> ``(N,)``."""
+        return {name: np.asarray(score(name, self.opinion, self.beside)[..., 0]) for name in names}
 
     @property
     def right(self) -> Array:
@@ -189,6 +188,14 @@ def _class_answers(seen: Seen, trust: Trust, evidential: bool) -> Answers:
     return Answers(chosen, {}, seen.labels[labelled].astype(np.int64), labelled)
 
 
+def pixel_scores(model: UML) -> tuple[str, ...]:
+    """The scores that the confidence of the network's pixels follows from, all together.
+
+    There is no choice: few masks choose by chance (docs/trust.md, "No choice among scores for pixels").
+    """
+    return _FUSED_SCORES if model.spec.fuses_evidence else _MASK_SCORES
+
+
 def mask_answers(seen: Seen, trust: Trust, model: UML) -> Answers:
     """The opinion of every pixel that was kept, and what is beside it; not calibrated."""
     evidential, by_evidence = model.spec.ablation.evidential, model.spec.draws_by_evidence
@@ -206,25 +213,20 @@ def mask_answers(seen: Seen, trust: Trust, model: UML) -> Answers:
     return Answers(opinion, {**beside, "surroundings": seen.surroundings}, seen.targets, seen.owners)
 
 
-def _fit_class(answers: Answers) -> tuple[float | None, Confidence | None]:
-    """Temperature and confidence of the class; None of both where there are too few images."""
-    images = len(answers.targets)
-    if images < FEWEST_LABELS:
-        return None, None
-    temperature = fit_temperature(answers.opinion.probability, answers.targets, images)
-    calibrated = answers.tempered(temperature)
-    scores = {name: calibrated.score(name) for name in _ALONE}
-    return temperature, fit_confidence(scores, calibrated.right, answers.owners, _ALONE, _CLASS_MIXES)
-
-
-def _fit_mask(answers: Answers, names: Sequence[str]) -> tuple[float | None, Confidence | None]:
-    """Temperature and confidence of the pixels; None of both where there are too few masks."""
+def _fit(
+    answers: Answers, fewest: int, confidence_of: Callable[[Answers], Confidence]
+) -> tuple[float | None, Confidence | None]:
+    """Temperature, and the confidence of the answers calibrated by it; None of both with too few images."""
     images = len(np.unique(answers.owners))
-    if images < FEWEST_MASKS:
+    if images < fewest:
         return None, None
     temperature = fit_temperature(answers.opinion.probability, answers.targets, images)
-    calibrated = answers.tempered(temperature)
-    return temperature, fit_mix({name: calibrated.score(name) for name in names}, calibrated.right)
+    return temperature, confidence_of(answers.tempered(temperature))
+
+
+def _chosen_confidence(answers: Answers) -> Confidence:
+    """The confidence of the class: of one score, or of a mix, that the images choose."""
+    return fit_confidence(answers.scores(ALONE), answers.right, answers.owners, ALONE, _CLASS_MIXES)
 
 
 def fit_trust(model: UML, seen: Seen, training: Iterable[tuple[Array, Array]] | None = None) -> Trust:
@@ -242,9 +244,12 @@ def fit_trust(model: UML, seen: Seen, training: Iterable[tuple[Array, Array]] | 
     else:
         density = model.trust.density and with_limits(model.trust.density, seen.vectors)
     trust = Trust(density)
-    of_class = _fit_class(_class_answers(seen, trust, model.spec.ablation.evidential))
-    names = FUSED_SCORES if model.spec.fuses_evidence else MASK_SCORES
-    of_mask = _fit_mask(mask_answers(seen, trust, model), names)
+    answers = _class_answers(seen, trust, model.spec.ablation.evidential)
+    of_class = _fit(answers, FEWEST_LABELS, _chosen_confidence)
+    names = pixel_scores(model)
+    of_mask = _fit(
+        mask_answers(seen, trust, model), FEWEST_MASKS, lambda a: fit_mix(a.scores(names), a.right)
+    )
     if training is None:  # where the images are too few, what was fitted before is the better guess
         old = model.trust
         of_class = of_class if of_class[1] else (old.class_temperature, old.class_confidence)
