@@ -123,13 +123,13 @@ _RATES = ", ".join(f"{spec.training.learning_rate:g} for {name}" for name, spec 
     "--encoder-weights",
     help='Start the encoders from "imagenet", the published weights that --list-encoders marks (over the '
     "network), from a file (the public Res2Net or VGG16-BN .pth, a uml-tf .keras, Keras .weights.h5), or "
-    'from "none".  [default: imagenet for ...-pretrained and unet-edge, else none]',
+    'from "none".  [default: imagenet for ...-pretrained, unet-edge and -wide, else none]',
 )
 @click.option(
     "--encoder-rate",
     type=float,
     help="Learning rate of the encoders, as a multiple of the network's.  [default: 0.3 for "
-    "edge-pretrained and unet-edge, else 1]",
+    "edge-pretrained, unet-edge and unet-wide, else 1]",
 )
 @click.option(
     "--encoder-decay",

@@ -254,11 +254,18 @@ def _gigaflop(model, size):
     return tf.compat.v1.profiler.profile(frozen.graph, options=options).total_float_ops / 1e9
 
 
-@pytest.mark.parametrize("name", ["edge", "edge-pretrained", "unet-edge"])
+@pytest.mark.parametrize("name", ["edge", "edge-pretrained", "unet-edge", "unet-wide"])
 def test_device_presets_stay_within_their_budget(name):
     model = UML(preset(name), K, C, (256, 256))
     assert model.count_params() <= 2.5e6
     assert _gigaflop(model, 256) <= 1.0
+
+
+def test_the_wide_rival_has_the_arithmetic_of_the_network():
+    of_rival, of_network = (
+        _gigaflop(UML(preset(name), K, C, (256, 256)), 256) for name in ("unet-wide", "edge-pretrained")
+    )
+    assert of_rival == pytest.approx(of_network, rel=0.02)
 
 
 def test_the_class_reads_the_mask_and_does_not_change_it():

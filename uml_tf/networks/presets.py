@@ -79,7 +79,8 @@ EDGE_PRETRAINED = replace(
     training=TrainingDefaults(1e-3, "dice+ce", "imagenet", 0.3, 2, kl=0.1),
 )
 
-# What segmentation_models.pytorch builds of a MobileNetV2, and with the decoder of edge's arithmetic.
+# What segmentation_models.pytorch builds of a MobileNetV2; around the encoder of edge-pretrained; and with a
+# decoder so wide that it has the arithmetic of edge-pretrained.
 UNET = replace(
     EDGE,
     preset="unet",
@@ -101,8 +102,9 @@ UNET_EDGE = replace(
     training=EDGE_PRETRAINED.training,
     unet=UnetSpec((96, 48, 32)),
 )
+UNET_WIDE = replace(UNET_EDGE, preset="unet-wide", unet=UnetSpec((152, 80, 48)))
 
-PRESETS = {spec.preset: spec for spec in (EDGE, EDGE_PRETRAINED, RELEASED, PAPER, UNET, UNET_EDGE)}
+PRESETS = {spec.preset: spec for spec in (EDGE, EDGE_PRETRAINED, RELEASED, PAPER, UNET, UNET_EDGE, UNET_WIDE)}
 
 
 def preset(name: str) -> NetworkSpec:
