@@ -1,4 +1,4 @@
-"""The three presets side by side: parameters and GFLOP.
+"""All presets side by side: parameters and GFLOP.
 
 Run: ``python benchmarks/presets.py [--size 256]``. GFLOP is the count of TensorFlow's profiler on the frozen
 inference graph (a multiply-add counts as 2). ``benchmarks/device.py`` measures latencies.

@@ -7,9 +7,12 @@ import tensorflow as tf
 from uml_tf.data.augmentation import Augmentation
 from uml_tf.data.augmentation_spec import AugmentationSpec, StyleSpec
 from uml_tf.data.share import Share
-from uml_tf.data.style import StyleVariation, blurred, exchanged, with_gamma
+from uml_tf.data.style import StyleVariation, blurred, exchanged, with_amplitude, with_gamma
 
 STRONG = StyleSpec(exchange=0.5, gamma=0.5, blur=0.03, noise=0.05)
+WITH_FOURIER = STRONG.model_copy(update={"fourier": 0.5})
+BEFORE = [90.753, 138.826, 112.226, 143.344]
+"""Green of one pixel of the second batch of ``STRONG`` with seed 3, computed before there was ``fourier``."""
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +42,55 @@ def test_a_black_image_gets_no_contrast_from_another(images):
     np.testing.assert_allclose(_moments(result)[1], 0, atol=0.01)
 
 
+def _smooth(count, height, width, seed):
+    """Images with as much at low frequencies as photographs have."""
+    rng = np.random.default_rng(seed)
+    coarse = tf.image.resize(rng.normal(size=(count, 5, 4, 3)), (height, width), "bicubic")
+    return tf.constant(128 + 25 * coarse.numpy() + rng.normal(0, 5, coarse.shape), tf.float32)
+
+
+def _spectrum(images):
+    return np.fft.fft2(np.asarray(images, np.float64), axes=(1, 2))
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 64), (41, 60), (60, 41)])
+def test_low_frequencies_take_over_the_others_amplitude_and_keep_their_phase(height, width):
+    images, others = _smooth(3, height, width, 0), _smooth(3, height, width, 1)
+    share = tf.constant([0.0, 0.5, 1.0])[:, None, None, None]
+    result = with_amplitude(images, others, share)
+    assert result.shape == images.shape
+    np.testing.assert_array_equal(result[0], images[0])
+    found, own, other = map(_spectrum, (result, images, others))
+    vertical, horizontal = np.abs(np.fft.fftfreq(height)), np.abs(np.fft.fftfreq(width))
+    low = (vertical[:, None] <= 0.05) & (horizontal <= 0.05)
+    assert 1 < low.sum() < low.size / 50
+    rounding = 1e-5 * np.abs(own).max()
+    np.testing.assert_allclose(found[:, ~low], own[:, ~low], atol=rounding)
+    amplitude = np.abs(own) + share.numpy() * (np.abs(other) - np.abs(own))
+    np.testing.assert_allclose(np.abs(found)[:, low], amplitude[:, low], atol=rounding)
+    # Angles are not compared themselves: near 180 degrees they jump.
+    expected = amplitude * np.exp(1j * np.angle(own))
+    np.testing.assert_allclose(found[:, low], expected[:, low], atol=rounding)
+
+
+def test_an_image_takes_over_nothing_from_itself(images):
+    np.testing.assert_array_equal(with_amplitude(images, images, tf.ones((4, 1, 1, 1))), images)
+
+
+def test_a_black_image_gets_no_low_frequencies_from_another(images):
+    np.testing.assert_array_equal(with_amplitude(tf.zeros_like(images), images, tf.ones((4, 1, 1, 1))), 0)
+
+
+def test_with_fourier_alone_images_take_over_the_brightness_of_their_batch(images):
+    style = StyleVariation(StyleSpec(fourier=1.0), 0)
+    varied = np.stack([style(images) for _ in range(40)])
+    assert 0 <= varied.min() <= varied.max() <= 255
+    # Each of the four images is the other equally often, and half of its brightness is taken over on average.
+    own, found = np.mean(images, axis=(1, 2)), varied.mean((0, 2, 3))
+    ratio = np.abs(found - own.mean(0)).mean() / np.abs(own - own.mean(0)).mean()
+    assert 0.35 < ratio < 0.65
+
+
 def test_a_blur_keeps_the_mean_and_takes_detail(images):
     result = blurred(images, tf.constant([0.0, 0.5, 1.0, 2.0]), 2.0)
     np.testing.assert_allclose(result[0], images[0], atol=1e-3)
@@ -57,8 +109,22 @@ def test_nothing_changes_where_every_part_is_off(images):
     np.testing.assert_array_equal(StyleVariation(StyleSpec(), 0)(images), images)
 
 
-def test_an_epoch_repeats_exactly_and_epochs_differ(images):
+def test_without_fourier_images_vary_as_they_did_before_it_existed(images):
     style = StyleVariation(STRONG, 3)
+    style(images)
+    np.testing.assert_allclose(style(images)[:, 5, 7, 1], BEFORE, atol=0.01)
+
+
+def test_fourier_does_not_shift_the_draws_of_the_other_parts(images):
+    styles = [StyleVariation(STRONG.model_copy(update={"fourier": f}), 3) for f in (0.0, 1e-9)]
+    for _ in range(2):
+        without, unchosen = (style(images).numpy() for style in styles)
+        np.testing.assert_array_equal(without, unchosen)
+
+
+@pytest.mark.parametrize("spec", [STRONG, WITH_FOURIER])
+def test_an_epoch_repeats_exactly_and_epochs_differ(images, spec):
+    style = StyleVariation(spec, 3)
 
     def epoch(number):
         style.start_epoch(number)

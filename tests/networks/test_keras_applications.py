@@ -13,9 +13,12 @@ import pytest
 from uml_tf.networks import UML, preset
 from uml_tf.networks.encoder_weights import load_encoder_weights
 from uml_tf.networks.encoders import build_encoder, complete, resolve
+from uml_tf.networks.files import read_network
 from uml_tf.networks.scaling import encoded
 from uml_tf.networks.spec import EncoderSpec
 from uml_tf.runtime.errors import UmlError
+from uml_tf.training.config import TrainingConfig
+from uml_tf.training.specs import network_spec
 
 SHAPE = (64, 64, 3)
 NAMES = dict.fromkeys(("class_encoder", "segmentation_encoder"), "mobilenet_v2")
@@ -64,6 +67,47 @@ def test_context_adds_the_last_block():
     assert wide.outputs[3].shape[-1] == plain.outputs[3].shape[-1] + 112
     feature = wide(_images())[3].numpy()[..., -112:]
     np.testing.assert_array_equal(feature[:, ::2, ::2], feature[:, 1::2, 1::2])
+
+
+def _named(preset_name, name):
+    """The encoders of a preset in whose place another is named in the config."""
+    config = TrainingConfig(preset=preset_name, class_encoder=name, segmentation_encoder=name)
+    spec = network_spec(config.resolved())
+    return spec.class_encoder, spec.segmentation_encoder
+
+
+@pytest.mark.parametrize("preset_name", ["edge-pretrained", "unet", "unet-edge"])
+def test_another_width_of_a_presets_encoder_changes_the_width_alone(preset_name):
+    own = complete(preset(preset_name).class_encoder)
+    for alpha in (0.35, 0.5):
+        wanted = replace(own, arguments={"alpha": alpha, "context": True})
+        assert _named(preset_name, f"mobilenet_v2:{alpha}") == (wanted, wanted)
+
+
+@pytest.mark.parametrize(("name", "channels"), [("mobilenet_v3_small:0.5", 48), ("efficientnet_v2_b0", 192)])
+def test_another_kind_keeps_the_context_of_the_preset(name, channels):
+    plain, wide = (
+        build_encoder(_named(preset_name, name)[0], SHAPE, "encoder")
+        for preset_name in ("edge", "edge-pretrained")
+    )
+    assert wide.outputs[3].shape[-1] == plain.outputs[3].shape[-1] + channels
+
+
+def test_encoders_without_context_take_over_none():
+    assert "context" not in _named("edge-pretrained", "vgg16_bn")[0].arguments
+    assert "context" not in _named("edge", "mobilenet_v2:0.35")[0].arguments
+
+
+def test_a_saved_network_without_context_is_read_without_it(tmp_path):
+    encoder = EncoderSpec("mobilenet_v2", {"alpha": 0.35})  # as an encoder that was named was saved before
+    spec = replace(preset("unet-edge"), class_encoder=encoder, segmentation_encoder=encoder)
+    model = UML(spec, 2, 3, SHAPE[:2])
+    model.save(tmp_path / "before.keras")
+    again = read_network(tmp_path / "before.keras")
+    assert again.spec == model.spec
+    assert "context" not in again.spec.segmentation_encoder.arguments
+    for a, b in zip(model.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_context_needs_sides_of_32():

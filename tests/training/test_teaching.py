@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -126,9 +128,19 @@ def _loop(dataset, **fields):
 
 
 def test_a_training_with_a_teacher_runs(phantoms):
-    loop = _loop(phantoms, without_masks="teach", teaching={"start": 0.0, "ramp": 0.0})
+    pair = "without_masks: found 'teach' with batch_statistics 'masked'.*set batch_statistics: all"
+    with pytest.warns(UserWarning, match=pair):
+        loop = _loop(phantoms, without_masks="teach", teaching={"start": 0.0, "ramp": 0.0})
     assert loop.step.teacher is not None
     assert all(np.isfinite(value) for value in loop.run()[0].losses.values())
+
+
+@pytest.mark.parametrize("fields", [{"without_masks": "teach", "batch_statistics": "all"}, {}])
+def test_a_teacher_without_masked_statistics_and_these_without_a_teacher_need_no_warning(phantoms, fields):
+    with warnings.catch_warnings(record=True) as issued:
+        warnings.simplefilter("always")
+        _loop(phantoms, preset="unet-edge", encoder_weights="none", **fields)
+    assert not [warning for warning in issued if "batch_statistics" in str(warning.message)]
 
 
 def test_a_teacher_needs_the_average(phantoms):

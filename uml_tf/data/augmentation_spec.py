@@ -15,6 +15,8 @@ class StyleSpec(BaseModel):
 
     Attributes:
         exchange: share of the images that take over part of another image's colour statistics.
+        fourier: share of the images that take over part of the amplitude of another image's low frequencies,
+            see ``uml_tf.data.style.with_amplitude``.
         gamma: largest logarithm of the exponent of the tone curve, e.g. 0.4 for 0.67 to 1.5.
         colour: how much of that each colour channel varies by itself, in [0, 1]; 0 for grey images.
         blur: largest standard deviation of a Gaussian blur, share of the side; half of the images stay sharp.
@@ -24,6 +26,7 @@ class StyleSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     exchange: float = Field(default=0.0, ge=0, le=1)
+    fourier: float = Field(default=0.0, ge=0, le=1)
     gamma: float = Field(default=0.0, ge=0, le=2)
     colour: float = Field(default=0.5, ge=0, le=1)
     blur: float = Field(default=0.0, ge=0, le=0.1)

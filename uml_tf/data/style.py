@@ -1,4 +1,4 @@
-"""Random variation of what tells one camera from another: colour, tone curve, sharpness, noise.
+"""Random variation of what tells one camera from another: colour, shading, tone curve, sharpness, noise.
 
 Drawn for the images alone: their masks hold as they are.
 """
@@ -18,6 +18,12 @@ _WIDEST_BLUR = 3
 
 _SMALLEST_DEVIATION = 4.0
 """Grey levels. An image that is darker than this in one channel keeps its contrast there."""
+
+_LOW_FREQUENCIES = 0.05
+"""Cycles per pixel in each direction up to which a frequency is a low one: the beta of Yang and Soatto."""
+
+_SMALLEST_AMPLITUDE = 1e-3
+"""Grey levels. A frequency with less has no phase but that of rounding errors, and stays as it is."""
 
 
 def exchanged(images: tf.Tensor, others: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
@@ -40,6 +46,33 @@ def exchanged(images: tf.Tensor, others: tf.Tensor, share: tf.Tensor) -> tf.Tens
     target = deviation + share * (tf.sqrt(other_variance) - deviation)
     scale = tf.where(deviation > _SMALLEST_DEVIATION, target / tf.maximum(deviation, 1e-3), 1.0)
     return (images - mean) * scale + mean + share * (other_mean - mean)
+
+
+def with_amplitude(images: tf.Tensor, others: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
+    """Images with part of other images' amplitude at low frequencies; their own phase stays.
+
+    Args:
+        images: ``(B, H, W, 3)`` in [0, 255], of any H and W.
+        others: the same, the images whose amplitudes are taken over.
+        share: ``(B, 1, 1, 1)`` in [0, 1]; 0 leaves an image as it is, 1 gives it the other's amplitudes.
+
+    Returns:
+        ``(B, H, W, 3)``, not clipped.
+
+    Source: Yang and Soatto, "FDA: Fourier Domain Adaptation for Semantic Segmentation", CVPR 2020, with one
+        of their betas, 0.05; a share of 1 is their exchange, smaller ones mix the two amplitudes.
+    """
+    height, width = images.shape[1], images.shape[2]
+    spectrum, other = (tf.signal.rfft2d(tf.transpose(x, [0, 3, 1, 2])) for x in (images, others))
+    amplitude = tf.abs(spectrum)
+    target = amplitude + share * (tf.abs(other) - amplitude)
+    smallest = _SMALLEST_AMPLITUDE * height * width
+    scale = tf.where(amplitude > smallest, target / tf.maximum(amplitude, smallest), 1.0)
+    rows, columns = np.abs(np.fft.fftfreq(height)), np.fft.rfftfreq(width)
+    low = (rows[:, None] <= _LOW_FREQUENCIES) & (columns <= _LOW_FREQUENCIES)
+    # The change alone is transformed back: what takes over nothing stays as it is to the last bit.
+    change = spectrum * tf.cast(tf.where(low, scale - 1.0, 0.0), spectrum.dtype)
+    return images + tf.transpose(tf.signal.irfft2d(change, [height, width]), [0, 2, 3, 1])
 
 
 def with_gamma(images: tf.Tensor, exponent: tf.Tensor) -> tf.Tensor:
@@ -72,8 +105,8 @@ def blurred(images: tf.Tensor, widths: tf.Tensor, widest: float) -> tf.Tensor:
 class StyleVariation:
     """A batch transformation of images; its random state is set at the start of each epoch.
 
-    What an image is varied by does not depend on the number of workers, but for the exchange: it takes place
-    among the images of one worker.
+    What an image is varied by does not depend on the number of workers, but for the exchange of colour
+    statistics and of amplitudes: it takes place among the images of one worker.
 
     Args:
         spec: how strongly the images are varied.
@@ -102,11 +135,18 @@ class StyleVariation:
             whole = [count * self.share.workers, *shape]
             return self.share.rows(tf.random.stateless_uniform(whole, state + offset, low, high), count)
 
+        def others(offset: int) -> Any:
+            order = tf.random.experimental.stateless_shuffle(tf.range(count), state + offset)
+            return tf.gather(images, order)
+
+        def shares(offset: int, chosen: float) -> Any:
+            share = uniform(offset, [1, 1, 1], 0.0, 1.0)
+            return tf.where(uniform(offset + 1, [1, 1, 1], 0.0, 1.0) < chosen, share, 0.0)
+
         if spec.exchange:
-            others = tf.gather(images, tf.random.experimental.stateless_shuffle(tf.range(count), state))
-            share = uniform(1, [1, 1, 1], 0.0, 1.0)
-            chosen = uniform(2, [1, 1, 1], 0.0, 1.0) < spec.exchange
-            images = exchanged(images, others, tf.where(chosen, share, 0.0))
+            images = exchanged(images, others(0), shares(1, spec.exchange))
+        if spec.fourier:
+            images = with_amplitude(images, others(8), shares(9, spec.fourier))
         if spec.gamma:
             of_image = uniform(3, [1, 1, 1], -spec.gamma, spec.gamma)
             of_channel = uniform(4, [1, 1, 3], -spec.gamma, spec.gamma) * spec.colour

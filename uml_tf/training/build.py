@@ -162,7 +162,7 @@ def build_loop(
         config: resolved.
         dataset: the data set, for its classes.
         splits: "train" and "val".
-        display: told the number of epochs and steps.
+        display: told the number of epochs and steps, and settings that do not go well together.
         cluster: the devices to train on.
         roi: the part of every image that is read.
 
@@ -196,6 +196,11 @@ def build_loop(
             _rates(config, model),
             _teacher(config, model, average, train, steps),
             open_teachers(config.teachers, spec, info, model.image_size, config.fit, roi),
+        )
+    if step.teacher is not None and config.batch_statistics == "masked":
+        display.warn(
+            "without_masks: found 'teach' with batch_statistics 'masked', which together ended without any "
+            "region on images from two cameras: where masks come out empty, set batch_statistics: all"
         )
     display.begin_training(config.epochs, steps)
     share = Share(cluster.index, cluster.workers)

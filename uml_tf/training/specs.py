@@ -21,9 +21,10 @@ def network_spec(config: TrainingConfig) -> NetworkSpec:
     """
     spec = preset(config.preset)
     if config.class_encoder:
-        spec = replace(spec, class_encoder=resolve(config.class_encoder))
+        spec = replace(spec, class_encoder=resolve(config.class_encoder, spec.class_encoder))
     if config.segmentation_encoder:
-        spec = replace(spec, segmentation_encoder=resolve(config.segmentation_encoder))
+        named = resolve(config.segmentation_encoder, spec.segmentation_encoder)
+        spec = replace(spec, segmentation_encoder=named)
     spec = without(spec, *config.without)
     if not config.fused_mask or not _weights(config)[2]:  # a head that learns nothing has no evidence to add
         spec = replace(spec, fused_mask=False)

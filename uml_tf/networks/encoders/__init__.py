@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import pairwise
 
 import keras
@@ -37,19 +38,30 @@ def complete(spec: EncoderSpec) -> EncoderSpec:
     return EncoderSpec(spec.name, {**entry.defaults, **spec.arguments}, spec.input_range or entry.input_range)
 
 
-def resolve(name: str) -> EncoderSpec:
+def resolve(name: str, replaced: EncoderSpec | None = None) -> EncoderSpec:
     """The complete spec of an encoder or of a preset, which may be fetched over the network.
 
     Args:
         name: a name of ``ENCODERS``, or ``SOURCE:PRESET`` with a name of ``PRESET_SOURCES``.
+        replaced: the encoder in whose place it is named; the arguments that ``Encoder.inherited`` lists are
+            taken over from it. None: in no other's place.
 
     Raises:
         UmlError: the name is unknown, or the preset cannot be read.
     """
     source, colon, preset = name.partition(":")
     if name not in ENCODERS and colon and source in PRESET_SOURCES:
-        return complete(PRESET_SOURCES[source].resolve(preset))
-    return complete(EncoderSpec(name))
+        spec = PRESET_SOURCES[source].resolve(preset)
+    else:
+        spec = EncoderSpec(name)
+    return complete(spec if replaced is None else _inheriting(spec, replaced))
+
+
+def _inheriting(spec: EncoderSpec, replaced: EncoderSpec) -> EncoderSpec:
+    """The spec with the arguments that it takes over from the encoder that it replaces."""
+    names = ENCODERS[spec.name].inherited
+    kept = {name: replaced.arguments[name] for name in names if name in replaced.arguments}
+    return replace(spec, arguments={**kept, **spec.arguments})
 
 
 def build_encoder(spec: EncoderSpec, input_shape: tuple[int, int, int], name: str) -> keras.Model:

@@ -2,6 +2,7 @@
 
 ``mobilenet_v2``, ``mobilenet_v3_small``, ``mobilenet_v3_large`` and ``efficientnet_v2_b0`` are encoders;
 ``mobilenet_v2:ALPHA`` and ``mobilenet_v3_...:ALPHA`` name one of another width, e.g. ``mobilenet_v2:0.35``.
+In place of a preset's encoder with ``context`` each of them has it too.
 """
 
 from __future__ import annotations
@@ -188,6 +189,7 @@ def _register(name: str, network: _Network) -> None:
             network.input_range,
             published_weights=partial(_load_published, network, name),
             load_file=partial(_load_file, network),
+            inherited=("context",),
         ),
     )
     if network.has_alpha:

@@ -34,6 +34,8 @@ class Encoder:
             encoder is the first part of, and raises ``ValueError`` where it is of another one. None: a weight
             file is one of the encoder itself.
         torch_name: the name, in our spelling, of a parameter of the public PyTorch checkpoint.
+        inherited: names of constructor arguments that the encoder takes over from a preset's encoder that it
+            replaces, where that one has them.
     """
 
     build: Callable[..., keras.Model]
@@ -42,6 +44,7 @@ class Encoder:
     published_weights: Callable[..., None] | None = None
     load_file: Callable[..., None] | None = None
     torch_name: Callable[[str], str] = _same_name
+    inherited: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
