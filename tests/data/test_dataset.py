@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
 
 from uml_tf.data.check import check_dataset
-from uml_tf.data.dataset import PreparedDataset
+from uml_tf.data.dataset import PreparedDataset, write_dataset
 from uml_tf.data.splits import stratified_group_split
 from uml_tf.runtime.errors import UmlError
 
@@ -43,6 +44,19 @@ def test_bad_files_are_refused_by_name(copy, file, old, new, message):
         PreparedDataset.open(copy)
     assert file in str(caught.value)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("grades", ["4", "4 1 0 0", "4 -1", "4.0 1", "many few", "0 0"])
+def test_grades_that_are_no_counts_are_one_line(copy, grades):
+    dataset = PreparedDataset.open(copy)
+    classes = dataset.info.image_classes
+    rows = [replace(dataset.rows[0], grades=" ".join(map(str, range(len(classes))))), *dataset.rows[1:]]
+    found = write_dataset(copy, dataset.info, rows)
+    assert found.rows[0].grade_counts == tuple(range(len(classes)))
+    with pytest.raises(UmlError) as caught:
+        write_dataset(copy, dataset.info, [replace(rows[0], grades=grades), *rows[1:]])
+    line = f"manifest.csv: line 2: grades: found '{grades}', expected how many experts gave each of"
+    assert line in str(caught.value)
 
 
 def test_missing_data_set(tmp_path):

@@ -14,6 +14,7 @@ from uml_tf.data.check import check_dataset
 from uml_tf.data.converters.drishti import mask_and_agreement
 from uml_tf.data.dataset import PreparedDataset
 from uml_tf.data.masks import read_mask
+from uml_tf.data.raw.fundus import CLASSES
 from uml_tf.data.reading import read_agreement
 from uml_tf.runtime.cup_to_disc import vertical_cup_to_disc_ratio
 from uml_tf.runtime.errors import UmlError
@@ -101,6 +102,52 @@ def test_drishti_without_maps_or_labels(tmp_path):
         convert_raw("drishti", raw / "Training/GT/drishtiGS_002/SoftMap", tmp_path / "no")
 
 
+def _graded(raw, experts, **grades):
+    """The photographs 1 to 12 with a label each, and the experts' grades of some."""
+    _drishti(raw, "Training", range(1, 13))
+    names = [f"drishtiGS_{n:03d}" for n in range(1, 13)]
+    none = "," * (len(experts) - 1)
+    lines = [f"{name}.png,{CLASSES[n % 2]},{grades.get(name, none)}" for n, name in enumerate(names)]
+    (raw / "labels.csv").write_text("\n".join([f"image,label,{','.join(experts)}", *lines]))
+
+
+def test_drishti_keeps_how_many_experts_gave_each_class(tmp_path):
+    experts = [f"expert{n}" for n in range(1, 6)]
+    grades = {"drishtiGS_001": "1,0,0,0,0", "drishtiGS_002": "1,1,1,1,1", "drishtiGS_003": ",0,,1,1"}
+    _graded(tmp_path / "raw", experts, **grades)
+    dataset, problems = convert_raw("drishti", tmp_path / "raw", tmp_path / "out")
+    assert problems == []
+    assert _sound(dataset)
+    rows = by_stem(dataset)
+    assert rows["drishtiGS_001"].grades == "4 1"
+    assert rows["drishtiGS_001"].grade_counts == (4, 1)  # in the order of the classes: normal, glaucoma
+    assert rows["drishtiGS_002"].grade_counts == (0, 5)
+    assert rows["drishtiGS_003"].grade_counts == (1, 2)
+    assert rows["drishtiGS_004"].grade_counts == ()
+    header = (dataset.root / "manifest.csv").read_text().splitlines()[0]
+    assert header == "image,mask,label,split,subject,agreement,grades"
+
+
+def test_drishti_without_grades_has_no_column_of_them(tmp_path):
+    _drishti(tmp_path / "raw", "Training", range(1, 13), folders=True)
+    dataset, problems = convert_raw("drishti", tmp_path / "raw", tmp_path / "out")
+    assert problems == []
+    assert "grades" not in (dataset.root / "manifest.csv").read_text().splitlines()[0]
+    assert {row.grade_counts for row in dataset.rows} == {()}
+
+
+def test_a_grade_that_is_none_is_one_line_and_the_photograph_is_kept(tmp_path):
+    _graded(tmp_path / "raw", ["expert1", "expert2"], drishtiGS_001="1,2", drishtiGS_002="1,1")
+    dataset, (problem,) = convert_raw("drishti", tmp_path / "raw", tmp_path / "out")
+    line = "labels.csv: drishtiGS_001.png: expert2: found '2', expected 0 (normal) or 1 (glaucoma)"
+    assert line in problem
+    rows = by_stem(dataset)
+    assert (rows["drishtiGS_001"].label, rows["drishtiGS_001"].grades) == ("normal", "")
+    assert rows["drishtiGS_002"].grades == "0 2"
+    with pytest.raises(UmlError, match="expert2: found '2'"):
+        convert_raw("drishti", tmp_path / "raw", tmp_path / "no", strict=True)
+
+
 def test_agreement_is_kept_to_a_255th():
     rng = np.random.default_rng(0)
     votes = rng.multinomial(5, (0.5, 0.3, 0.2), (30, 20))
@@ -123,6 +170,10 @@ def test_real_drishti(real_drishti, drishti_raw):
     assert Counter(row.label for row in dataset.rows) == {"glaucoma": 32, "normal": 18}
     assert all(row.mask and row.agreement for row in dataset.rows)
     assert _sound(dataset)
+    # Every one of them was graded by five experts, and has the label that most of them gave.
+    assert {sum(row.grade_counts) for row in dataset.rows} == {5}
+    assert all(dataset.label_index(row) == np.argmax(row.grade_counts) for row in dataset.rows)
+    assert Counter(max(row.grade_counts) for row in dataset.rows) == {5: 26, 4: 21, 3: 3}
     ratios, experts = [], []
     for row in dataset.rows:
         mask = read_mask(dataset.root / row.mask)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -91,6 +92,17 @@ def test_splits_subjects_files_and_sources_are_kept_apart(tmp_path):
     np.testing.assert_allclose(read_agreement(merged, row)[0, 5], (1, 0, 0))
     header = (merged.root / "manifest.csv").read_text().splitlines()[0]
     assert header == "image,mask,label,split,subject,agreement,dataset,vertical_cup_to_disc_ratio"
+
+
+def test_grades_follow_the_order_of_the_merged_classes(tmp_path):
+    first = _prepared(tmp_path / "a", "A", 0)
+    second = _prepared(tmp_path / "b", "B", 50, image_classes=("glaucoma", "normal"))
+    rows = [replace(row, grades="1 4" if row.label == "normal" else "") for row in second.rows]
+    merged, _ = merge([first, write_dataset(second.root, second.info, rows)], tmp_path / "out")
+    assert merged.info.image_classes == ("normal", "glaucoma")
+    assert {row.grades for row in merged.rows if row.dataset == "A"} == {""}
+    assert {row.grades for row in merged.rows if row.dataset == "B" and row.label == "normal"} == {"4 1"}
+    assert {row.grades for row in merged.rows if row.label == "glaucoma"} == {""}
 
 
 def test_a_row_of_which_nothing_is_known_is_left_out_with_a_note(tmp_path):

@@ -60,6 +60,9 @@ def test_the_plain_pictures_are_measured_as_the_split_is(model, few):
         assert plain["accuracy"] == np.mean([m.label == m.probability.argmax() for m in measures])
         uncertainty = np.mean([m.class_uncertainty for m in measures])
         assert plain["class_uncertainty"] == pytest.approx(uncertainty, abs=0.01)  # rounded to grey levels
+        assert plain["mask_uncertainty"] == pytest.approx(
+            np.mean([m.mask_uncertainty for m in measures]), abs=0.01
+        )
         assert plain["class_confidence"] == pytest.approx(
             np.mean([m.class_confidence for m in measures]), abs=0.01
         )

@@ -1,9 +1,14 @@
-"""Doubt where experts disagree: pixels and images."""
+"""Doubt where experts disagree: pixels, images by their masks, and images by their grades."""
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from image_measures import measure
+from scipy.stats import spearmanr
 
 from uml_tf.data.agreement import decode_agreement, encode_agreement
 from uml_tf.data.dataset import DatasetInfo, Row
@@ -11,6 +16,9 @@ from uml_tf.evaluation.expert_pixels import experts_seen
 from uml_tf.evaluation.experts import COLUMNS, experts_agreement, experts_markdown
 from uml_tf.evaluation.measure import measure_image
 from uml_tf.evaluation.measures_file import load_measures, save_measures
+from uml_tf.evaluation.summary import as_json, as_markdown, estimates_of, summarise
+from uml_tf.metrics.grades import FEWEST_IMAGES, grade_disagreement
+from uml_tf.metrics.scores import SCORES, reported_name
 
 INFO = DatasetInfo(name="d", image_classes=("a", "b"), pixel_classes=("background", "rim", "cup"))
 SIZE = 64
@@ -78,3 +86,76 @@ def test_unanimous_experts_have_no_disagreement_to_find():
     found = experts_seen(shares, predicted, {"vacuity": np.linspace(0, 1, 20)})
     assert found["disagreement"] == pytest.approx(0)
     assert np.isnan(found["vacuity/auroc"])
+
+
+# Grades of the class
+
+RANKED = "class_disagreement_rank_correlation"
+
+
+def _graded(counts, evidence, confidence, masked=False):
+    """Images that so many experts gave each class, with this evidence and confidence of a model."""
+    found = []
+    for n, (grades, one, sure) in enumerate(zip(counts, evidence, confidence, strict=True)):
+        plain = measure(n, n % 2, one, f"s{n // 2}", {"mean_dice": 0.5} if masked else None)
+        found.append(replace(plain, class_confidence=sure, grade_disagreement=grade_disagreement(grades)))
+    return found
+
+
+def test_disagreement_is_the_share_that_differs_from_most():
+    assert grade_disagreement((5, 0)) == 0
+    assert grade_disagreement((2, 3)) == grade_disagreement((3, 2)) == pytest.approx(0.4)
+    assert grade_disagreement((1, 1, 2)) == 0.5
+    assert all(np.isnan(grade_disagreement(counts)) for counts in ((), (1, 0)))  # nobody can disagree
+
+
+def test_doubt_about_the_class_is_correlated_with_the_split_of_the_grades(tmp_path):
+    counts = [(5, 0), (4, 1), (3, 2), (0, 5), (1, 4), (2, 3), (6, 0), (3, 3)]
+    split = [0, 0.2, 0.4, 0, 0.2, 0.4, 0, 0.5]
+    # Less evidence the more they disagree; the confidence does not follow.
+    evidence = [(9, 0), (5, 1), (2, 1), (0, 9), (1, 5), (1, 2), (9, 0), (0.5, 0.5)]
+    confidence = [0.7, 0.9, 0.8, 0.6, 0.95, 0.5, 0.85, 0.75]
+    ungraded = [measure(f"u{n}", n % 2, (1, n), "") for n in range(4)]
+    measures = [*ungraded[:2], *_graded(counts, evidence, confidence), *ungraded[2:]]
+    save_measures(tmp_path / "m.npz", measures)
+    found = summarise(load_measures(tmp_path / "m.npz"))
+    told = json.loads(json.dumps(as_json(found), allow_nan=False))
+    assert told[RANKED]["value"] == pytest.approx(1)
+    assert told[RANKED]["low"] == pytest.approx(1)
+    assert (told[RANKED]["images"], told[RANKED]["subjects"]) == (8, 4)
+    expected = spearmanr(1 - np.array(confidence), split).statistic
+    sure = told[f"{RANKED}_confidence"]
+    assert abs(expected) < 0.4
+    assert sure["value"] == pytest.approx(expected)
+    assert sure["low"] < expected < sure["high"]
+    assert {reported_name(RANKED, score) for score in SCORES} <= set(told)
+    assert estimates_of(measures, [RANKED]) == {RANKED: found[RANKED]}
+    assert "| grades | class_disagreement_rank_correlation (higher is better) |" in as_markdown(found)
+
+
+def test_an_image_needs_neither_label_nor_mask_to_have_grades():
+    counts, evidence = [(5, 0), (4, 1), (3, 2), (0, 5), (2, 3)], [(9, 0), (5, 1), (1, 1), (0, 9), (1, 2)]
+    graded = _graded(counts, evidence, [0.9] * 5)
+    expected = summarise(graded)[RANKED]
+    assert expected.value > 0.9
+    assert summarise([replace(m, label=-1) for m in graded])[RANKED] == expected
+    assert summarise(_graded(counts, evidence, [0.9] * 5, masked=True))[RANKED] == expected
+    assert summarise(graded)[f"{RANKED}_confidence"].value is None  # constant
+
+
+def test_few_graded_images_have_no_rank_correlation_and_none_are_no_error():
+    counts, evidence = [(5, 0), (4, 1), (3, 2), (0, 5)], [(9, 0), (5, 1), (1, 1), (0, 9)]
+    assert len(counts) == FEWEST_IMAGES - 1
+    single = _graded([(1, 0)] * 4, evidence, [0.9] * 4)
+    few = as_json(summarise([*_graded(counts, evidence, [0.9] * 4), *single]))
+    assert few[RANKED] == {"value": None, "low": None, "high": None, "images": 4, "subjects": 2}
+    assert RANKED not in summarise(single)
+
+
+def test_grades_of_the_manifest_are_measured():
+    outputs, mask, _ = _image(1, True, np.random.default_rng(1))
+    row = Row("a.png", "m.png", "a", "test", "", grades="1 4")
+    assert measure_image(row, 0, outputs, mask, INFO).grade_disagreement == pytest.approx(0.2)
+    assert measure_image(row, -1, outputs, None, INFO).grade_disagreement == pytest.approx(0.2)
+    plain = measure_image(replace(row, grades=""), 0, outputs, mask, INFO)
+    assert np.isnan(plain.grade_disagreement)

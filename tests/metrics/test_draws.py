@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from uml_tf.metrics.draws import in_parts, rows_drawn, sums_of_draws
-from uml_tf.metrics.metric import METRICS, ImagesMetric, of_draws
+from uml_tf.metrics.metric import METRICS
+from uml_tf.metrics.metric_base import ImagesMetric, of_draws
 from uml_tf.metrics.packed_counts import packed
 
 N = 60
@@ -28,7 +29,7 @@ def _arrays(kind, rng, levels):
         return rng.integers(0, 3, N), probability / probability.sum(axis=1, keepdims=True)
     if kind == "interval":
         return first - 0.3, first + 0.2 * second, third
-    return first, second if kind in ("mask doubt", "mask quality") else rng.random(N) < first
+    return first, second if kind in ("grades", "mask doubt", "mask quality") else rng.random(N) < first
 
 
 @pytest.mark.parametrize("name", FAST)

@@ -98,6 +98,7 @@ class CaseReader:
             agreement=f"agreement/{name}.png" if has_mask and case.agreement is not None else "",
             vertical_cup_to_disc_ratio=case.vertical_cup_to_disc_ratio,
             label=case.label,
+            grades=case.grades,
             subject=case.subject,
             group=case.group,
             split=case.split,

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from uml_tf.data.case_files import CaseReader, ReadCase, named, remove_unnamed
 from uml_tf.data.converter import ColumnOptions, Converter, ConvertOptions, RawDataset, RawOptions
-from uml_tf.data.dataset import DatasetInfo, PreparedDataset, Row, spacing_text, write_dataset
+from uml_tf.data.dataset import DatasetInfo, PreparedDataset, Row, write_dataset
 from uml_tf.data.manifest_rows import KnownCase, manifest_rows
+from uml_tf.data.manifest_values import spacing_text
 from uml_tf.data.parallel import in_order
 from uml_tf.formats.identifiers import Scrubber
 from uml_tf.formats.reading import FileReading

@@ -188,6 +188,8 @@ class Case:
             cases have a published split, or none.
         agreement: ``(H, W, C)`` share of several experts that chose each pixel class, in [0, 1]; needs a
             mask. See ``uml_tf.data.agreement``.
+        grades: how many of several experts gave each image class, in the order of ``image_classes``, with
+            spaces between (``uml_tf.data.manifest_values.grades_text``); "" where it is not known.
         vertical_cup_to_disc_ratio: as a doctor measured it, a number in [0, 1] as text; "" where it is not
             known.
         columns: name -> value of further columns of the manifest that were asked for.
@@ -203,6 +205,7 @@ class Case:
     group: str = ""
     split: str = ""
     agreement: Array | None = None
+    grades: str = ""
     vertical_cup_to_disc_ratio: str = ""
     columns: Mapping[str, str] = field(default_factory=dict)
     source: str = ""

@@ -6,7 +6,7 @@ import csv
 import hashlib
 import io
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from uml_tf.data.file_digests import digests
+from uml_tf.data.manifest_values import is_grades, is_ratio, parse_spacing
 from uml_tf.data.validation_error import describe_validation_error
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import read_text, write_text
@@ -24,7 +25,7 @@ from uml_tf.runtime.regions import UNKNOWN_PIXEL
 SPLITS = ("train", "val", "test")
 COLUMNS = ("image", "mask", "label", "split", "subject")
 RATIO = "vertical_cup_to_disc_ratio"
-OPTIONAL_COLUMNS = ("agreement", "dataset", RATIO, "spacing")
+OPTIONAL_COLUMNS = ("agreement", "dataset", "grades", RATIO, "spacing")
 _PATHS = ("image", "mask", "agreement")
 YAML_NAME, MANIFEST_NAME = "dataset.yaml", "manifest.csv"
 
@@ -65,23 +66,6 @@ class DatasetInfo(BaseModel):
         return self
 
 
-def parse_spacing(text: str) -> tuple[float, float]:
-    """The two numbers of a row's spacing.
-
-    Raises:
-        ValueError: these are no two numbers above 0.
-    """
-    numbers = [float(part) for part in text.split()]
-    if len(numbers) != 2 or not all(0 < number < float("inf") for number in numbers):
-        raise ValueError("expected two numbers above 0")
-    return numbers[0], numbers[1]
-
-
-def spacing_text(spacing: tuple[float, float] | None) -> str:
-    """A row's spacing as the manifest holds it."""
-    return "" if spacing is None else f"{spacing[0]:.9g} {spacing[1]:.9g}"
-
-
 @dataclass(frozen=True)
 class Row:
     """One line of ``manifest.csv``; paths are relative to the data set's folder.
@@ -95,6 +79,8 @@ class Row:
         agreement: path of the shares of several experts (see ``uml_tf.data.agreement``), or "".
         vertical_cup_to_disc_ratio: as a doctor measured it, a number in [0, 1] as text, or "".
         dataset: name of the data set that the image comes from, in a set that was merged from several; or "".
+        grades: how many of several experts gave each image class, in the order of ``image_classes``, with
+            spaces between; or "".
         spacing: height and width of a pixel in millimetres, with a space between, where the images of the set
             do not share them; or "".
         more: (name, value) of every other column, such as site, device, sex or age.
@@ -107,6 +93,7 @@ class Row:
     subject: str
     agreement: str = ""
     dataset: str = ""
+    grades: str = ""
     vertical_cup_to_disc_ratio: str = ""
     spacing: str = ""
     more: tuple[tuple[str, str], ...] = ()
@@ -124,6 +111,11 @@ class Row:
     def ratio(self) -> float:
         """``vertical_cup_to_disc_ratio`` as a number; nan where it is not known."""
         return float(self.vertical_cup_to_disc_ratio or "nan")
+
+    @property
+    def grade_counts(self) -> tuple[int, ...]:
+        """``grades`` as numbers; empty where they are not known."""
+        return tuple(map(int, self.grades.split()))
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -152,7 +144,8 @@ class PreparedDataset:
         Raises:
             UmlError: a file is missing or not of the form, naming file, field, found and expected.
         """
-        return cls(root, read_info(root / YAML_NAME), _read_rows(root / MANIFEST_NAME))
+        info = read_info(root / YAML_NAME)
+        return cls(root, info, _read_rows(root / MANIFEST_NAME, info.image_classes))
 
     def split(self, name: str) -> tuple[Row, ...]:
         """The rows of one split.
@@ -229,15 +222,7 @@ def read_info(path: Path) -> DatasetInfo:
         raise UmlError(f"{path}: {describe_validation_error(error)}") from error
 
 
-def is_ratio(text: str) -> bool:
-    """Whether a text is a number from 0 to 1, or empty."""
-    try:
-        return not text or 0 <= float(text) <= 1
-    except ValueError:
-        return False
-
-
-def _read_rows(path: Path) -> tuple[Row, ...]:
+def _read_rows(path: Path, image_classes: Sequence[str]) -> tuple[Row, ...]:
     reader = csv.DictReader(io.StringIO(_text(path)))
     found = tuple(reader.fieldnames or ())
     if set(COLUMNS) - set(found):
@@ -265,6 +250,11 @@ def _read_rows(path: Path) -> tuple[Row, ...]:
         if not is_ratio(values.get(RATIO, "")):
             raise UmlError(
                 f"{path}: line {number}: {RATIO}: found '{values[RATIO]}', expected a number from 0 to 1"
+            )
+        if not is_grades(values.get("grades", ""), len(image_classes)):
+            raise UmlError(
+                f"{path}: line {number}: grades: found '{values['grades']}', expected how many experts gave "
+                f"each of {', '.join(image_classes)}, with spaces between"
             )
         try:
             rows.append(Row(**values, more=tuple((name, (record[name] or "").strip()) for name in others)))

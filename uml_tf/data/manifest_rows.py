@@ -21,7 +21,7 @@ class KnownCase:
 
     Attributes:
         image, mask, agreement: paths in the prepared folder, "" for none.
-        label, subject, group, split, vertical_cup_to_disc_ratio: as in ``Case``.
+        label, grades, subject, group, split, vertical_cup_to_disc_ratio: as in ``Case``.
         signature: of the image; None where near-duplicates are not looked for.
         spacing: of the manifest's row.
         more: likewise.
@@ -37,6 +37,7 @@ class KnownCase:
     split: str
     signature: Signature | None
     spacing: str = ""
+    grades: str = ""
     more: tuple[tuple[str, str], ...] = ()
 
 
@@ -131,6 +132,7 @@ def manifest_rows(cases: Sequence[KnownCase], options: ConvertOptions, distance:
             split,
             subject,
             agreement=case.agreement,
+            grades=case.grades,
             spacing=case.spacing,
             vertical_cup_to_disc_ratio=case.vertical_cup_to_disc_ratio,
             more=case.more,

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from uml_tf.data.conversion import safe_name
-from uml_tf.data.dataset import DatasetInfo, PreparedDataset, Row, spacing_text, write_dataset
+from uml_tf.data.dataset import DatasetInfo, PreparedDataset, Row, write_dataset
+from uml_tf.data.manifest_values import grades_text, spacing_text
 from uml_tf.data.masks import read_mask
 from uml_tf.data.merged_info import merged_info, pixel_map
 from uml_tf.runtime.errors import UmlError
@@ -77,6 +78,7 @@ class _Merging:
                 f"{source}/{row.subject}" if row.subject and source != row.dataset else row.subject,
                 agreement=self._write_agreement(dataset, row, stem) if keeps_agreement else "",
                 dataset=source,
+                grades=self._grades(dataset, row),
                 spacing=self._spacing(dataset, row),
                 vertical_cup_to_disc_ratio=row.vertical_cup_to_disc_ratio,
                 more=row.more,
@@ -94,6 +96,13 @@ class _Merging:
         if self.info.spacing is not None or not self.spaced:
             return ""
         return row.spacing or spacing_text(dataset.info.spacing)
+
+    def _grades(self, dataset: PreparedDataset, row: Row) -> str:
+        """The row's grades in the order of the merged classes, which may be another than the source's."""
+        if not row.grades:
+            return ""
+        counts = dict(zip(dataset.info.image_classes, row.grade_counts, strict=True))
+        return grades_text(counts[name] for name in self.info.image_classes)
 
     def _copy(self, path: Path, relative: str) -> None:
         target = self.folder / relative

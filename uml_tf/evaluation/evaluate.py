@@ -17,7 +17,8 @@ from uml_tf.evaluation.mean_model import MeanModel
 from uml_tf.evaluation.measure import ImageMeasure, measure_image
 from uml_tf.evaluation.sources import measures_by_source
 from uml_tf.evaluation.summary import Metrics, summarise
-from uml_tf.metrics.metric import Metric, metrics_of_kind
+from uml_tf.metrics.metric import metrics_of_kind
+from uml_tf.metrics.metric_base import Metric
 from uml_tf.runtime.batches import ordered
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.images import Array

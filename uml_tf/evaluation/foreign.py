@@ -21,7 +21,8 @@ from uml_tf.formats.detection import is_picture
 from uml_tf.formats.reading import FileReading
 from uml_tf.metrics.bootstrap import Estimate, bootstrap
 from uml_tf.metrics.draws import in_parts
-from uml_tf.metrics.metric import ForeignMetric, metrics_of_kind, of_draws
+from uml_tf.metrics.metric import ForeignMetric, metrics_of_kind
+from uml_tf.metrics.metric_base import of_draws
 from uml_tf.metrics.scores import FOREIGN_SCORES, doubt_scores
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import write_text

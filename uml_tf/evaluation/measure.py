@@ -23,6 +23,7 @@ from uml_tf.evaluation.expert_pixels import experts_seen
 from uml_tf.evaluation.numbers import Numbers
 from uml_tf.evaluation.stage_counts import stage_counts
 from uml_tf.metrics.error_histogram import error_histogram
+from uml_tf.metrics.grades import grade_disagreement
 from uml_tf.metrics.masks import MaskPair, PixelMaps, RegionPair
 from uml_tf.metrics.metric import MaskMetric, PixelMetric, RegionMetric, metrics_of_kind
 from uml_tf.metrics.packed_counts import PackedCounts, packed
@@ -73,6 +74,8 @@ class ImageMeasure:
         intervals: MEASUREMENT/low, MEASUREMENT/high and MEASUREMENT/true -> number, areas as shares of the
             predicted area; nan without an interval or a true value. Empty where ``values`` is.
         experts: what ``uml_tf.evaluation.expert_pixels`` keeps of an image that several experts marked.
+        grade_disagreement: share of the experts whose grade of the class differs from most, in [0, 1); nan
+            where fewer than two graded the image.
     """
 
     image: str
@@ -95,6 +98,7 @@ class ImageMeasure:
     quality: Mapping[str, float] = field(default_factory=dict)
     intervals: Mapping[str, float] = field(default_factory=dict)
     experts: Mapping[str, float] = field(default_factory=dict)
+    grade_disagreement: float = nan
 
     def __post_init__(self) -> None:
         for name in _NUMBERS:
@@ -223,6 +227,7 @@ def measure_image(
         "class_confidence": class_confidence(outputs),
         "mask_confidence": float(mask_confidence(outputs).mean()),
         "familiarity": familiarity(outputs),
+        "grade_disagreement": grade_disagreement(row.grade_counts),
         **_predicted_shares(outputs, info, placement),
         "quality": {name: nan if value is None else value for name, value in quality.items()},
     }

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from uml_tf.evaluation.measure import ERRORS_BY, ImageMeasure
 from uml_tf.evaluation.statistic import Statistic
 from uml_tf.metrics.draws import sums_of_draws
-from uml_tf.metrics.metric import PixelMetric, PixelScoreMetric, SummedMetric, metrics_of_kind
+from uml_tf.metrics.metric import PixelMetric, PixelScoreMetric, metrics_of_kind
+from uml_tf.metrics.metric_base import SummedMetric
 from uml_tf.metrics.scores import reported_name
 
 Array = NDArray[Any]

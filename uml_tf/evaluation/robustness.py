@@ -36,6 +36,7 @@ MEASURES = (
     "mean_dice",
     "class_uncertainty",
     "class_confidence",
+    "mask_uncertainty",
     "mask_confidence",
     "accepted",
     "referred",
@@ -43,7 +44,9 @@ MEASURES = (
     "accepted_wrong",
 )
 ROBUSTNESS_FILE = "robustness.csv"
-_RANKED = ("class_uncertainty", "class_confidence", "mask_confidence")
+_LATER = ("mask_uncertainty",)
+"""Missing in files of earlier versions."""
+_RANKED = ("class_uncertainty", "class_confidence", "mask_uncertainty", "mask_confidence")
 PLAIN = (next(iter(CORRUPTIONS)), 0)
 """The plain pictures, which are severity 0 of every corruption."""
 
@@ -98,6 +101,7 @@ def _image_row(outputs: Outputs, place: int, label: int, decision: str) -> dict[
         "accuracy": 1 - wrong,
         "class_uncertainty": float(one["class_uncertainty"][0]),
         "class_confidence": class_confidence(one),
+        "mask_uncertainty": float(one["mask_uncertainty"].mean()),
         "mask_confidence": float(mask_confidence(one).mean()),
     }
     for measure, action in (("accepted", "accept"), ("referred", "refer"), ("ungradable", "ungradable")):
@@ -182,15 +186,18 @@ def robustness_csv(found: Robustness) -> str:
 
 
 def read_robustness(path: Path) -> Robustness:
-    """The inverse of ``robustness_csv``, to six digits.
+    """The inverse of ``robustness_csv``, to six digits; what an earlier version did not write is nan.
 
     Raises:
         UmlError: the file is missing or of another form.
     """
     try:
         rows = list(csv.DictReader(io.StringIO(read_text(path))))
+        later = dict.fromkeys(_LATER, "")
         means = {
-            (row["corruption"], int(row["severity"])): {name: float(row[name] or "nan") for name in MEASURES}
+            (row["corruption"], int(row["severity"])): {
+                name: float((later | row)[name] or "nan") for name in MEASURES
+            }
             for row in rows
         }
         return Robustness(means, int(rows[0]["images"]))
@@ -224,7 +231,10 @@ def robustness_markdown(found: Robustness) -> str:
 
 def robustness_figure(found: Robustness, columns: int = 4) -> Figure:
     """A panel for each corruption: the chief measures against the severity; so many beside each other."""
-    drawn = ("accuracy", "mean_dice", "class_confidence", "class_uncertainty", "accepted", "accepted_wrong")
+    drawn = (
+        *("accuracy", "mean_dice", "class_confidence", "class_uncertainty", "mask_uncertainty"),
+        *("accepted", "accepted_wrong"),
+    )
     return severity_figure(
         {name: {measure: found.curve(name, measure) for measure in drawn} for name in CORRUPTIONS}, columns
     )

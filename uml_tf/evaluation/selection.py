@@ -8,10 +8,9 @@ from uml_tf.metrics.metric import (
     METRICS,
     ForeignMetric,
     MaskMetric,
-    Metric,
     RegionMetric,
-    ScoredMetric,
 )
+from uml_tf.metrics.metric_base import Metric, ScoredMetric
 from uml_tf.metrics.scores import reported_name
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.regions import region_members

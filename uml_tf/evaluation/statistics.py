@@ -16,15 +16,14 @@ from uml_tf.metrics.metric import (
     ClassMetric,
     ConfidenceMetric,
     DecisionMetric,
-    ImagesMetric,
+    GradeMetric,
     IntervalMetric,
     MaskScoreMetric,
     QualityMetric,
-    RankedMetric,
     SelectiveMetric,
     metrics_of_kind,
-    of_draws,
 )
+from uml_tf.metrics.metric_base import ImagesMetric, RankedMetric, of_draws
 from uml_tf.metrics.ranked import RankedLoss, ranked_loss
 from uml_tf.metrics.scores import doubt_scores, reported_name
 
@@ -32,7 +31,7 @@ Array = NDArray[Any]
 
 
 class ClassArrays(NamedTuple):
-    """The class of the labelled images.
+    """The class of some images, all of them labelled unless it is said otherwise.
 
     Attributes:
         images: ``(N,)`` places among the measures.
@@ -61,17 +60,21 @@ class ClassArrays(NamedTuple):
 
 def class_arrays(measures: Sequence[ImageMeasure]) -> ClassArrays:
     """The labelled images as arrays."""
-    images = tuple(place for place, measure in enumerate(measures) if measure.label >= 0)
-    labelled = [measures[place] for place in images]
+    return _class_of(measures, [place for place, measure in enumerate(measures) if measure.label >= 0])
+
+
+def _class_of(measures: Sequence[ImageMeasure], images: Sequence[int]) -> ClassArrays:
+    """The images at some places among the measures; the label of one without is -1."""
+    chosen = [measures[place] for place in images]
     classes = len(measures[0].probability) if measures else 0
-    probability = np.array([m.probability for m in labelled]).reshape(-1, classes)
-    confidence = np.array([m.class_confidence for m in labelled])
+    probability = np.array([m.probability for m in chosen]).reshape(-1, classes)
+    confidence = np.array([m.class_confidence for m in chosen])
     return ClassArrays(
-        images,
-        np.array([m.label for m in labelled], int),
+        tuple(images),
+        np.array([m.label for m in chosen], int),
         probability,
-        np.array([m.belief for m in labelled]).reshape(-1, classes),
-        np.array([m.class_uncertainty for m in labelled]),
+        np.array([m.belief for m in chosen]).reshape(-1, classes),
+        np.array([m.class_uncertainty for m in chosen]),
         # Files of measures of earlier versions have no confidence.
         np.where(np.isnan(confidence), probability.max(axis=1, initial=0), confidence),
     )
@@ -110,7 +113,7 @@ def _class_statistics(arrays: ClassArrays, names: Collection[str] | None) -> lis
 
 
 def _scored_statistic(
-    kind: type[SelectiveMetric] | type[MaskScoreMetric],
+    kind: type[SelectiveMetric] | type[GradeMetric] | type[MaskScoreMetric],
     images: Sequence[int],
     scores: Mapping[str, Array],
     outcome: Array,
@@ -165,6 +168,16 @@ def _of_score(
         return [one(draws, shared) for one in functions]
 
     return values
+
+
+def _grade_statistics(measures: Sequence[ImageMeasure], names: Collection[str] | None) -> list[Statistic]:
+    """What is made of the class of the images that several experts graded; nothing where there are none."""
+    graded = [place for place, m in enumerate(measures) if not np.isnan(m.grade_disagreement)]
+    if not graded:
+        return []
+    arrays = _class_of(measures, graded)
+    disagreement = np.array([measures[place].grade_disagreement for place in graded])
+    return [_scored_statistic(GradeMetric, arrays.images, arrays.scores, disagreement, names)]
 
 
 def _mask_score_statistic(measures: Sequence[ImageMeasure], names: Collection[str] | None) -> Statistic:
@@ -243,14 +256,15 @@ def _behind(
 def statistics(measures: Sequence[ImageMeasure], names: Collection[str] | None = None) -> list[Statistic]:
     """Every registered metric that applies to these images.
 
-    Metrics of the class apply to the labelled images, those of decisions to the images on which something was
-    decided, the others to the images with a mask.
+    Metrics of the class apply to the labelled images, those of grades to the images that several experts
+    graded, those of decisions to the images on which something was decided, the others to the images with a
+    mask.
 
     Args:
         measures: of the images.
         names: the reported metrics that are wanted; None for all.
     """
-    found = _class_statistics(class_arrays(measures), names)
+    found = _class_statistics(class_arrays(measures), names) + _grade_statistics(measures, names)
     if any(m.decision for m in measures):
         found += [
             _decision_statistic(name, metric, measures)

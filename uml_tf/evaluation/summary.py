@@ -11,7 +11,8 @@ from uml_tf.evaluation.statistic import Statistic
 from uml_tf.evaluation.statistics import decided, statistics
 from uml_tf.metrics.bootstrap import Estimate, bootstrap
 from uml_tf.metrics.decisions import exact_interval
-from uml_tf.metrics.metric import KINDS, METRICS, DecisionMetric, ScoredMetric, metric_of, metrics_of_kind
+from uml_tf.metrics.metric import KINDS, METRICS, DecisionMetric, metric_of, metrics_of_kind
+from uml_tf.metrics.metric_base import ScoredMetric
 from uml_tf.metrics.scores import reported_name
 
 Metrics = dict[str, Estimate]

@@ -2,78 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from math import inf
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
-from uml_tf.metrics.draws import OfDraws, of_rows
 from uml_tf.metrics.masks import MaskPair, PixelMaps, RegionPair
-from uml_tf.metrics.ranked import RankedLoss, ranked_loss
+from uml_tf.metrics.metric_base import ImagesMetric, Metric, RankedMetric, ScoredMetric, SummedMetric
 from uml_tf.metrics.scores import FOREIGN_SCORES, MASK_SCORES, PIXEL_SCORES, SCORES
 from uml_tf.runtime.registry import Registry
 
 Array = NDArray[Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Metric:
-    """What every metric states about itself.
-
-    Attributes:
-        better: which values are better.
-        description: one line, for the docs and for ``uml-tf evaluate --list-metrics``.
-        bounds: least and largest possible value; ``math.inf`` where there is none.
-        margin: the metric is decisive for promotion: a model replaces another only if it is shown to be
-            worse by less than this. None: the metric is not decisive. Needs finite bounds.
-        headline: whether ``uml-tf registry list`` shows it.
-    """
-
-    kind: ClassVar[str]
-    inputs: ClassVar[str]
-
-    better: Literal["higher", "lower"]
-    description: str
-    bounds: tuple[float, float] = (0.0, 1.0)
-    margin: float | None = None
-    headline: bool = False
-
-    def __post_init__(self) -> None:
-        if self.better not in ("higher", "lower"):
-            raise ValueError(f"better: found {self.better!r}, expected 'higher' or 'lower'")
-        if self.margin is not None and inf in self.bounds:
-            raise ValueError(
-                "margin: found bounds without an end, expected finite ones for a decisive metric"
-            )
-
-    @property
-    def sign(self) -> int:
-        """1 where higher values are better, else -1."""
-        return 1 if self.better == "higher" else -1
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImagesMetric(Metric):
-    """A metric of arrays that have a row for each image.
-
-    Attributes:
-        value: from the rows to the metric.
-        of_draws: the same of resamples, for those who want them fast: from the same arrays, which it sees
-            once, to a function of how often each image was drawn. Without it the rows are repeated.
-    """
-
-    value: Callable[..., float]
-    of_draws: Callable[..., OfDraws] | None = None
-
-
-def of_draws(metric: ImagesMetric, *arrays: Array) -> OfDraws:
-    """A metric of resamples of images; ``(N, ...)`` arrays, of which the metric takes the rows."""
-    if isinstance(metric, RankedMetric) and metric.of_ranked:
-        of_ranked, ranked = metric.of_ranked, ranked_loss(arrays[0], metric.loss(arrays[1]))
-        return lambda draws: of_ranked(ranked(draws))
-    return metric.of_draws(*arrays) if metric.of_draws else of_rows(metric.value, *arrays)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,36 +45,6 @@ class ConfidenceMetric(ImagesMetric):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScoredMetric(Metric):
-    """A metric that is applied to each of several scores of doubt, larger for more doubt.
-
-    It is reported under its own name for the vacuity, under NAME_SCORE for the others.
-
-    Attributes:
-        scores: score -> meaning.
-    """
-
-    scores: ClassVar[Mapping[str, str]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class RankedMetric(ScoredMetric, ImagesMetric):
-    """A metric of a score ``(N,)`` and of what it should rank above the rest, ``(N,)``.
-
-    Attributes:
-        of_ranked: for metrics that need the order of the score alone, in place of ``of_draws``: from the
-            images of D resamples in this order to ``(D,)`` values. All metrics of a score share the order.
-    """
-
-    of_ranked: Callable[[RankedLoss], Array] | None = None
-
-    @staticmethod
-    def loss(outcome: Array) -> Array:
-        """``(N,)`` what an image loses, of what ``value`` takes beside the score."""
-        return outcome
-
-
-@dataclass(frozen=True, kw_only=True)
 class SelectiveMetric(RankedMetric):
     """A metric of a score of doubt: does it rank the wrong classes above the correct ones?
 
@@ -152,6 +62,21 @@ class SelectiveMetric(RankedMetric):
     def loss(outcome: Array) -> Array:
         """1 where the class is wrong."""
         return ~outcome
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradeMetric(RankedMetric):
+    """A metric of a score of doubt about the class: is it larger where more experts disagree on the class?
+
+    Attributes:
+        value: from a score ``(N,)``, larger for more doubt, and the share ``(N,)`` of the experts whose grade
+            differs from most, to the metric; nan where it is undefined. N is at least 1.
+    """
+
+    kind = "grades"
+    inputs = "images that several experts graded"
+    scores = SCORES
+    value: Callable[[Array, Array], float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -245,20 +170,6 @@ class IntervalMetric(ImagesMetric):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SummedMetric(Metric):
-    """A metric of all pixels of all images together, computed from counts that add up over the images.
-
-    Attributes:
-        value: from the sum of the counts over images to the metric; nan where it is undefined.
-        of_all: for a metric that chooses something on all images, e.g. a threshold, and keeps it in every
-            resample: from the sum over all images to the ``value`` of resamples.
-    """
-
-    value: Callable[[Array], float]
-    of_all: Callable[[Array], Callable[[Array], float]] | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
 class PixelMetric(SummedMetric):
     """A metric of pixels without a score of doubt.
 
@@ -305,6 +216,7 @@ KINDS: tuple[type[Metric], ...] = (
     ClassMetric,
     ConfidenceMetric,
     SelectiveMetric,
+    GradeMetric,
     DecisionMetric,
     RegionMetric,
     MaskMetric,

@@ -7,12 +7,11 @@ from math import inf
 from uml_tf.metrics.metric import (
     KINDS,
     IntervalMetric,
-    Metric,
     QualityMetric,
     RegionMetric,
-    ScoredMetric,
     metrics_of_kind,
 )
+from uml_tf.metrics.metric_base import Metric, ScoredMetric
 from uml_tf.metrics.scores import reported_name
 
 _BEHIND: dict[type[Metric], str] = {

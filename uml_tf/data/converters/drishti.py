@@ -1,4 +1,4 @@
-"""Converter of Drishti-GS1: the fundus with the optic disc and cup as four experts drew them.
+"""Converter of Drishti-GS1: the fundus with the optic disc and cup as four experts drew them, and its grades.
 
 Source: Sivaswamy et al., "A Comprehensive Retinal Image Dataset for the Assessment of Glaucoma from the Optic
 Nerve Head Analysis", JSM Biomedical Imaging Data Papers 2, 2015.
@@ -6,7 +6,10 @@ Nerve Head Analysis", JSM Biomedical Imaging Data Papers 2, 2015.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -14,17 +17,21 @@ import numpy as np
 
 from uml_tf.data.converter import CONVERTERS, Case, Converter, RawDataset
 from uml_tf.data.dataset import DatasetInfo
+from uml_tf.data.manifest_values import grades_text
 from uml_tf.data.masks import read_mask
 from uml_tf.data.raw.fundus import CLASSES, PIXEL_CLASSES, UNIONS, PublishedFundusOptions, disc_and_cup
 from uml_tf.data.raw.image_facts import split_of_folders
 from uml_tf.data.raw.named_files import files_by_key, published
-from uml_tf.data.raw.table import read_table, records_of_images
+from uml_tf.data.raw.table import Record, read_table, records_of_images
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.images import Array
 
 EXPERTS = 4
 MAJORITY = 2
 LABELS_NAME = "labels.csv"
+_EXPERT = re.compile(r"expert\d+")
+_GRADES = {str(index): name for index, name in enumerate(CLASSES)}
+"""As the table holds an expert's grade -> the class."""
 
 INFO = DatasetInfo(
     name="drishti",
@@ -38,12 +45,17 @@ INFO = DatasetInfo(
 
 @dataclass(frozen=True)
 class _Eye:
-    """One photograph: its file, label, published split, and the soft maps of disc and cup (or None)."""
+    """One photograph: its file, published split, and the soft maps of disc and cup (or None).
+
+    Its label is "" where nothing tells it; ``grades`` and ``problems`` are those of the case.
+    """
 
     image: Path
-    label: str
     split: str
     soft_maps: tuple[Path, Path] | None
+    label: str = ""
+    grades: str = ""
+    problems: tuple[str, ...] = ()
 
 
 def read_votes(path: Path) -> Array:
@@ -80,7 +92,7 @@ def _read_both(soft_maps: tuple[Path, Path]) -> tuple[Array, Array]:
 
 def _read(eye: _Eye) -> Case:
     mask = agreement = None
-    problems: list[str] = []
+    problems = list(eye.problems)
     try:
         if eye.soft_maps is not None:
             mask, agreement = mask_and_agreement(*_read_both(eye.soft_maps))
@@ -93,18 +105,50 @@ def _read(eye: _Eye) -> Case:
         mask,
         split=eye.split,
         agreement=agreement,
+        grades=eye.grades,
         problems=tuple(problems),
     )
 
 
-def _labels(raw: Path, names: list[str]) -> list[str]:
-    """Of ``labels.csv``, or of the image's folder (GLAUCOMA, NORMAL); "" where neither tells it."""
+def read_grades(record: Record) -> str:
+    """The grades of a row of ``labels.csv`` as in ``Case``: of the columns expert1, expert2, and so on.
+
+    An empty one is no grade.
+
+    Raises:
+        UmlError: a grade is neither 0 (normal) nor 1 (glaucoma).
+    """
+    given = {column: grade for column, grade in record.items() if _EXPERT.fullmatch(column) and grade}
+    for column, grade in given.items():
+        if grade not in _GRADES:
+            expected = " or ".join(f"{key} ({name})" for key, name in _GRADES.items())
+            raise UmlError(f"{column}: found '{grade}', expected {expected}")
+    counts = Counter(given.values())
+    return grades_text(counts[key] for key in _GRADES)
+
+
+def _with_record(eye: _Eye, record: Record | None, path: Path) -> _Eye:
+    """The photograph with what its row of ``labels.csv`` tells."""
+    if record is None:
+        return eye
+    try:
+        return replace(eye, label=record["label"], grades=read_grades(record))
+    except UmlError as error:
+        return replace(eye, label=record["label"], problems=(f"{path}: {eye.image.name}: {error}",))
+
+
+def _labelled(raw: Path, eyes: Sequence[_Eye]) -> list[_Eye]:
+    """With the labels and grades of ``labels.csv``, or else the labels of the folders GLAUCOMA and NORMAL."""
     path = raw / LABELS_NAME
     if path.is_file():
-        rows = records_of_images(read_table(path, ["image", "label"]), "image", names)
-        return ["" if row is None else row["label"] for row in rows]
-    folders = [Path(name).parent.name.lower() for name in names]
-    return [folder if folder in CLASSES else "" for folder in folders]
+        names = [eye.image.relative_to(raw).as_posix() for eye in eyes]
+        records = records_of_images(read_table(path, ["image", "label"]), "image", names)
+        return [_with_record(eye, record, path) for eye, record in zip(eyes, records, strict=True)]
+    folders = [eye.image.parent.name.lower() for eye in eyes]
+    return [
+        replace(eye, label=folder if folder in CLASSES else "")
+        for eye, folder in zip(eyes, folders, strict=True)
+    ]
 
 
 def _find(raw: Path, options: PublishedFundusOptions) -> RawDataset:
@@ -123,13 +167,12 @@ def _find(raw: Path, options: PublishedFundusOptions) -> RawDataset:
     eyes = [
         _Eye(
             path,
-            label,
             split if keeps else "",
             (discs[key], cups[key]) if {key} <= discs.keys() & cups.keys() else None,
         )
-        for (key, path), label, split in zip(images.items(), _labels(raw, names), splits, strict=True)
+        for (key, path), split in zip(images.items(), splits, strict=True)
     ]
-    return RawDataset(INFO, eyes, partial(_read))
+    return RawDataset(INFO, _labelled(raw, eyes), partial(_read))
 
 
 CONVERTERS.add(

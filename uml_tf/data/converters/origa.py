@@ -12,7 +12,8 @@ import numpy as np
 from pydantic import Field
 
 from uml_tf.data.converter import CONVERTERS, Case, Converter, RawDataset
-from uml_tf.data.dataset import RATIO, DatasetInfo, is_ratio
+from uml_tf.data.dataset import RATIO, DatasetInfo
+from uml_tf.data.manifest_values import is_ratio
 from uml_tf.data.raw.fundus import CLASSES, PIXEL_CLASSES, UNIONS, FundusOptions
 from uml_tf.data.raw.outlines import fill_ellipse
 from uml_tf.data.raw.table import Record, read_table
