@@ -28,7 +28,8 @@ class Metric:
         bounds: least and largest possible value; ``math.inf`` where there is none.
         margin: the metric is decisive for promotion: a model replaces another only if it is shown to be
             worse by less than this. None: the metric is not decisive. Needs finite bounds.
-        headline: whether ``uml-tf registry list`` shows it.
+        headline: whether ``uml-tf registry list`` shows it. A metric of several scores of doubt is decisive,
+            and shown, by the confidence alone.
     """
 
     kind: ClassVar[str]
@@ -344,14 +345,3 @@ def metric_of(reported: str) -> Metric | None:
         if isinstance(metric, NAMED) and reported.startswith(f"{name}_")
     ]
     return METRICS[max(fitting, key=len)] if fitting else None
-
-
-def decisive_margins() -> dict[str, float]:
-    """Name of each metric that is decisive for promotion -> its non-inferiority margin."""
-    return {name: metric.margin for name, metric in sorted(METRICS.items()) if metric.margin is not None}
-
-
-def headlines() -> dict[str, Metric]:
-    """The metrics that ``uml-tf registry list`` shows, by name: those of the class first."""
-    ordered = sorted(METRICS.items(), key=lambda item: (KINDS.index(type(item[1])), item[0]))
-    return {name: metric for name, metric in ordered if metric.headline}
