@@ -15,9 +15,9 @@ from scipy.stats import norm
 from uml_tf.evaluation.comparison import Difference
 from uml_tf.evaluation.non_inferiority import shortfalls
 from uml_tf.metrics.bootstrap import bootstrap
+from uml_tf.metrics.chief import decisive_margins
 from uml_tf.metrics.classification import mean_recall
 from uml_tf.metrics.draws import in_parts, of_rows
-from uml_tf.metrics.metric import decisive_margins
 from uml_tf.metrics.ranking import area_under_roc
 
 ACCURACY, AUROC = 0.9, 0.85
@@ -51,7 +51,7 @@ def _mean_dice(rng, images, loss):
 
 MODELS = {
     "balanced_accuracy": _balanced_accuracy,
-    "class_failure_auroc": _failure_auroc,
+    "class_failure_auroc_confidence": _failure_auroc,
     "mean_dice": _mean_dice,
 }
 

@@ -25,7 +25,7 @@ _SHOWN = (
     "class_confidence_mean_difference",
     "mask_confidence_mean_difference",
 )
-_METRICS = ("accuracy", "class_failure_auroc")
+_METRICS = ("accuracy", "class_failure_auroc_confidence")
 
 
 class _ExportCommand(click.Command):

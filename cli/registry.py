@@ -32,7 +32,8 @@ _FIDELITY = (
     ("mask_agreement", "mask agreement"),
     ("class_uncertainty_rho", "class rho"),
     ("mask_uncertainty_rho", "mask rho"),
-    ("change_class_failure_auroc", "failure AUROC change"),
+    ("change_class_failure_auroc_confidence", "failure AUROC change"),
+    ("change_class_failure_auroc", "failure AUROC change by vacuity"),
 )
 
 
@@ -65,9 +66,17 @@ def add(run: str, name: str) -> None:
 
 
 def _cell(version: Version, metric: str) -> str:
-    """A metric of a version; of a region's metric a line for each region."""
+    """A metric of a version; of a region's metric a line for each region.
+
+    A version of an older uml-tf, which measured no confidence, has the vacuity's, and says so.
+    """
+    from uml_tf.metrics.scores import CHIEF_SCORE
+
     if metric in version.metrics:
         return f"{version.metrics[metric]:.3f}"
+    by_vacuity = metric.removesuffix(f"_{CHIEF_SCORE}")
+    if by_vacuity in version.metrics:
+        return f"vacuity {version.metrics[by_vacuity]:.3f}"
     regions = {
         n.removeprefix(f"{metric}_"): v for n, v in version.metrics.items() if n.startswith(f"{metric}_")
     }
@@ -93,7 +102,7 @@ def list_versions(name: str | None) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from uml_tf.metrics.metric import headlines
+    from uml_tf.metrics.chief import headlines
     from uml_tf.tracking.registry import find_version, versions
 
     found = versions(name)
@@ -163,7 +172,7 @@ def promote(
 
     Both are measured on the same images, which neither was trained on. The 95 % interval of the change,
     over resampled subjects, must hold no loss of the margin or more in any decisive metric: balanced
-    accuracy, failure detection, mean Dice. Otherwise the command ends with exit code 1.
+    accuracy, failure detection by the confidence, mean Dice. Otherwise the command ends with exit code 1.
     """
     from uml_tf.cli.display import TerminalDisplay
     from uml_tf.cli.quiet import import_tensorflow

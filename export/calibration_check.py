@@ -51,7 +51,7 @@ class CalibrationCheck:
         for expected, outputs in zip(self._expected, found, strict=True):
             agreement.add(expected, outputs)
         numbers, faults = agreement.numbers()
-        numbers["drop_class_failure_auroc"] = None
+        numbers["drop_class_failure_auroc_confidence"] = None
         return [check for check in self._tolerance.checks(numbers, faults) if not check.kept]
 
     def errors(self, data: bytes) -> dict[str, float]:

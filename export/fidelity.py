@@ -25,8 +25,11 @@ from uml_tf.runtime.predictor import Outputs, Predictor, predict_all
 
 Array = NDArray[Any]
 
-METRICS = ("accuracy", "ece", "mask_ece", "class_failure_auroc")
+METRICS = ("accuracy", "ece", "mask_ece", "class_failure_auroc_confidence", "class_failure_auroc")
 """Metrics that are compared besides every region's Dice: ``network_NAME``, ``file_NAME``, ``change_NAME``."""
+
+_FAILURE_AUROC = "class_failure_auroc_confidence"
+_DROP = f"drop_{_FAILURE_AUROC}"
 
 _MOST_PIXELS = 2_000_000
 
@@ -59,12 +62,12 @@ class Fidelity:
 
 
 def _auroc_drop(metrics: dict[str, float | None]) -> tuple[float | None, str]:
-    """How much of the failure-detection AUROC is lost; or None, and why that is a fault.
+    """How much of the confidence's failure-detection AUROC is lost; or None, and why that is a fault.
 
     Without a wrong class there is no failure to detect: nothing can be lost by the network, and nothing is
     lost by a file that classifies every image correctly.
     """
-    network, file = metrics.get("network_class_failure_auroc"), metrics.get("file_class_failure_auroc")
+    network, file = (metrics.get(f"{part}_{_FAILURE_AUROC}") for part in ("network", "file"))
     if network is not None and file is not None:
         return network - file, ""
     if network is None or metrics.get("file_accuracy") == 1:
@@ -158,16 +161,16 @@ def _rho_interval(rho: float | None, images: int) -> dict[str, float | None]:
 def _summarise(agreement: Agreement, metrics: dict[str, float | None], tolerance: Tolerance) -> Fidelity:
     numbers, faults = agreement.numbers()
     drop, drop_fault = _auroc_drop(metrics)
-    low, high = (metrics.get(f"change_class_failure_auroc_{end}") for end in ("low", "high"))
+    low, high = (metrics.get(f"change_{_FAILURE_AUROC}_{end}") for end in ("low", "high"))
     numbers |= {
-        "drop_class_failure_auroc": drop,
-        "drop_class_failure_auroc_low": None if high is None else -high,
-        "drop_class_failure_auroc_high": None if low is None else -low,
+        _DROP: drop,
+        f"{_DROP}_low": None if high is None else -high,
+        f"{_DROP}_high": None if low is None else -low,
         **metrics,
     }
     uncertainty = np.concatenate(agreement.class_uncertainty)
     numbers |= _rho_interval(numbers["class_uncertainty_rho"], len(uncertainty))
-    faults["drop_class_failure_auroc"] = drop_fault
+    faults[_DROP] = drop_fault
     return Fidelity(
         numbers,
         tolerance.checks(numbers, faults),

@@ -70,7 +70,7 @@ class Tolerance:
         class_difference, mask_difference: largest mean absolute difference of the uncertainties, in [0, 1].
         class_confidence_difference, mask_confidence_difference: the same of the confidences, by size and not
             by rank, because decisions are made at fixed confidences.
-        failure_auroc_drop: largest loss of the AUROC with which the class uncertainty detects wrong classes.
+        failure_auroc_drop: largest loss of the AUROC with which the class confidence detects wrong classes.
 
     Raises:
         UmlError: a bound is not a finite number.
@@ -115,10 +115,10 @@ class Tolerance:
         "mask_confidence_mean_difference", "most", 0.01, "mean absolute difference of the pixel confidences"
     )
     failure_auroc_drop: float = _bound(
-        "drop_class_failure_auroc",
+        "drop_class_failure_auroc_confidence",
         "most",
         0.01,
-        "loss of the failure-detection AUROC of the class uncertainty",
+        "loss of the failure-detection AUROC of the class confidence",
         by_interval=True,
     )
 

@@ -136,7 +136,7 @@ def evaluate(
 
     Example:
         >>> found = uml_tf.evaluate("last", "prepared/")
-        >>> found.metrics["class_failure_auroc"]
+        >>> found.metrics["class_failure_auroc_confidence"]
 
     Args:
         model: what ``load`` returned, or anything that it takes.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from image_measures import measure, random_measures, two_class_measures
@@ -11,7 +13,7 @@ from uml_tf.evaluation.non_inferiority import least_subjects, parse_margins, sho
 from uml_tf.metrics.error_histogram import BINS
 from uml_tf.runtime.errors import UmlError
 
-MARGINS = {"balanced_accuracy": 0.05, "class_failure_auroc": 0.1, "mean_dice": 0.03}
+MARGINS = {"balanced_accuracy": 0.05, "class_failure_auroc_confidence": 0.1, "mean_dice": 0.03}
 
 
 def _drawn(seed, images=200):
@@ -98,9 +100,43 @@ def test_a_failure_detection_that_rests_on_one_wrong_class_is_not_enough():
     correct = np.arange(200) != 17
     measures = two_class_measures(correct, np.full(200, 0.8))
     found = differences(measures, measures)
-    (reason,) = shortfalls(found, {"class_failure_auroc": 0.1})
+    (reason,) = shortfalls(found, {"class_failure_auroc_confidence": 0.1})
     assert "undefined on 3" in reason
-    assert not shortfalls(found, {"class_failure_auroc": 1.0})  # anything may be lost
+    assert not shortfalls(found, {"class_failure_auroc_confidence": 1.0})  # anything may be lost
+
+
+def _doubting(correct, confident, uncertain):
+    """Images whose confidence, or else uncertainty, tells the wrong classes apart."""
+    rng = np.random.default_rng(4)
+    found = []
+    for m, right in zip(two_class_measures(correct, correct), correct, strict=True):
+        told = (0.9 if right else 0.6) + rng.uniform(-0.01, 0.01)
+        vague = rng.uniform(0.6, 0.9)
+        confidence, certainty = (told if one else vague for one in (confident, uncertain))
+        found.append(replace(m, class_confidence=confidence, class_uncertainty=1 - certainty))
+    return found
+
+
+def test_a_promotion_is_decided_by_the_confidence_and_not_by_the_uncertainty():
+    correct, _, _ = _drawn(6)
+    by_both, by_confidence, by_uncertainty = (
+        _doubting(correct, *told) for told in ((True, True), (True, False), (False, True))
+    )
+    lost = _by_name(differences(by_both, by_confidence))["class_failure_auroc"]
+    assert lost.verdict == "worse"
+    assert not shortfalls(differences(by_both, by_confidence), MARGINS)
+    (reason,) = shortfalls(differences(by_both, by_uncertainty), MARGINS)
+    assert reason.startswith("class_failure_auroc_confidence: found a change of -0.")
+
+
+def test_a_model_that_reports_no_confidence_is_judged_by_its_largest_probability():
+    """As measures of an older uml-tf, or outputs without a confidence, leave it."""
+    found = _by_name(differences(random_measures(seed=0), random_measures(seed=1)))
+    by_confidence, by_largest = (
+        found[f"class_failure_auroc_{score}"] for score in ("confidence", "max_probability")
+    )
+    assert by_confidence.first == by_largest.first > 0.5
+    assert by_confidence.change == by_largest.change
 
 
 def test_a_metric_that_is_undefined_is_not_tested_but_something_must_be():
@@ -130,7 +166,7 @@ def test_every_metric_of_an_evaluation_is_compared_the_decisive_ones_first():
     values = {"dice_lesion": 0.5, "hd95_lesion": 3.0, "mean_dice": 0.5}
     one = [measure(i, i % 3, rng.gamma(1, 2, 3), values=values, counts=counts) for i in range(30)]
     found = differences(one, one)
-    assert [d.metric for d in found[:3]] == ["balanced_accuracy", "class_failure_auroc", "mean_dice"]
+    assert [d.metric for d in found[:3]] == list(MARGINS)
     names = {d.metric for d in found}
     assert {"hd95_lesion", "mask_ece", "mask_uncertainty_error_overlap", "class_aurc_entropy"} <= names
     table = as_markdown(found, ("A", "B"))
@@ -164,7 +200,8 @@ def test_margins_are_those_of_the_registry_but_where_they_are_given():
 @pytest.mark.parametrize(
     ("entry", "expected"),
     [
-        ("auc=0.1", "one of balanced_accuracy, class_failure_auroc, mean_dice"),
+        ("auc=0.1", "one of balanced_accuracy, class_failure_auroc_confidence, mean_dice"),
+        ("class_failure_auroc=0.1", "NAME=VALUE with one of balanced_accuracy, class_failure_auroc_conf"),
         ("mean_dice", "a number of at least 0"),
         ("mean_dice=nan", "a number of at least 0"),
         ("mean_dice=inf", "a number of at least 0"),

@@ -141,5 +141,9 @@ def test_decisions_have_exact_intervals_and_masks_are_ranked_by_every_score_of_d
     assert metrics["mask_dice_aurc_confidence"].value < metrics["mask_dice_aurc"].value
     assert "mask_dice_aurc_members" not in metrics
     table = as_markdown(metrics)
+    chief, *_ = table.partition("\n\n")
+    for name in ("class_failure_auroc", "mask_dice_aurc"):
+        assert f"| {name}_confidence | " in chief
+        assert f"| {name} | " not in chief
     assert "| accepted_risk | 0.0000 | 0.0000 to 0.2646 | lower | 12 | 12 |" in table
     assert len([line for line in table.splitlines() if line.startswith("| confidence |")]) == 2

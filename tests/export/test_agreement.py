@@ -40,7 +40,7 @@ def _compared(count, accepted, flips, accepted_flips=0):
     agreement = Agreement(CARD)
     agreement.add(_outputs(classes, doubt), _outputs(changed, doubt))
     numbers, faults = agreement.numbers()
-    numbers["drop_class_failure_auroc"] = None
+    numbers["drop_class_failure_auroc_confidence"] = None
     return numbers, {check.name: check for check in Tolerance().checks(numbers, faults)}
 
 
@@ -138,7 +138,7 @@ def test_confidences_that_differ_are_refused_though_every_rank_is_kept():
     numbers, faults = agreement.numbers()
     assert numbers["class_confidence_mean_difference"] == pytest.approx(0.03, abs=1e-6)
     assert numbers["mask_confidence_mean_difference"] == pytest.approx(0.015, abs=1e-6)
-    numbers["drop_class_failure_auroc"] = None
+    numbers["drop_class_failure_auroc_confidence"] = None
     broken = [check.name for check in Tolerance().checks(numbers, faults) if not check.kept]
     assert broken == ["class_confidence_difference", "mask_confidence_difference"]
 

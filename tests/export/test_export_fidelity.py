@@ -75,7 +75,7 @@ def test_a_file_like_its_network_keeps_everything(compared):
 
 @pytest.mark.parametrize(("part", "name"), [("class", "class_rho"), ("mask", "mask_rho")])
 def test_constant_uncertainty_of_the_file_is_refused(compared, network, part, name):
-    loose = dict.fromkeys(("class_difference", "mask_difference", "failure_auroc_drop"), 1.0)
+    loose = dict.fromkeys(("class_difference", "mask_difference"), 1.0)
     file = Changed(network, f"{part}_uncertainty", _constant)
     found = compared(file, decision_agreement=0, accepted_agreement=0, **loose)
     assert found.numbers[f"{part}_uncertainty_rho"] is None
@@ -107,8 +107,7 @@ def _of_order(order):
 
 
 def test_neighbours_that_change_places_are_kept_and_a_lost_order_is_refused(compared, network):
-    loose = dict.fromkeys(("class_difference", "failure_auroc_drop"), 1.0)
-    loose |= {"decision_agreement": 0, "accepted_agreement": 0}
+    loose = {"class_difference": 1.0, "decision_agreement": 0, "accepted_agreement": 0}
 
     def swapped(count):
         return np.r_[1, 0, 2:count]
@@ -147,11 +146,37 @@ def test_other_decisions_are_refused_where_the_numbers_are_close(compared, netwo
 def test_metrics_of_file_and_network_are_reported_with_their_difference(compared, network):
     found = compared(Changed(network, "class_probability", lambda p: p[:, ::-1])).numbers
     assert found["file_accuracy"] == pytest.approx(1 - found["network_accuracy"])
-    for name in ("accuracy", "class_failure_auroc", "dice_rim", "dice_cup", "dice_disc"):
+    by_confidence = "class_failure_auroc_confidence"
+    for name in ("accuracy", by_confidence, "class_failure_auroc", "dice_rim", "dice_cup", "dice_disc"):
         before, after = found[f"network_{name}"], found[f"file_{name}"]
         assert found[f"change_{name}"] == pytest.approx(after - before)
-    # With the classes swapped, right and wrong are swapped: so is what the uncertainty detects.
-    assert found["drop_class_failure_auroc"] == pytest.approx(2 * found["network_class_failure_auroc"] - 1)
+    # With the classes swapped, right and wrong are swapped: so is what the confidence detects.
+    assert found[f"drop_{by_confidence}"] == pytest.approx(2 * found[f"network_{by_confidence}"] - 1)
+
+
+def test_the_bound_of_failure_detection_is_on_the_confidence(compared, network, phantoms):
+    labels = np.array([phantoms.label_index(row) for row in phantoms.split("val")])
+    wrong = np.arange(len(labels)) % 3 == 0
+
+    def with_confidences(of_wrong, of_right):
+        """The network with every third class wrong, and with these confidences."""
+
+        def in_turn(values):
+            order = iter(values)
+            return lambda p: np.stack([next(order, row) for row in p])
+
+        classes = np.eye(2, dtype=np.float32)[np.where(wrong, 1 - labels, labels)]
+        confidences = np.where(wrong, of_wrong, of_right).astype(np.float32)[:, None]
+        of_classes = Changed(network, "class_probability", in_turn(classes))
+        return Changed(of_classes, "class_confidence", in_turn(confidences))
+
+    loose = {"class_confidence_difference": 1.0, "decision_agreement": 0, "accepted_agreement": 0}
+    found = compared(with_confidences(0.9, 0.4), of=with_confidences(0.4, 0.9), **loose)
+    assert found.broken == [
+        "failure_auroc_drop: found 1.0000 (95 % interval 1.0000 to 1.0000), expected at most 0.01"
+    ]
+    assert found.numbers["change_class_failure_auroc"] == 0, "the uncertainty is the network's"
+    assert compared(with_confidences(0.3, 0.7), of=with_confidences(0.4, 0.9), **loose).broken == []
 
 
 def test_failure_detection_that_only_the_network_has_is_refused(compared, network, phantoms):

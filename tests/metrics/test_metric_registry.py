@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from uml_tf.metrics.chief import chief_name, decisive_margins, headlines
 from uml_tf.metrics.metric import (
     KINDS,
     METRICS,
     ClassMetric,
+    ScoredMetric,
     SelectiveMetric,
-    decisive_margins,
-    headlines,
     metric_of,
     metrics_of_kind,
 )
@@ -48,8 +48,26 @@ def test_the_direction_of_every_metric():
 
 
 def test_decisive_metrics_and_their_margins():
-    assert decisive_margins() == {"balanced_accuracy": 0.05, "class_failure_auroc": 0.1, "mean_dice": 0.03}
-    assert set(headlines()) == {"auc", "balanced_accuracy", "ece", "class_failure_auroc", "dice"}
+    assert decisive_margins() == {
+        "balanced_accuracy": 0.05,
+        "class_failure_auroc_confidence": 0.1,
+        "mean_dice": 0.03,
+    }
+    assert set(headlines()) == {"auc", "balanced_accuracy", "ece", "class_failure_auroc_confidence", "dice"}
+    decisive = "decisive by the confidence, margin 0.1 |"
+    assert [line.split("`")[1] for line in metrics_table().splitlines() if line.endswith(decisive)] == [
+        "class_failure_auroc"
+    ]
+
+
+def test_every_metric_of_scores_of_doubt_is_shown_by_the_confidence():
+    for name, metric in METRICS.items():
+        if isinstance(metric, ScoredMetric):
+            assert "confidence" in metric.scores
+            assert chief_name(name, metric) == f"{name}_confidence"
+            assert metric_of(chief_name(name, metric)) is metric
+        else:
+            assert chief_name(name, metric) == name
 
 
 @pytest.mark.parametrize(

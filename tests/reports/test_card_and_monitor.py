@@ -92,23 +92,57 @@ def test_a_tally_of_another_model_is_refused(in_work, run, tmp_path):
     assert "found no tally in" in run("monitor", tmp_path, "--model", "last", expect=1)
 
 
-def _with_threshold(model, path, above):
-    """A copy of a network's file with another threshold, as a calibration leaves it."""
+def _with_card(model, path, **fields):
+    """A copy of a network's file with other fields of its card, as a calibration leaves it."""
     with zipfile.ZipFile(model) as old, zipfile.ZipFile(path, "w") as new:
         for name in old.namelist():
             data = old.read(name)
             if name == "config.json":
                 whole = json.loads(data)
-                whole["config"]["card"] |= {"accept_above": above, "accept_reason": ""}
+                whole["config"]["card"] |= fields
                 data = json.dumps(whole).encode()
             new.writestr(name, data)
     return path
 
 
+def test_the_card_says_of_how_few_images_the_confidence_was_not_fitted(in_work, run, tmp_path, phantoms):
+    images = len(phantoms.split("val"))
+    assert images < 10, "too few labels, and too few masks"
+    run("registry", "card", "last", "--out", tmp_path)
+    text = (tmp_path / "model-card.md").read_text()
+    for part, found in (
+        ("class", f"{images} labelled validation images, 20 wanted"),
+        ("pixels", f"{images} validation images with a mask, 10 wanted"),
+    ):
+        instead = "the largest mean probability stands in its place."
+        assert f"- Confidence of the {part}: not fitted: {found}; {instead}\n" in text
+    assert "Confidence is fitted on validation images" not in text
+    data = json.loads((tmp_path / "model-card.json").read_text())["confidence"]
+    assert (data["class_score"], data["mask_score"]) == (None, None)
+
+
+def test_the_card_names_the_score_behind_a_fitted_confidence(in_work, run, tmp_path):
+    model = run_folder(last_run_id()) / "model.keras"
+    fitted = {"name": "largest+vacuity", "weights": {"largest": 0.8, "vacuity": 0.4}, "bias": 0.3}
+    trust = read_stated("last").card.trust.to_dict() | {"class_confidence": fitted}
+    # Of another fingerprint than the data set's: the validation images can no longer be counted.
+    path = _with_card(model, tmp_path / "new.keras", trust=trust, fingerprint="0" * 64)
+    run("registry", "card", path, "--out", tmp_path)
+    text = (tmp_path / "model-card.md").read_text()
+    assert (
+        "- Confidence of the class: follows from the score 'largest+vacuity' (largest mean probability, "
+        "vacuity), fitted on validation images.\n"
+        "- Confidence of the pixels: not fitted; the largest mean probability stands in its place.\n"
+    ) in text
+    data = json.loads((tmp_path / "model-card.json").read_text())["confidence"]
+    assert (data["class_score"], data["mask_score"]) == ("largest+vacuity", None)
+
+
 @pytest.fixture
 def calibrated(in_work, tmp_path):
     """A file of the training's network that accepts every answer, which the training's does not."""
-    path = _with_threshold(run_folder(last_run_id()) / "model.keras", tmp_path / "new.keras", 0.001)
+    fields = {"accept_above": 0.001, "accept_reason": ""}
+    path = _with_card(run_folder(last_run_id()) / "model.keras", tmp_path / "new.keras", **fields)
     assert read_stated(str(path)).card.accept_above != read_stated("last").card.accept_above
     return path
 

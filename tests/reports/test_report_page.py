@@ -15,6 +15,7 @@ from playwright.sync_api import sync_playwright
 from uml_tf.data.columns import groups
 from uml_tf.evaluation.corruptions import CORRUPTIONS, SEVERITIES
 from uml_tf.evaluation.measures_file import load_measures
+from uml_tf.evaluation.origin import load_origin
 from uml_tf.evaluation.robustness import MEASURES, Robustness, robustness_csv
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "export"))
@@ -97,6 +98,30 @@ def test_numbers_are_those_of_the_evaluation(page, evaluated):
     assert "phantoms &lt;of&gt; nobody" in page.read_text()
 
 
+def test_doubt_is_told_by_the_confidence_and_by_the_score_behind_it(page, evaluated):
+    text, metrics = _text(page), json.loads((evaluated[1] / "metrics.json").read_text())
+    found = metrics["class_failure_auroc_confidence"]
+    assert re.search(rf"Doubt finds mistakes \(AUROC\) .*? is perfect\. {found['value']:.3f} ", text)
+    assert "Uncertainty finds mistakes" not in text
+    trust = load_origin(evaluated[1]).card.trust
+    for part, confidence in (("class", trust.class_confidence), ("pixels", trust.mask_confidence)):
+        assert f"Confidence of the {part} follows from the score &#39;{confidence.name}&#39; (" in text
+    assert "(largest mean probability, vacuity), fitted on validation images" in text
+
+
+def test_figures_of_an_older_version_tell_the_uncertainty_by_its_name(evaluated, run, monkeypatch, tmp_path):
+    monkeypatch.chdir(evaluated[0])
+    older = shutil.copytree(evaluated[1], tmp_path / "older")
+    metrics = json.loads((older / "metrics.json").read_text())
+    del metrics["class_failure_auroc_confidence"]
+    (older / "metrics.json").write_text(json.dumps(metrics))
+    run("report", older, "--no-images", "--out", tmp_path / "older.html")
+    text, found = _text(tmp_path / "older.html"), metrics["class_failure_auroc"]
+    told = r"Uncertainty finds mistakes \(AUROC\) .*? was not measured\."
+    assert re.search(rf"{told} {found['value']:.3f} ", text)
+    assert "Doubt finds mistakes" not in text
+
+
 def test_groups_are_the_images_of_each_value(page, evaluated):
     measures = load_measures(evaluated[1] / "measures.npz")
     table = re.search(r'data-by="site".*?</table>', page.read_text(), re.S)[0]
@@ -159,6 +184,11 @@ def test_a_run_needs_no_evaluation(trained, run, monkeypatch, tmp_path):
     text = _text(tmp_path / "run.html")
     assert "split &#39;test&#39; of fundus phantoms; none of them was used in training" in text
     assert "preset edge" in text
+    assert re.search(r"Confidence of the class not fitted: \d labelled validation images, 20 wanted;", text)
+    assert re.search(
+        r"Confidence of the pixels not fitted: \d validation images with a mask, 10 wanted;", text
+    )
+    assert "It was not fitted on validation pictures" in text
 
 
 def test_mistakes_are_one_line(evaluated, run, monkeypatch, tmp_path):

@@ -83,7 +83,9 @@ def test_the_place_of_the_data_is_not_a_part_of_a_cell(opened, tmp_path):
 
 def test_metrics_are_those_of_the_registry_unless_they_are_named(opened):
     study = opened(TEXT)
-    assert {"balanced_accuracy", "auc", "dice_disc", "mean_dice", "class_failure_auroc"} <= set(study.metrics)
+    chief = {"balanced_accuracy", "auc", "dice_disc", "mean_dice", "class_failure_auroc_confidence"}
+    assert chief <= set(study.metrics)
+    assert "class_failure_auroc" not in study.metrics, "errors are found by the confidence"
     assert opened(TEXT + "metrics: [dice_cup, class_aurc_entropy]\n").metrics == (
         "dice_cup",
         "class_aurc_entropy",

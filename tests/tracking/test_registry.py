@@ -53,7 +53,10 @@ def test_two_trainings_at_once_lose_nothing(registered):
         assert {"model.keras", "metrics.json", "config.yaml", "training_images.txt", "figures"} <= files
 
 
-WIDE = ("--margin", "balanced_accuracy=1", "--margin", "class_failure_auroc=1", "--margin", "mean_dice=.4")
+WIDE = tuple(
+    f"--margin={margin}"
+    for margin in ("balanced_accuracy=1", "class_failure_auroc_confidence=1", "mean_dice=.4")
+)
 
 
 def test_promotion_is_guarded_and_can_be_forced(registered, uml_tf_command, phantoms):

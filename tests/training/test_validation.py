@@ -13,8 +13,9 @@ from uml_tf.data.dataset import Row
 from uml_tf.data.pipeline import Examples, load_examples
 from uml_tf.evaluation.keras_predictor import KerasPredictor
 from uml_tf.networks import UML, preset
+from uml_tf.runtime.confidence import FEWEST_LABELS
 from uml_tf.runtime.placement import place
-from uml_tf.training.confidence_fit import FEWEST_LABELS, fit_temperature
+from uml_tf.training.confidence_fit import fit_temperature
 from uml_tf.training.config import TrainingConfig
 from uml_tf.training.display import SILENT
 from uml_tf.training.loop import Listener

@@ -15,7 +15,8 @@ from uml_tf.evaluation.repeats import commonly_defined, mean_statistics
 from uml_tf.evaluation.statistic import Statistic
 from uml_tf.evaluation.summary import estimates
 from uml_tf.metrics.bootstrap import Estimate
-from uml_tf.metrics.metric import decisive_margins, metric_of
+from uml_tf.metrics.chief import decisive_margins
+from uml_tf.metrics.metric import metric_of
 from uml_tf.runtime.prediction import Model
 from uml_tf.runtime.predictor import predict_all
 

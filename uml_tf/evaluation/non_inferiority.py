@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 
 from uml_tf.evaluation.comparison import Difference
 from uml_tf.metrics.bootstrap import LEVEL, RESAMPLES
-from uml_tf.metrics.metric import METRICS, decisive_margins
+from uml_tf.metrics.chief import decisive_margins
+from uml_tf.metrics.metric import metric_of
 from uml_tf.runtime.errors import UmlError
 
 LEAST_DEFINED = 0.99
@@ -50,7 +51,7 @@ def least_subjects(metric: str, margin: float) -> int:
     72 subjects for a margin of .05.
 
     Args:
-        metric: a registered metric with finite bounds.
+        metric: reported name of a metric with finite bounds.
         margin: at least 0; 0 asks for a gain, for which the interval itself is enough.
     """
     share = _share(metric, margin)
@@ -59,7 +60,9 @@ def least_subjects(metric: str, margin: float) -> int:
 
 def _share(metric: str, margin: float) -> float:
     """A margin as a share of the metric's range."""
-    low, high = METRICS[metric].bounds
+    found = metric_of(metric)
+    assert found is not None
+    low, high = found.bounds
     return margin / (high - low)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from uml_tf.data.dataset import DatasetInfo
+from uml_tf.metrics.chief import chief_name
 from uml_tf.metrics.metric import (
     KINDS,
     METRICS,
@@ -42,13 +43,13 @@ def reported_names(info: DatasetInfo) -> list[str]:
 def default_names(info: DatasetInfo) -> list[str]:
     """The names of the metrics that the registry marks as headlines or as decisive for promotion.
 
-    A metric of scores of doubt is shown for the vacuity alone, not for the others.
+    A metric of scores of doubt is shown for the confidence alone, not for the others.
     """
     names = []
     for name, metric in _ordered():
         if metric.headline or metric.margin is not None:
-            reported = _reported(name, metric, info)
-            names += reported[:1] if isinstance(metric, ScoredMetric) else reported
+            chief = chief_name(name, metric)
+            names += [chief] if isinstance(metric, ScoredMetric) else _reported(name, metric, info)
     return names
 
 

@@ -10,6 +10,7 @@ from uml_tf.evaluation.measure import ImageMeasure
 from uml_tf.evaluation.statistic import Statistic
 from uml_tf.evaluation.statistics import decided, statistics
 from uml_tf.metrics.bootstrap import Estimate, bootstrap
+from uml_tf.metrics.chief import chief_name
 from uml_tf.metrics.decisions import exact_interval
 from uml_tf.metrics.metric import KINDS, METRICS, DecisionMetric, metric_of, metrics_of_kind
 from uml_tf.metrics.metric_base import ScoredMetric
@@ -104,15 +105,18 @@ def _scores_table(metrics: Metrics, kind: type[ScoredMetric]) -> list[str]:
 def as_markdown(metrics: Metrics, unit: str = "") -> str:
     """Markdown tables: every metric with its interval; all scores of doubt of class, masks and pixels.
 
+    A metric of scores of doubt stands in the first table for the confidence alone.
+
     Args:
         metrics: name -> estimate.
         unit: of distances; "" says nothing of it.
     """
     kinds = [kind for kind in KINDS if issubclass(kind, ScoredMetric)]
+    chief = {chief_name(name, metric) for name, metric in METRICS.items()}
     lines = ["| metric | value | 95 % interval | better | images | subjects |", "| --- |" + " --- |" * 5]
     for name, estimate in metrics.items():
         metric = metric_of(name)
-        if metric is None or (isinstance(metric, ScoredMetric) and name not in METRICS):
+        if metric is None or (isinstance(metric, ScoredMetric) and name not in chief):
             continue
         undefined = estimate.value is None
         numbers = "not defined | " if undefined else f"{estimate.value:.4f} | {_interval(estimate)}"

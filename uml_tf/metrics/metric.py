@@ -256,14 +256,3 @@ def metric_of(reported: str) -> Metric | None:
         if isinstance(metric, NAMED) and reported.startswith(f"{name}_")
     ]
     return METRICS[max(fitting, key=len)] if fitting else None
-
-
-def decisive_margins() -> dict[str, float]:
-    """Name of each metric that is decisive for promotion -> its non-inferiority margin."""
-    return {name: metric.margin for name, metric in sorted(METRICS.items()) if metric.margin is not None}
-
-
-def headlines() -> dict[str, Metric]:
-    """The metrics that ``uml-tf registry list`` shows, by name: those of the class first."""
-    ordered = sorted(METRICS.items(), key=lambda item: (KINDS.index(type(item[1])), item[0]))
-    return {name: metric for name, metric in ordered if metric.headline}

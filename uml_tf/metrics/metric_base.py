@@ -25,7 +25,8 @@ class Metric:
         bounds: least and largest possible value; ``math.inf`` where there is none.
         margin: the metric is decisive for promotion: a model replaces another only if it is shown to be
             worse by less than this. None: the metric is not decisive. Needs finite bounds.
-        headline: whether ``uml-tf registry list`` shows it.
+        headline: whether ``uml-tf registry list`` shows it. A metric of several scores of doubt is decisive,
+            and shown, by the confidence alone.
     """
 
     kind: ClassVar[str]

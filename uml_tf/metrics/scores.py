@@ -23,6 +23,10 @@ SCORES = {
 }
 """Score of the class -> meaning; the first has the name of a metric to itself."""
 
+CHIEF_SCORE = "confidence"
+"""The score by which errors are found, of the class, of pixels and of masks: where one value stands for a
+metric of several scores, it is this score's."""
+
 PIXEL_SCORES = {name: text for name, text in SCORES.items() if name != "expected_entropy"}
 """The same of a pixel."""
 

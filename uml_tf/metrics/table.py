@@ -12,7 +12,7 @@ from uml_tf.metrics.metric import (
     metrics_of_kind,
 )
 from uml_tf.metrics.metric_base import Metric, ScoredMetric
-from uml_tf.metrics.scores import reported_name
+from uml_tf.metrics.scores import CHIEF_SCORE, reported_name
 
 _BEHIND: dict[type[Metric], str] = {
     RegionMetric: "_REGION",
@@ -30,7 +30,8 @@ def _rows(kind: type[Metric]) -> list[str]:
     rows = ["| name | better | range | meaning |", "| --- | --- | --- | --- |"]
     for name, metric in metrics_of_kind(kind).items():
         shown = f"{name}{_BEHIND.get(kind, '')}"
-        decisive = "" if metric.margin is None else f"; decisive, margin {metric.margin:g}"
+        score = f" by the {CHIEF_SCORE}" if isinstance(metric, ScoredMetric) else ""
+        decisive = "" if metric.margin is None else f"; decisive{score}, margin {metric.margin:g}"
         rows.append(f"| `{shown}` | {metric.better} | {_bounds(metric)} | {metric.description}{decisive} |")
     return rows
 

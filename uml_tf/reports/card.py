@@ -15,10 +15,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from uml_tf.evaluation.summary import Metrics, as_json
 from uml_tf.reports.calibrated import fitted_anew
-from uml_tf.reports.facts import promise, split_counts
+from uml_tf.reports.facts import confidence_facts, promise, split_counts
 from uml_tf.reports.groups import FEW, Grouping
 from uml_tf.reports.material import Material
 from uml_tf.reports.words import chief, shown
+from uml_tf.runtime.confidence import Confidence
 from uml_tf.runtime.files import write_json, write_text
 from uml_tf.runtime.metadata import INTENDED_USE
 from uml_tf.runtime.model_card import ModelCard
@@ -102,6 +103,11 @@ def _exports(material: Material) -> dict[str, Any]:
     }
 
 
+def _score(confidence: Confidence | None) -> str | None:
+    """The name of the score behind a confidence; None where it was not fitted."""
+    return None if confidence is None else confidence.name
+
+
 def card_data(
     name: str, stated: StatedModel, material: Material, groupings: Sequence[Grouping]
 ) -> dict[str, Any]:
@@ -146,6 +152,11 @@ def card_data(
             "risk_confidence": card.risk_confidence,
             "gradable_familiarity": FAMILIAR,
             "promise": promise(card),
+        },
+        "confidence": {
+            "class_score": _score(card.trust.class_confidence),
+            "mask_score": _score(card.trust.mask_confidence),
+            "facts": confidence_facts(card, params),
         },
         "measured_on": {
             "dataset": material.dataset,

@@ -1,4 +1,4 @@
-"""What was trained on what, and what the thresholds promise, as labelled sentences."""
+"""What was trained on what, and what threshold and confidence stand for, as labelled sentences."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from uml_tf.data.pixel_size import PIXELS
 from uml_tf.evaluation.summary import DISTANCES
 from uml_tf.reports.material import Material
 from uml_tf.reports.words import listed
+from uml_tf.runtime.confidence import FEWEST_LABELS, FEWEST_MASKS, SCORES, Confidence
 from uml_tf.runtime.model_card import ModelCard
 from uml_tf.tracking.exports import ROOT_PARAM
 
@@ -26,12 +27,18 @@ def _counts(dataset: PreparedDataset, split: str) -> str:
     return f"{len(rows)} images of {subjects} subjects ({listed(named)}; {masks} with an outline)"
 
 
+def _unchanged(root: Path, fingerprint: str) -> PreparedDataset | None:
+    """The data set in a folder; None where it is no longer there, or no longer what it was."""
+    if not (root / MANIFEST_NAME).is_file():
+        return None
+    dataset = PreparedDataset.open(root)
+    return dataset if dataset.fingerprint == fingerprint else None
+
+
 def split_counts(root: Path, fingerprint: str) -> dict[str, str]:
     """Split -> how many images of what, of a data set that is still what it was; else nothing."""
-    if not (root / MANIFEST_NAME).is_file():
-        return {}
-    dataset = PreparedDataset.open(root)
-    if dataset.fingerprint != fingerprint:
+    dataset = _unchanged(root, fingerprint)
+    if dataset is None:
         return {}
     return {name: _counts(dataset, name) for name in SPLITS if any(r.split == name for r in dataset.rows)}
 
@@ -49,6 +56,42 @@ def promise(card: ModelCard) -> str:
         f"confidence, to leave at most {100 * card.risk_target:g} % wrong classes among the accepted. This "
         "holds for images like those."
     )
+
+
+def _behind(confidence: Confidence) -> str:
+    """What a fitted confidence follows from: the name of its score, as the card has it, and its parts."""
+    parts = ", ".join(SCORES.get(name, name) for name in confidence.weights)
+    return f"follows from the score '{confidence.name}' ({parts}), fitted on validation images"
+
+
+def _not_fitted(found: int | None, what: str, fewest: int) -> str:
+    """Why a confidence is not fitted, as far as that is known, and what stands in its place."""
+    why = f": {found} {what}, {fewest} wanted" if found is not None and found < fewest else ""
+    return f"not fitted{why}; the largest mean probability stands in its place"
+
+
+def confidence_facts(card: ModelCard, params: Mapping[str, str]) -> Facts:
+    """What the confidence of the class, and that of the pixels, follows from; or why it was not fitted.
+
+    Args:
+        card: of the model.
+        params: what its training run recorded, by which the validation images are counted; may be empty.
+    """
+    of_class, of_pixels = card.trust.class_confidence, card.trust.mask_confidence
+    labels = masks = None
+    if of_class is None or of_pixels is None:
+        dataset = _unchanged(Path(params.get(ROOT_PARAM, "")), card.fingerprint)
+        if dataset is not None:
+            rows = dataset.split("val")
+            labels, masks = sum(bool(row.label) for row in rows), sum(bool(row.mask) for row in rows)
+    return {
+        "Confidence of the class": _behind(of_class)
+        if of_class
+        else _not_fitted(labels, "labelled validation images", FEWEST_LABELS),
+        "Confidence of the pixels": _behind(of_pixels)
+        if of_pixels
+        else _not_fitted(masks, "validation images with a mask", FEWEST_MASKS),
+    }
 
 
 def _with_what(card: ModelCard, params: Mapping[str, str]) -> Facts:

@@ -42,9 +42,15 @@ _CHIEF = {
         "0.5 is chance, 1 is perfect.",
         share=False,
     ),
-    "class_failure_auroc": Words(
+    "class_failure_auroc_confidence": Words(
         "Doubt finds mistakes (AUROC)",
-        "How often a wrong answer has more doubt than a right one; 0.5 is chance, 1 is perfect.",
+        "How often a wrong answer has less confidence than a right one; 0.5 is chance, 1 is perfect.",
+        share=False,
+    ),
+    "class_failure_auroc": Words(
+        "Uncertainty finds mistakes (AUROC)",
+        "How often a wrong answer has more uncertainty than a right one; 0.5 is chance, 1 is perfect. The "
+        "confidence, by which answers are accepted, was not measured.",
         share=False,
     ),
     "ece": Words(
@@ -62,6 +68,8 @@ _CHIEF = {
     ),
 }
 
+_IN_PLACE_OF = {"class_failure_auroc": "class_failure_auroc_confidence"}
+"""Metric -> the one that it is shown in place of, where an older uml-tf has not measured that."""
 
 _DISTANCE = (
     "How far the model's outline lies from the expert's, on average along both; a region that the model "
@@ -90,7 +98,11 @@ def chief(metrics: Metrics, unit: str = "") -> dict[str, Words]:
     """
     regions = {name: words for name in metrics if (words := _region(name, unit)) is not None}
     ordered = _CHIEF | dict(sorted(regions.items(), key=lambda item: bool(item[1].unit)))  # distances last
-    return {name: words for name, words in ordered.items() if name in metrics}
+    return {
+        name: words
+        for name, words in ordered.items()
+        if name in metrics and _IN_PLACE_OF.get(name, "") not in metrics
+    }
 
 
 def percent(value: float) -> str:

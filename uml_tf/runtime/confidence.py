@@ -15,14 +15,27 @@ from numpy.typing import NDArray
 
 from uml_tf.runtime.evidence import Opinion
 
-SCORES = ("largest", "entropy", "vacuity", "dissonance", "mutual", "navigator", "surroundings")
-"""What a confidence may follow from, each larger for less doubt: the log-odds of the largest mean
-probability; minus the entropy of the mean over log K; minus the vacuity; minus the dissonance. Of pixels
-alone also the log-odds that the mutual head gives to the chosen class; those that the navigator's head gives
-to it, where the mask has the evidence of both; and the mean of the mask's own in the surroundings."""
+SCORES = {
+    "largest": "largest mean probability",
+    "entropy": "entropy of the mean probability",
+    "vacuity": "vacuity",
+    "dissonance": "dissonance",
+    "mutual": "mutual head",
+    "navigator": "navigator's head",
+    "surroundings": "surroundings",
+}
+"""What a confidence may follow from -> what it is called, each larger for less doubt: the log-odds of the
+largest mean probability; minus the entropy of the mean over log K; minus the vacuity; minus the dissonance.
+Of pixels alone also the log-odds that the mutual head gives to the chosen class; those that the navigator's
+head gives to it, where the mask has the evidence of both; and the mean of the mask's own in the
+surroundings."""
 
 OF_PIXELS = ("mutual", "navigator", "surroundings")
 """Those of ``SCORES`` that follow from what is beside a pixel's own opinion: ``(..., K)`` log-odds."""
+
+FEWEST_LABELS, FEWEST_MASKS = 20, 10
+"""Labelled validation images, and validation masks of thousands of pixels each, without which neither
+temperature nor confidence is fitted."""
 
 _SMALLEST = 1e-5
 """Probabilities are kept this far from 0 and 1 in log-odds: in float32 the odds beyond are rounding."""

@@ -10,7 +10,7 @@ from uml_tf.evaluation.comparison import Difference, differences, measure_both
 from uml_tf.evaluation.evaluate import check_classes
 from uml_tf.evaluation.non_inferiority import shortfalls
 from uml_tf.evaluation.seen_images import check_unseen
-from uml_tf.metrics.metric import decisive_margins
+from uml_tf.metrics.chief import decisive_margins
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.model_card import ModelCard
 from uml_tf.tracking.exports import dataset_of

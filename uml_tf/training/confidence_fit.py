@@ -16,10 +16,6 @@ Array = NDArray[Any]
 TEMPERATURES = (0.2, 5.0)
 FOLDS = 5
 
-FEWEST_LABELS, FEWEST_MASKS = 20, 10
-"""Labelled images, and masks of thousands of pixels each, without which neither temperature nor confidence is
-fitted."""
-
 _RIDGE = 1e-3
 _LEAST = 0.01
 """Least weight of a score with deviation 1: a confidence that rose with no score would rank nothing."""

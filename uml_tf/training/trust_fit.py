@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from uml_tf.data.pipeline import Examples, PixelArray
 from uml_tf.evaluation.keras_predictor import KerasPredictor
 from uml_tf.networks import UML
-from uml_tf.runtime.confidence import OF_PIXELS, SCORES, Confidence, score
+from uml_tf.runtime.confidence import FEWEST_LABELS, FEWEST_MASKS, OF_PIXELS, SCORES, Confidence, score
 from uml_tf.runtime.contract import (
     Heads,
     beside_pixels,
@@ -28,13 +28,7 @@ from uml_tf.runtime.evidence import Opinion
 from uml_tf.runtime.mask_quality import MAPS
 from uml_tf.runtime.regions import UNKNOWN_PIXEL
 from uml_tf.runtime.trust import Trust
-from uml_tf.training.confidence_fit import (
-    FEWEST_LABELS,
-    FEWEST_MASKS,
-    fit_confidence,
-    fit_mix,
-    fit_temperature,
-)
+from uml_tf.training.confidence_fit import fit_confidence, fit_mix, fit_temperature
 from uml_tf.training.density_fit import fit_density, in_parts, with_limits
 
 Array = NDArray[Any]

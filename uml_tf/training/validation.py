@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from uml_tf.data.pipeline import Examples
 from uml_tf.evaluation.keras_predictor import KerasPredictor
 from uml_tf.evaluation.sources import places_by_source
+from uml_tf.runtime.confidence import FEWEST_LABELS
 from uml_tf.runtime.contract import tempered
 from uml_tf.runtime.regions import UNKNOWN_PIXEL
-from uml_tf.training.confidence_fit import FEWEST_LABELS, fit_temperature
+from uml_tf.training.confidence_fit import fit_temperature
 from uml_tf.training.sections import Tasks
 
 Array = NDArray[Any]
