@@ -7,17 +7,17 @@ import json
 import shutil
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import Any
 
 from uml_tf.export.page_libraries import page_libraries
 from uml_tf.runtime.metadata import FileMetadata
+from uml_tf.runtime.outline_words import LIMITS
 
 WEB = "web"
 """Folder of the page in the bundle; the page reads the models and the example beside it."""
 
 WORKER = "sw.js"
 _BESIDE = ("*.tflite", "example.png")
-# The line of the service worker that says what it keeps. A browser sees a new bundle by the worker's bytes.
-_UNFILLED = "const BUNDLE = null;"
 
 
 def page_possible(metadata: FileMetadata, batch: int) -> bool:
@@ -37,8 +37,19 @@ def _digests(folder: Path) -> dict[str, str]:
     }
 
 
+def _fill(script: Path, name: str, value: Any) -> None:
+    """Writes a value into the line ``const NAME = null;`` of a script."""
+    text, unfilled = script.read_text(encoding="utf-8"), f"const {name} = null;"
+    assert text.count(unfilled) == 1
+    filled = f"const {name} = {json.dumps(value, indent=1)};"
+    script.write_text(text.replace(unfilled, filled), encoding="utf-8")
+
+
 def _fill_worker(folder: Path, metadata: FileMetadata) -> None:
-    """Writes into the service worker what it keeps for use without a network."""
+    """Writes into the service worker what it keeps for use without a network.
+
+    A browser sees a new bundle by the worker's bytes.
+    """
     digests = _digests(folder)
     listed = json.dumps(digests, sort_keys=True)
     contents = {
@@ -46,11 +57,7 @@ def _fill_worker(folder: Path, metadata: FileMetadata) -> None:
         "version": metadata.versions["uml-tf"],
         "files": digests,
     }
-    worker = folder / WEB / WORKER
-    text = worker.read_text(encoding="utf-8")
-    assert text.count(_UNFILLED) == 1
-    filled = f"const BUNDLE = {json.dumps(contents, indent=1)};"
-    worker.write_text(text.replace(_UNFILLED, filled), encoding="utf-8")
+    _fill(folder / WEB / WORKER, "BUNDLE", contents)
 
 
 def write_page(folder: Path, metadata: FileMetadata) -> None:
@@ -64,4 +71,5 @@ def write_page(folder: Path, metadata: FileMetadata) -> None:
         shutil.copytree(source, web)
     for name, library in page_libraries().items():
         shutil.copytree(library, web / name)
+    _fill(web / "words.js", "OUTLINES", LIMITS)
     _fill_worker(folder, metadata)

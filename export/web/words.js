@@ -3,7 +3,8 @@
 import { text } from "./texts.js";
 
 const LEVELS = [[0.95, "very"], [0.85, "yes"], [0.7, "fairly"], [0, "no"]];
-const OUTLINES = [[0.9, "good"], [0.75, "fair"], [0, "poor"]]; // of the estimated Dice
+// [least estimated Dice, level], best first; the export writes those of uml_tf/runtime/outline_words.py here.
+const OUTLINES = null;
 const HUNDRED = 100, MOST = 99; // nothing is right 100 times of 100
 
 /** Sentences about a prediction's JSON for whoever holds the phone: {sure, right, advice}; right is "" if none applies. */

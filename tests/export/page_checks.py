@@ -9,6 +9,7 @@ from typing import NamedTuple
 import pytest
 from page_driver import TITLES
 
+from uml_tf.runtime.outline_words import outline_in_words
 from uml_tf.runtime.placement import Box, place
 from uml_tf.runtime.referral import FAMILIAR
 from uml_tf.runtime.two_pass import TwoPass
@@ -148,14 +149,6 @@ def area_text(region):
     return f"{region['area']:,}" + (f" ({ends[0]} to {ends[1]})" if ends else "")
 
 
-def outline_text(dice):
-    """How the page writes a mask quality."""
-    if dice is None:
-        return "not found"
-    level = "good" if dice >= 0.9 else "check it" if dice >= 0.75 else "do not use it"
-    return f"{level} ({dice:.2f})"
-
-
 def check_text(page, found, shape):
     """The page shows what its JSON says."""
     assert page.inner_text("#action") == TITLES[found["decision"]]
@@ -176,7 +169,7 @@ def check_text(page, found, shape):
     rows = [row.split("\t") for row in page.locator("#regions tr").all_inner_texts()]
     quality = found.get("mask_quality")
     assert rows == [
-        [region, area_text(value), *([outline_text(quality[region])] if quality else [])]
+        [region, area_text(value), *([outline_in_words(quality, region)] if quality else [])]
         for region, value in found["pixels"].items()
     ]
     ratio = found.get("vertical_cup_to_disc_ratio")

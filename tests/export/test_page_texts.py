@@ -11,6 +11,8 @@ from axe_playwright_python.sync_playwright import Axe
 from page_driver import choose, open_page
 from playwright.sync_api import expect
 
+from uml_tf.runtime.outline_words import WORDS, outline_in_words
+
 WEB = Path(__file__).parents[2] / "export/web"
 ENGLISH = json.loads((WEB / "texts/en.json").read_text())
 LEAST_CONTRAST = 4.5
@@ -104,6 +106,10 @@ def test_every_language_has_every_text():
             assert set(re.findall(r"\{\w+\}", text)) == set(re.findall(r"\{\w+\}", ENGLISH[key])), key
 
 
+def test_the_words_for_outlines_are_those_of_the_runtime():
+    assert {level: ENGLISH[f"quality.{level}"] for level in WORDS} == WORDS
+
+
 def test_texts_are_in_the_table_alone():
     html = (WEB / "index.html").read_text()
     body = re.sub(r"<[^>]*>", " ", html[html.index("<body>") :])
@@ -156,3 +162,11 @@ def test_confidence_is_said_in_words(page):
     assert _words(page, 0.9, fitted=False)["right"] == ENGLISH["right.unchecked"]
     nothing = _words(page, 0.99, "ungradable")
     assert nothing == {"sure": ENGLISH["sure.none"], "right": "", "advice": ENGLISH["do.ungradable"]}
+
+
+def test_an_outline_is_said_in_the_words_of_the_runtime(page):
+    quality = {str(dice): dice for dice in (1, 0.9, 0.8999, 0.75, 0.7499, 0.31, 0, None)}
+    told = "values => import('./words.js').then((m) => [...values, undefined].map(m.outlineInWords))"
+    assert page.evaluate(told, list(quality.values())) == [
+        outline_in_words(quality, name) for name in [*quality, "other"]
+    ]

@@ -4,29 +4,57 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
 from playwright.sync_api import sync_playwright
+from small_networks import SIZE, finding_network
 
+from uml_tf.data.pipeline import load_examples
+from uml_tf.export.convert import convert
+from uml_tf.export.kinds import KINDS
 from uml_tf.runtime import main as device
+from uml_tf.runtime.intervals import Interval
+from uml_tf.runtime.mask_quality import DiceFit
+from uml_tf.runtime.outline_words import outline_in_words
 from uml_tf.runtime.predictions_page import Shown, most_doubtful, predictions_page
 
 NASTY = '<img src=x onerror=alert(1)> & "#1" 50%.png'
 
 
 @pytest.fixture(scope="module")
-def predictions(exported, tmp_path_factory):
-    """Folder with the predictions of four images and one file that is none."""
+def fitted(phantoms, tmp_path_factory):
+    """A network that finds the first region of phantoms, with quality and intervals of both."""
+    network = finding_network(2, load_examples(phantoms, "val", SIZE))
+    network.card = replace(
+        network.card,
+        mask_quality={"region 1": DiceFit(1.0, 0.0, 40), "region 2": DiceFit(1.0, 3.0, 40)},
+        intervals={"area_region 1": Interval(0.5, 40), "area_region 2": Interval(None, 5)},
+    )
+    metadata, converted = convert(network, KINDS["tflite-none"])
+    path = tmp_path_factory.mktemp("fitted") / "model.tflite"
+    path.write_bytes(converted.files[0].pack(metadata))
+    return path
+
+
+@pytest.fixture(scope="module")
+def predictions(fitted, phantoms, tmp_path_factory):
+    """Folder with the predictions of a phantom, of three images of noise and of one file that is none."""
     folder = tmp_path_factory.mktemp("page")
     (folder / "images").mkdir()
-    for seed, name in enumerate(("a.png", "b.jpg", "c.png", NASTY)):
-        picture = np.random.default_rng(seed).integers(0, 255, (6, 7, 3), dtype=np.uint8)
+    (phantom, *_) = phantoms.split("val")
+    pictures = [cv2.imread(str(phantoms.root / phantom.image))]
+    pictures += [
+        np.random.default_rng(seed).integers(0, 255, (6, 7, 3), dtype=np.uint8) for seed in (1, 2, 3)
+    ]
+    for picture, name in zip(pictures, ("a.png", "b.jpg", "c.png", NASTY), strict=True):
         picture = cv2.resize(picture, (160, 120), interpolation=cv2.INTER_CUBIC)
         (folder / "images" / name).write_bytes(cv2.imencode(name[-4:], picture)[1].tobytes())
     (folder / "images/broken.png").write_text("no image")
-    assert device.main(exported, [str(folder / "images"), "--out", str(folder / "out")]) == 1
+    assert device.main(fitted, [str(folder / "images"), "--out", str(folder / "out")]) == 1
     return folder / "out"
 
 
@@ -105,6 +133,21 @@ def test_keys_move_filter_open_and_close(page):
     assert _names(page) == names
 
 
+def test_every_outline_has_its_words_and_every_area_its_interval(page, predictions):
+    page.locator("#cards .card:has-text('a.png')").click()
+    rows = dict(row.split("\t") for row in page.locator("#detail tr").all_inner_texts())
+    found = json.loads((predictions / "a.json").read_text())
+    regions = found["pixels"]
+    assert list(regions) == ["region 1", "region 2"]
+    for name in regions:
+        assert rows[f"outline of {name} (estimated Dice)"] == outline_in_words(found["mask_quality"], name)
+    area = regions["region 1"]
+    assert area["area"] > 0
+    low, high = (f"{end:.0f}" for end in area["area_interval"])
+    assert rows["area of region 1 (90 % interval)"] == f"{area['area']} pixels ({low} to {high})"
+    assert rows["area of region 2"] == f"{regions['region 2']['area']} pixels"
+
+
 def test_pictures_of_a_nasty_name_are_found_and_colours_follow_the_system(page):
     page.click("#cards .card:has-text('50%')")
     page.wait_for_function(
@@ -127,8 +170,8 @@ def test_a_page_of_more_images_than_it_shows_says_so():
     )
 
 
-def test_sizes_are_in_millimetres_where_that_of_a_pixel_is_known():
-    region = {"area": 812, "box": [1, 2, 30, 40]}
+def _text(**parts):
+    """The page of one answer with some parts."""
     answer = {
         "image": "a.png",
         "decision": "accept",
@@ -136,8 +179,42 @@ def test_sizes_are_in_millimetres_where_that_of_a_pixel_is_known():
         "class": "x",
         "class_probability": {"x": 0.9},
         **dict.fromkeys(("class_confidence", "class_uncertainty", "familiarity"), 0.9),
-        "pixels": {"rim": region, "cup": region | {"area_mm2": 0.3248, "width_mm": 0.6, "height_mm": 0.8}},
+        **parts,
     }
-    text = predictions_page([Shown(answer, "a", b"")], {"accept": 1}, "model")
+    return predictions_page([Shown(answer, "a", b"")], {"accept": 1}, "model")
+
+
+REGION = {"area": 812, "box": [1, 2, 30, 40]}
+IN_MM = REGION | {"area_mm2": 0.3248, "width_mm": 0.6, "height_mm": 0.8}
+
+
+def test_sizes_are_in_millimetres_where_that_of_a_pixel_is_known():
+    text = _text(pixels={"rim": REGION, "cup": IN_MM})
     assert "<th>area of rim</th><td>812 pixels</td>" in text
     assert "<th>area of cup</th><td>812 pixels, 0.3248 mm\N{SUPERSCRIPT TWO}, 0.6 x 0.8 mm</td>" in text
+    assert "outline of" not in text
+    assert "interval)" not in text
+
+
+def test_measures_have_their_intervals_and_outlines_their_words():
+    text = _text(
+        pixels={
+            "rim": REGION | {"area_interval": None},
+            "cup": IN_MM | {"area_interval": [700.4, 1000.0]},
+            "disc": REGION,
+        },
+        mask_quality={"rim": None, "cup": 0.71},
+        vertical_cup_to_disc_ratio=0.5,
+        vertical_cup_to_disc_ratio_interval=[0.414, 0.6],
+    )
+    mm2 = "mm\N{SUPERSCRIPT TWO}"
+    sizes = f"812 pixels (700 to 1000), 0.3248 {mm2} (0.2802 to 0.4), 0.6 x 0.8 mm"
+    for title, value in {
+        "area of rim": "812 pixels",
+        "area of cup (90 % interval)": sizes,
+        "outline of rim (estimated Dice)": "not found",
+        "outline of cup (estimated Dice)": "do not use it (0.71)",
+        "outline of disc (estimated Dice)": "not checked",
+        "vertical cup-to-disc ratio (90 % interval)": "0.50 (0.41 to 0.60)",
+    }.items():
+        assert f"<th>{title}</th><td>{value}</td>" in text

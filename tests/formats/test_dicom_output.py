@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import warnings
+from dataclasses import replace
 
 import highdicom as hd
 import numpy as np
@@ -52,6 +53,7 @@ def _prediction(picture, action):
             "disc": Region(int((mask > 0).sum()), (12, 10, 32, 30)),
         },
         cup_to_disc=0.5,
+        mask_quality={"cup": 0.83, "disc": 0.95},
         intervals={RATIO: (0.4, 0.6), "area_disc": (900.0, 1000.0)},
         spacing=picture.spacing,
     )
@@ -145,6 +147,32 @@ def test_the_report_says_what_was_found_and_by_which_model(photograph, tmp_path)
     assert {"eyes", "3", f"SHA-256 of the model: {MODEL.sha256}", "Accepted"} <= set(texts)
 
 
+def test_the_report_says_how_good_the_outlines_are(photograph, tmp_path):
+    _, _, files = _written(tmp_path / "out", photograph, "refer")
+    read = hd.sr.srread(files["x_report.dcm"])
+    _, disc = read.content.get_image_measurement_groups()
+    rim, cup = read.content.get_planar_roi_measurement_groups()
+    code = pydicom.sr.coding.Code("estimated-dice", "99UMLTF", "Estimated Dice of the outline, 0 to 1")
+    told = [[(one.value, one.unit.value) for one in g.get_measurements(name=code)] for g in (rim, cup, disc)]
+    assert told == [[], [(0.83, "1")], [(0.95, "1")]]
+    words = pydicom.sr.coding.Code("mask-quality", "99UMLTF", "Outline")
+    found = [g.get_qualitative_evaluations(name=words)[0].value for g in (rim, cup, disc)]
+    assert [(one.value, one.meaning) for one in found] == [
+        ("mask-unchecked", "not checked"),
+        ("mask-fair", "check it"),
+        ("mask-good", "good"),
+    ]
+
+
+def test_a_model_that_estimates_no_dice_reports_none(photograph, tmp_path):
+    picture = FileReading().read(photograph)
+    prediction = replace(_prediction(picture, "accept"), mask_quality={})
+    files = write_objects(tmp_path / "out", "x", result_of(picture, prediction, CARD, MODEL))
+    (report,) = (pydicom.dcmread(file) for file in files if file.name == "x_report.dcm")
+    assert "Area" in _meanings(report)
+    assert not [text for text in _meanings(report) if "utline" in text]
+
+
 def _has_code(dataset, value):
     found = []
     dataset.walk(lambda _, e: found.append(e) if e.keyword == "CodeValue" and e.value == value else None)
@@ -160,7 +188,8 @@ def test_a_referred_answer_is_no_finding(photograph, tmp_path):
     groups = read.content.get_image_measurement_groups() + read.content.get_planar_roi_measurement_groups()
     assert len(groups) == 4
     for group in groups:
-        (decision,) = group.get_qualitative_evaluations()
+        decision, *others = group.get_qualitative_evaluations()
+        assert [one.name.value for one in others] in ([], ["mask-quality"])
         assert decision.value.meaning == "Not accepted: to be read by a specialist"
         assert group.finding_type is None
         assert "not accepted: refer" in str(group.tracking_identifier)
@@ -180,6 +209,7 @@ def test_of_an_image_that_cannot_be_graded_only_that_is_said(photograph, tmp_pat
     texts = _meanings(report)
     assert "Not accepted: image cannot be graded" in texts
     assert not [text for text in texts if "glaucoma" in text or "Area" in text or "ratio" in text]
+    assert not [text for text in texts if "utline" in text]
 
 
 def test_a_frame_of_a_clip_is_named(tmp_path):

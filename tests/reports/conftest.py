@@ -1,4 +1,4 @@
-"""A real evaluation of a small random network on phantoms that name their site."""
+"""A real evaluation of a small network, random but for its mask, on phantoms that name their site."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import shutil
 from dataclasses import replace
 
 import pytest
-from small_networks import random_network
+from small_networks import SIZE, finding_network
 
 from uml_tf.cli.main import main
+from uml_tf.data.pipeline import load_examples
+from uml_tf.runtime.mask_quality import DiceFit
 
 
 def with_site(root, folder):
@@ -38,7 +40,7 @@ def evaluated(phantoms, tmp_path_factory, uml_tf_quietly):
     work = tmp_path_factory.mktemp("reported")
     data = with_site(phantoms.root, work / "data")
     info = phantoms.info
-    network = random_network(4, len(info.image_classes), len(info.pixel_classes))
+    network = finding_network(4, load_examples(phantoms, "train", SIZE))
     network.card = replace(
         network.card,
         image_classes=info.image_classes,
@@ -47,6 +49,7 @@ def evaluated(phantoms, tmp_path_factory, uml_tf_quietly):
         accept_above=0.3,
         risk_target=0.05,
         risk_confidence=0.9,
+        mask_quality={"rim": DiceFit(1.0, 0.0, 9), "disc": DiceFit(0.5, 1.0, 9)},
         dataset="phantoms <of> nobody",
     )
     network.save(work / "network.keras")

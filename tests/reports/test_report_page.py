@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,9 @@ from uml_tf.evaluation.corruptions import CORRUPTIONS, SEVERITIES
 from uml_tf.evaluation.measures_file import load_measures
 from uml_tf.evaluation.origin import load_origin
 from uml_tf.evaluation.robustness import MEASURES, Robustness, robustness_csv
+from uml_tf.reports.material import open_material
+from uml_tf.reports.page import EXAMPLES, Choices, render
+from uml_tf.runtime.outline_words import outline_in_words
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "export"))
 from browser import find_browser
@@ -120,6 +124,38 @@ def test_figures_of_an_older_version_tell_the_uncertainty_by_its_name(evaluated,
     told = r"Uncertainty finds mistakes \(AUROC\) .*? was not measured\."
     assert re.search(rf"{told} {found['value']:.3f} ", text)
     assert "Doubt finds mistakes" not in text
+
+
+def test_examples_have_the_estimated_beside_the_true_dice_of_each_region(page, evaluated):
+    measures = {m.image: m for m in load_measures(evaluated[1] / "measures.npz")}
+    cards = re.findall(r'<li class="card.*?</li>', page.read_text(), re.S)
+    assert len(cards) >= EXAMPLES
+    found = False
+    for card in cards:
+        measure = measures[re.search(r'class="name">(.*?)<', card)[1]]
+        head, *rows = [re.findall(r"<t[hd]>(.*?)</t[hd]>", row) for row in re.findall(r"<tr>.*?</tr>", card)]
+        assert head == ["Region", "Outline (estimated Dice)", "True Dice"]
+        assert [row[0] for row in rows] == ["rim", "cup", "disc"]
+        quality = {n: None if np.isnan(v) else v for n, v in measure.quality.items()}
+        assert sorted(quality) == ["disc", "rim"]
+        found = found or any(v is not None for v in quality.values())
+        for region, outline, dice in rows:
+            true = measure.values[f"dice_{region}"]
+            assert outline == outline_in_words(quality, region)
+            assert dice == ("not defined" if np.isnan(true) else f"{true:.2f}")
+    assert found
+    assert '"good" from 0.90 on, "check it" from 0.75 on, "do not use it" below.' in _text(page)
+
+
+def test_without_a_mask_an_outline_has_its_estimate_alone(evaluated):
+    _, evaluation, _ = evaluated
+    material = open_material(str(evaluation))
+    unmasked = [replace(m, values={}, counts={}) for m in material.measures]
+    text = render(replace(material, measures=unmasked), Choices())
+    assert "<th>Outline (estimated Dice)</th></tr>" in text
+    assert "True Dice" not in text
+    unknown = [replace(m, quality={}) for m in material.measures]
+    assert "estimated Dice" not in render(replace(material, measures=unknown), Choices())
 
 
 def test_groups_are_the_images_of_each_value(page, evaluated):

@@ -26,9 +26,12 @@ from uml_tf.reports.examples import (
 from uml_tf.reports.facts import confidence_facts, measured_facts, promise, training_facts
 from uml_tf.reports.groups import SHOWN, Grouping
 from uml_tf.reports.material import Material
-from uml_tf.reports.words import chief, percent, shown
+from uml_tf.reports.words import UNDEFINED, chief, percent, shown
 from uml_tf.runtime.metadata import INTENDED_USE
+from uml_tf.runtime.model_card import ModelCard
+from uml_tf.runtime.outline_words import LIMITS, WORDS, outline_in_words
 from uml_tf.runtime.overlay import class_colour
+from uml_tf.runtime.regions import region_members
 from uml_tf.runtime.version import VERSION
 
 EXAMPLES = 10
@@ -89,6 +92,29 @@ def _confusion(material: Material) -> dict[str, Any] | None:
     return {"classes": classes, "rows": rows}
 
 
+def _outlines(measure: ImageMeasure, card: ModelCard) -> list[dict[str, str]]:
+    """How good the outline of every region is estimated to be, beside its true Dice; none without estimates.
+
+    The true Dice is "" where the image has no mask.
+    """
+    quality = {name: None if np.isnan(dice) else dice for name, dice in measure.quality.items()}
+    if not quality:
+        return []
+    rows = []
+    for region in region_members(card.pixel_classes, card.unions):
+        dice = measure.values.get(f"dice_{region}")
+        true = "" if dice is None else UNDEFINED if np.isnan(dice) else f"{dice:.2f}"
+        rows.append({"region": region, "outline": outline_in_words(quality, region), "dice": true})
+    return rows
+
+
+def _outline_limits(material: Material) -> list[tuple[str, str]]:
+    """(words, least estimated Dice) of an outline, the best first; none where no Dice was estimated."""
+    if not any(measure.quality for measure in material.measures):
+        return []
+    return [(WORDS[level], f"{least:.2f}") for least, level in LIMITS]
+
+
 def _example(measure: ImageMeasure, material: Material, overlays: Mapping[str, Overlays]) -> dict[str, Any]:
     classes = material.card.image_classes
     dice = measure.values.get("mean_dice", float("nan"))
@@ -101,6 +127,8 @@ def _example(measure: ImageMeasure, material: Material, overlays: Mapping[str, O
         "uncertainty": f"{measure.class_uncertainty:.2f}",
         "decision": measure.decision,
         "dice": "" if np.isnan(dice) else f"{dice:.2f}",
+        "masked": measure.masked,
+        "outlines": _outlines(measure, material.card),
         "overlays": overlays.get(measure.image),
     }
 
@@ -225,6 +253,7 @@ def render(material: Material, choices: Choices) -> str:
         ],
         with_images=choices.overlays is not None,
         no_images=choices.no_images,
+        outline_limits=_outline_limits(material),
         marked=material.card.accept_above is not None,
         exports=[_export(kind, fidelity) for kind, fidelity in material.exports.items()],
     )

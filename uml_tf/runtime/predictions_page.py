@@ -21,6 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uml_tf.runtime.images import encode_jpeg
+from uml_tf.runtime.intervals import LEVEL, RATIO
+from uml_tf.runtime.outline_words import outline_in_words
 from uml_tf.runtime.page_parts import SCRIPT, STYLE
 from uml_tf.runtime.predictions_table import UNREADABLE, Answer
 
@@ -33,6 +35,7 @@ _QUALITY = 80
 _UNGRADABLE = "ungradable"
 _DECISIONS = ("accept", "refer", _UNGRADABLE, UNREADABLE)
 _NUMBERS = ("class_confidence", "class_uncertainty", "familiarity")
+_WITH_INTERVAL = f" ({100 * LEVEL:.0f} % interval)"
 _PICTURES = {"overlay": "Mask", "uncertainty": "Uncertainty", "doubt": "Doubt about each pixel"}
 
 
@@ -161,18 +164,47 @@ def _details(answer: Answer, stem: str) -> str:
     pictures = "".join(_figure(stem, kind, title) for kind, title in _PICTURES.items())
     rows = {f"probability of {name}": f"{p:.3f}" for name, p in answer["class_probability"].items()}
     rows |= {name.replace("_", " "): f"{answer[name]:.3f}" for name in _NUMBERS}
-    rows |= {f"area of {name}": _area(region) for name, region in answer["pixels"].items()}
-    ratio = answer.get("vertical_cup_to_disc_ratio")
-    rows |= {} if ratio is None else {"vertical cup-to-disc ratio": f"{ratio:.2f}"}
+    rows |= _measured(answer)
     table = "".join(f"<tr><th>{escape(name)}</th><td>{value}</td></tr>" for name, value in rows.items())
     return f'<div class="pictures">{pictures}</div><table>{table}</table>'
 
 
+def _measured(answer: Answer) -> dict[str, str]:
+    """Title -> text of what was measured on the mask, and how good its outlines are."""
+    regions, rows = answer["pixels"], {}
+    for name, region in regions.items():
+        rows[f"area of {name}{_of_interval(region.get('area_interval'))}"] = _area(region)
+    quality = answer.get("mask_quality", {})
+    if quality:
+        rows |= {f"outline of {n} (estimated Dice)": outline_in_words(quality, n) for n in regions}
+    ratio, interval = answer.get(RATIO), answer.get(f"{RATIO}_interval")
+    if ratio is not None:
+        title = f"vertical cup-to-disc ratio{_of_interval(interval)}"
+        rows[title] = f"{ratio:.2f}{_in_brackets(interval, '.2f')}"
+    return rows
+
+
+def _of_interval(interval: Sequence[float] | None) -> str:
+    """What a title says of the brackets behind the value; "" where there are none."""
+    return "" if interval is None else _WITH_INTERVAL
+
+
+def _in_brackets(interval: Sequence[float] | None, form: str, scale: float = 1.0) -> str:
+    """Both ends of an interval times a scale, to follow the value; "" where there is none."""
+    if interval is None:
+        return ""
+    low, high = (format(end * scale, form) for end in interval)
+    return f" ({low} to {high})"
+
+
 def _area(region: Mapping[str, Any]) -> str:
-    """A region's area, and its size in millimetres where that of a pixel is known."""
-    parts = [f"{region['area']} pixels"]
+    """A region's area with its interval, and its size in millimetres where that of a pixel is known."""
+    interval = region.get("area_interval")
+    parts = [f"{region['area']} pixels{_in_brackets(interval, '.0f')}"]
     if "area_mm2" in region:
-        parts.append(f"{region['area_mm2']:.4g} mm\N{SUPERSCRIPT TWO}")
+        scale = region["area_mm2"] / max(region["area"], 1)
+        brackets = _in_brackets(interval, ".4g", scale)
+        parts.append(f"{region['area_mm2']:.4g} mm\N{SUPERSCRIPT TWO}{brackets}")
     if "width_mm" in region:
         parts.append(f"{region['width_mm']:.3g} x {region['height_mm']:.3g} mm")
     return ", ".join(parts)

@@ -12,6 +12,7 @@ from uml_tf.formats.extra import imported
 from uml_tf.formats.output.codes import class_code, concept, private
 from uml_tf.formats.output.result import MANUFACTURER, ModelName, Result
 from uml_tf.runtime.intervals import LEVEL, RATIO, area_name
+from uml_tf.runtime.outline_words import WORDS, outline_level
 
 _DECISIONS = {
     "accept": "Accepted",
@@ -114,6 +115,24 @@ def _areas(name: str, result: Result) -> list[Any]:
     return measured + _ends("area", "Area", found.intervals.get(area_name(name)), scale, unit)
 
 
+def _estimated_dice(name: str, result: Result) -> list[Any]:
+    """The Dice that the outline of a region is estimated to get, where it is estimated."""
+    dice = result.prediction.mask_quality.get(name)
+    if dice is None:
+        return []
+    return [_measurement(private("estimated-dice", "Estimated Dice of the outline, 0 to 1"), dice, _NO_UNIT)]
+
+
+def _outline(name: str, result: Result) -> list[Any]:
+    """How good the outline of a region is, in words; nothing of a model that estimates no Dice."""
+    quality = result.prediction.mask_quality
+    if not quality:
+        return []
+    hd, level = imported("highdicom", "--dicom"), outline_level(quality, name)
+    found = private(f"mask-{level}", WORDS[level])
+    return [hd.sr.QualitativeEvaluation(private("mask-quality", "Outline"), found)]
+
+
 def _of_region(name: str, result: Result, mask: Any) -> Any:
     """Measurements of one region; of a pixel class they refer to its segment."""
     hd = imported("highdicom", "--dicom")
@@ -121,8 +140,8 @@ def _of_region(name: str, result: Result, mask: Any) -> Any:
         "tracking_identifier": _tracking(name, result),
         "finding_type": class_code(name) if result.is_accepted else None,
         "algorithm_id": _algorithm(result.model),
-        "measurements": _areas(name, result),
-        "qualitative_evaluations": [_decision(result)],
+        "measurements": [*_areas(name, result), *_estimated_dice(name, result)],
+        "qualitative_evaluations": [_decision(result), *_outline(name, result)],
     }
     names = result.card.pixel_classes
     if name in names:
