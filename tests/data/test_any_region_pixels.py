@@ -30,6 +30,7 @@ from uml_tf.runtime.model_card import ModelCard
 from uml_tf.runtime.overlay import ANY_REGION_COLOUR, UNKNOWN_COLOUR, draw_outlines
 from uml_tf.runtime.regions import ANY_REGION_PIXEL, MOST_CLASSES, UNKNOWN_PIXEL
 from uml_tf.training.mask_fit import mask_case
+from uml_tf.training.trust_fit import _pixels
 from uml_tf.training.validation import _image_dice
 
 B, H, C, K = 2, 12, 3, 2
@@ -232,6 +233,16 @@ def test_reading_resizing_and_augmentation_keep_such_pixels(partly_known):
     (batch,) = training_batches(examples, np.arange(16), 16, Augmentation(strong, seed=0))
     assert set(np.unique(batch["mask"])) <= {0, 1, 2, ANY_REGION_PIXEL}
     assert (batch["mask"].numpy() == ANY_REGION_PIXEL).any()
+
+
+def test_the_confidence_of_pixels_is_fitted_without_them(partly_known):
+    examples = load_examples(partly_known, "val", (48, 48))
+    indices = [i for i in range(len(examples)) if (examples.masks[i] == ANY_REGION_PIXEL).any()]
+    assert indices
+    for index in indices:
+        pixels = _pixels(examples, index, 48 * 48, np.random.default_rng(0))
+        assert set(examples.masks[index].ravel()[pixels]) == {0}
+        assert len(pixels) == (examples.masks[index] == 0).sum()
 
 
 def test_preview_draws_such_areas_in_white(partly_known, tmp_path):
