@@ -26,7 +26,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 from numpy.typing import NDArray
 
-from uml_tf.runtime.regions import UNKNOWN_PIXEL
+from uml_tf.runtime.regions import class_is_known
 
 Array = NDArray[Any]
 Recording = dict[str, Array]
@@ -42,7 +42,7 @@ def _outputs(predictor: Any, examples: Any) -> Recording:
     for place, batch in predictor.over(examples):
         probability.append(batch["class_probability"])
         truth = examples.masks[place]
-        found = np.where(truth == UNKNOWN_PIXEL, 0, batch["mask_probability"].argmax(axis=-1))
+        found = np.where(class_is_known(truth), batch["mask_probability"].argmax(axis=-1), 0)
         rows = []
         for c in range(1, batch["mask_probability"].shape[-1]):
             parts = ((found == c) & (truth == c), found == c, truth == c)

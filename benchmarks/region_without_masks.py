@@ -1,8 +1,9 @@
 """How well a network finds a region on photographs that have an outline of it and no mask of its parts.
 
 Run: ``python benchmarks/region_without_masks.py MODEL DATA [--split val]``, with DATA from
-``uml-tf data origa RAW DATA --disc``, whose masks are 255 (not known) inside the disc's ellipse. The Dice
-compares this region with everything that is predicted as foreground, image by image, at the picture's size.
+``uml-tf data origa RAW DATA --disc``, whose masks are 254 (rim or cup) inside the disc's ellipse; folders of
+earlier versions, with 255, give the same figures. The Dice compares this region with everything that is
+predicted as foreground, image by image, at the picture's size.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ import numpy as np
 import uml_tf
 from uml_tf.data.dataset import PreparedDataset
 from uml_tf.data.reading import read_row
-from uml_tf.runtime.regions import UNKNOWN_PIXEL
 
 
 def main() -> None:
@@ -34,7 +34,7 @@ def main() -> None:
         image, mask = read_row(dataset, row)
         if mask is None:
             continue
-        true, found = mask == UNKNOWN_PIXEL, model.predict(image).mask > 0
+        true, found = mask > 0, model.predict(image).mask > 0
         dice.append(2 * (true & found).sum() / (true.sum() + found.sum()))
         shares.append((found.mean(), true.mean()))
     predicted, truth = np.mean(shares, axis=0)

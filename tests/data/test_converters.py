@@ -95,7 +95,8 @@ def test_what_does_not_fit_is_left_out_with_a_line_each(tmp_path):
         "no label: found neither label nor mask, expected at least one",
         "other label: label: found 'c', expected one of a, b",
         "x/y.dcm: mask: found 9 x 9 pixels, expected 50 x 40 as y.dcm",
-        f"{path}: found pixel value 7, expected class indices 0 to 1, or 255 for not known",
+        f"{path}: found pixel value 7, expected class indices 0 to 1, "
+        "254 for any region, or 255 for not known",
         "small: found 50 x 4 pixels, expected at least 8 on each side",
         "no image: not an image that can be decoded, expected PNG, JPEG, TIFF, BMP or WebP",
         f"{tmp_path / 'none.png'}: no such file",

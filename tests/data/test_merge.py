@@ -16,7 +16,7 @@ from uml_tf.data.masks import read_mask
 from uml_tf.data.merge import merge
 from uml_tf.data.reading import read_agreement
 from uml_tf.runtime.errors import UmlError
-from uml_tf.runtime.regions import UNKNOWN_PIXEL
+from uml_tf.runtime.regions import ANY_REGION_PIXEL, UNKNOWN_PIXEL
 
 FULL = ("background", "rim", "cup")
 UNIONS = {"disc": ("rim", "cup")}
@@ -119,10 +119,13 @@ def test_a_row_of_which_nothing_is_known_is_left_out_with_a_note(tmp_path):
     [
         (FULL, (0, 1, 2, 255), [0, 1, 2, 255, 0]),
         (("background", "cup", "rim"), (0, 1, 2, 255), [0, 2, 1, 255, 0]),
-        # The disc is marked, without its cup: inside it is not known which, outside is background.
-        (("background", "disc"), (0, 1, 255), [0, UNKNOWN_PIXEL, UNKNOWN_PIXEL, 0, 0]),
+        (FULL, (0, 1, 254, 255), [0, 1, ANY_REGION_PIXEL, 255, 0]),
+        # The disc is marked, without its cup: inside it is one of the two, outside is background.
+        (("background", "disc"), (0, 1, 255), [0, ANY_REGION_PIXEL, UNKNOWN_PIXEL, 0, 0]),
+        (("background", "disc"), (0, 254), [0, ANY_REGION_PIXEL, 0, 0, 0]),
         # The cup alone is marked: what is no cup may be rim.
         (("background", "cup"), (0, 1), [UNKNOWN_PIXEL, 2, UNKNOWN_PIXEL, UNKNOWN_PIXEL, UNKNOWN_PIXEL]),
+        (("background", "cup"), (1, 254), [2, UNKNOWN_PIXEL, UNKNOWN_PIXEL, UNKNOWN_PIXEL, UNKNOWN_PIXEL]),
     ],
 )
 def test_pixel_classes_that_a_source_does_not_mark_are_not_known(tmp_path, classes, stored, expected):
@@ -136,6 +139,16 @@ def test_pixel_classes_that_a_source_does_not_mark_are_not_known(tmp_path, class
             assert found == expected
             assert _merged_mask(merged, "A") == [0, 1, 2, 0, 0]
         assert check_dataset(merged).problems == []
+
+
+def test_a_union_of_some_of_the_foreground_classes_is_not_known(tmp_path):
+    full = _prepared(tmp_path / "a", "A", 0, (*FULL, "vessel"), mask=_mask(0, 1, 2, 3), unions=UNIONS)
+    part = _prepared(tmp_path / "b", "B", 50, ("background", "disc", "vessel"), mask=_mask(0, 1, 2))
+    two = _prepared(tmp_path / "c", "C", 99, mask=_mask(0, 1, 254))
+    merged, _ = merge([full, part, two], tmp_path / "out")
+    assert _merged_mask(merged, "B") == [0, UNKNOWN_PIXEL, 3, 0, 0]
+    # Its 254 is rim or cup and no vessel, which the merged set has no value for.
+    assert _merged_mask(merged, "C") == [UNKNOWN_PIXEL, 1, UNKNOWN_PIXEL, UNKNOWN_PIXEL, UNKNOWN_PIXEL]
 
 
 def test_a_mask_that_tells_nothing_of_the_merged_classes_is_no_mask(tmp_path):

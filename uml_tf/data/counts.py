@@ -10,7 +10,7 @@ import numpy as np
 
 from uml_tf.data.dataset import SPLITS, DatasetInfo, Row
 from uml_tf.runtime.images import Array
-from uml_tf.runtime.regions import UNKNOWN_PIXEL
+from uml_tf.runtime.regions import ANY_REGION_PIXEL, UNKNOWN_PIXEL
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def count(rows: Sequence[Row], masks: Iterable[Counter[int]], info: DatasetInfo)
         shown.update(mask.keys())
     images = Counter((row.split, row.label) for row in rows)
     masked = Counter((row.split, row.label) for row in rows if row.mask)
-    known = max(pixels.total() - pixels[UNKNOWN_PIXEL], 1)
+    known = max(pixels.total() - pixels[UNKNOWN_PIXEL] - pixels[ANY_REGION_PIXEL], 1)
     return DatasetCounts(
         {key: (number, masked[key]) for key, number in images.items()},
         {split: len({row.subject for row in rows if row.split == split}) for split in SPLITS},
@@ -68,6 +68,12 @@ def _notes(rows: Sequence[Row], pixels: Counter[int]) -> list[str]:
     if missing:
         use = "measuring" if {"train", "val"} & set(missing) else "training"
         notes.append(f"no image is on {' or '.join(missing)}: the data set is for {use} alone")
+    if pixels[ANY_REGION_PIXEL]:
+        share = 100 * pixels[ANY_REGION_PIXEL] / pixels.total()
+        notes.append(
+            f"{share:.1f} % of the masked pixels are {ANY_REGION_PIXEL}, one of the foreground classes, and "
+            "which is not known"
+        )
     if pixels[UNKNOWN_PIXEL]:
         share = 100 * pixels[UNKNOWN_PIXEL] / pixels.total()
         notes.append(f"{share:.1f} % of the masked pixels are {UNKNOWN_PIXEL}, whose class is not known")

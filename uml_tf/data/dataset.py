@@ -20,7 +20,7 @@ from uml_tf.data.validation_error import describe_validation_error
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import read_text, write_text
 from uml_tf.runtime.intensity import Intensity
-from uml_tf.runtime.regions import UNKNOWN_PIXEL
+from uml_tf.runtime.regions import MOST_CLASSES
 
 SPLITS = ("train", "val", "test")
 COLUMNS = ("image", "mask", "label", "split", "subject")
@@ -36,8 +36,8 @@ class DatasetInfo(BaseModel):
     Attributes:
         name: the data set's name.
         image_classes: names of the image classes; a row's label is one of them.
-        pixel_classes: names of the pixel classes; a mask's pixel value is their index, 0 background, or
-            ``UNKNOWN_PIXEL`` where the class is not known.
+        pixel_classes: names of the pixel classes; a mask's pixel value is their index, 0 background, or one
+            of the reserved values of ``uml_tf.runtime.regions``.
         spacing: (row, column) pixel size in millimetres, if known and common to all images.
         source, licence: where the images come from and under which terms.
         unions: reported region -> the pixel classes it unites, e.g. disc: [rim, cup].
@@ -49,7 +49,7 @@ class DatasetInfo(BaseModel):
 
     name: str
     image_classes: tuple[str, ...] = Field(min_length=2)
-    pixel_classes: tuple[str, ...] = Field(min_length=2, max_length=UNKNOWN_PIXEL)
+    pixel_classes: tuple[str, ...] = Field(min_length=2, max_length=MOST_CLASSES)
     spacing: tuple[float, float] | None = None
     source: str = ""
     licence: str = ""

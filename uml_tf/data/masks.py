@@ -13,7 +13,7 @@ from PIL import Image
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import read_bytes
 from uml_tf.runtime.images import Array, decode_image, decode_pixels
-from uml_tf.runtime.regions import UNKNOWN_PIXEL
+from uml_tf.runtime.regions import ANY_REGION_PIXEL, UNKNOWN_PIXEL, class_is_known
 
 
 def _palette_indices(content: bytes) -> Array | None:
@@ -93,14 +93,14 @@ def check_mask(mask: Array, size: tuple[int, int], pixel_classes: int, name: str
         image_name: the image's name, for messages.
 
     Raises:
-        UmlError: the sizes differ, or a pixel value is neither a class index nor ``UNKNOWN_PIXEL``.
+        UmlError: the sizes differ, or a pixel value is neither a class index nor reserved.
     """
     _check_size(mask, size, name, image_name)
-    largest = mask[mask != UNKNOWN_PIXEL].max(initial=0)
+    largest = mask[class_is_known(mask)].max(initial=0)
     if largest >= pixel_classes:
         raise UmlError(
             f"{name}: found pixel value {largest}, expected class indices 0 to {pixel_classes - 1}, "
-            f"or {UNKNOWN_PIXEL} for not known"
+            f"{ANY_REGION_PIXEL} for any region, or {UNKNOWN_PIXEL} for not known"
         )
 
 

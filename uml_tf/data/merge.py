@@ -15,7 +15,7 @@ from uml_tf.data.merged_info import merged_info, pixel_map
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import new_folder, read_bytes
 from uml_tf.runtime.images import Array, write_png
-from uml_tf.runtime.regions import UNKNOWN_PIXEL
+from uml_tf.runtime.regions import UNKNOWN_PIXEL, class_is_known
 
 
 @dataclass
@@ -116,7 +116,7 @@ class _Merging:
         path, relative = dataset.root / row.mask, f"masks/{stem}.png"
         stored = read_mask(path)
         mask = lookup[stored]
-        wrong = (stored >= len(dataset.info.pixel_classes)) & (stored != UNKNOWN_PIXEL)
+        wrong = (stored >= len(dataset.info.pixel_classes)) & class_is_known(stored)
         if wrong.any():
             raise UmlError(f"{path}: found pixel value {stored[wrong].max()}, expected a class index")
         if (mask == UNKNOWN_PIXEL).all():

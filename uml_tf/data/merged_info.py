@@ -9,31 +9,36 @@ import numpy as np
 from uml_tf.data.dataset import YAML_NAME, DatasetInfo, PreparedDataset
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.images import Array
-from uml_tf.runtime.regions import UNKNOWN_PIXEL
+from uml_tf.runtime.regions import ANY_REGION_PIXEL, UNKNOWN_PIXEL
 
 
 def pixel_map(source: DatasetInfo, merged: DatasetInfo) -> Array:
     """Pixel value in a source's mask -> pixel value in the merged set's, ``(256,)`` uint8.
 
-    A class of the same name stays itself. A class that is a union of the merged set (a disc, where that has
-    rim and cup) becomes ``UNKNOWN_PIXEL``: it is one of the classes of the union, and which is not known.
-    Background stays background if the source marks every foreground class of the merged set, by itself or in
-    a union; else it becomes ``UNKNOWN_PIXEL``, since it may be a class that the source does not mark.
+    A class of the same name stays itself. A class that is a union of the merged set is one of the union's
+    classes, and which is not known: it becomes ``ANY_REGION_PIXEL`` if the union has all foreground classes
+    (a disc, where they are rim and cup), else ``UNKNOWN_PIXEL``. Background, and the source's own
+    ``ANY_REGION_PIXEL``, stay if the source marks every foreground class of the merged set, by itself or in a
+    union; else they become ``UNKNOWN_PIXEL``, since there may be a class that the source does not mark.
 
     Args:
         source: of the source.
         merged: of the merged set, which has every pixel class of the source, or a union of its name.
     """
     lookup = np.full(256, UNKNOWN_PIXEL, np.uint8)
+    regions = set(merged.pixel_classes[1:])
     marked: set[str] = set()
     for index, name in enumerate(source.pixel_classes[1:], start=1):
         if name in merged.pixel_classes:
             lookup[index] = merged.pixel_classes.index(name)
             marked.add(name)
         else:
-            marked.update(merged.unions[name])
-    if marked >= set(merged.pixel_classes[1:]):
-        lookup[0] = 0
+            parts = set(merged.unions[name])
+            marked |= parts
+            if parts == regions:
+                lookup[index] = ANY_REGION_PIXEL
+    if marked >= regions:
+        lookup[0], lookup[ANY_REGION_PIXEL] = 0, ANY_REGION_PIXEL
     return lookup
 
 

@@ -42,7 +42,8 @@ class Examples:
         images: ``(N, H, W, 3)`` uint8 RGB.
         labels: ``(N,)`` int32, -1 without a label.
         masks: ``(N, H, W)`` uint8 class indices, ``UNKNOWN_PIXEL`` where the class is not known and where
-            the input is padded; 0 where there is no mask.
+            the input is padded, ``ANY_REGION_PIXEL`` where only the background is ruled out; 0 where there is
+            no mask.
         has_mask: ``(N,)`` float32, 1 or 0.
         rows: the manifest's lines.
         placements: where each picture lies in its input; empty where every input shows its picture alone.

@@ -11,10 +11,11 @@ from uml_tf.runtime.images import Array, read_image, read_image_size
 def read_row(dataset: PreparedDataset, row: Row) -> tuple[Array, Array | None]:
     """The image ``(H, W, 3)`` and its mask ``(H, W)``, or None without one; uint8.
 
-    The mask's pixels are class indices, or ``UNKNOWN_PIXEL`` where the class is not known.
+    The mask's pixels are class indices, ``UNKNOWN_PIXEL`` where the class is not known, or
+    ``ANY_REGION_PIXEL`` where only the background is ruled out.
 
     Raises:
-        UmlError: a file cannot be read, the sizes differ, or a pixel value is neither of the two.
+        UmlError: a file cannot be read, the sizes differ, or a pixel value is none of these.
     """
     image = read_image(dataset.root / row.image)
     if not row.mask:

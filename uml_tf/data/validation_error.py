@@ -26,6 +26,9 @@ def describe_validation_error(error: Exception) -> str:
         return f"{field}: unknown field"
     if not field:  # a rule on several fields, whose message names them
         return _expectation(first)
+    if first["type"] == "too_long":
+        context = first["ctx"]
+        return f"{field}: found {context['actual_length']} entries, expected at most {context['max_length']}"
     return f"{field}: found {first['input']!r}, {_expectation(first)}"
 
 

@@ -24,7 +24,7 @@ from uml_tf.evaluation.numbers import Numbers
 from uml_tf.evaluation.stage_counts import stage_counts
 from uml_tf.metrics.error_histogram import error_histogram
 from uml_tf.metrics.grades import grade_disagreement
-from uml_tf.metrics.masks import MaskPair, PixelMaps, RegionPair
+from uml_tf.metrics.masks import MaskPair, PixelMaps, region_pair
 from uml_tf.metrics.metric import MaskMetric, PixelMetric, RegionMetric, metrics_of_kind
 from uml_tf.metrics.packed_counts import PackedCounts, packed
 from uml_tf.metrics.scores import pixel_scores
@@ -33,7 +33,7 @@ from uml_tf.runtime.intervals import RATIO, Interval, area_name, intervals_aroun
 from uml_tf.runtime.mask_quality import mask_quality
 from uml_tf.runtime.model_card import ModelCard
 from uml_tf.runtime.placement import Placement, place
-from uml_tf.runtime.regions import UNKNOWN_PIXEL, region_members
+from uml_tf.runtime.regions import class_is_known, region_members
 
 ERRORS_BY = "errors_by_"
 """Before the name of a score, among the counts: the error histogram of that score."""
@@ -56,8 +56,9 @@ class ImageMeasure:
         label: class index, -1 without a label.
         probability, belief: ``(K,)`` of the class.
         class_uncertainty: in (0, 1].
-        values: metric of a region or of the mask, e.g. "dice_disc" -> number, nan where it is undefined;
-            empty without a mask, and where no pixel of the mask is known.
+        values: metric of a region or of the mask, e.g. "dice_disc" -> number, nan where it is undefined or
+            the mask does not tell the region, or for the whole mask every region; empty without a mask, and
+            where no pixel's class is known.
         counts: metric of the pixels -> counts, ``ERRORS_BY`` a score of doubt -> its error histogram, and
             what ``stage_counts`` returns; they add up over images. Empty where ``values`` is.
         source: the data set that the image came from; "" where the manifest does not say.
@@ -125,28 +126,28 @@ def mask_pair(
     """The regions of a true and a predicted mask.
 
     Args:
-        truth: ``(H, W)`` class indices.
-        predicted: of the same shape.
+        truth: ``(H, W)`` class indices, and the reserved values, see ``region_pair``.
+        predicted: ``(H, W)`` class indices.
         info: classes and unions, and the spacing that all images share.
         spacing: the image's own, where they share none.
     """
     members = region_members(info.pixel_classes, info.unions)
+    classes, spacing, known = len(info.pixel_classes), spacing or info.spacing, class_is_known(truth)
     regions = {
-        name: RegionPair(np.isin(truth, indices), np.isin(predicted, indices), spacing or info.spacing)
-        for name, indices in members.items()
+        name: region_pair(truth, predicted, indices, classes, spacing) for name, indices in members.items()
     }
-    return MaskPair(truth, predicted, info.pixel_classes, regions)
+    return MaskPair(np.where(known, truth, 0), np.where(known, predicted, 0), info.pixel_classes, regions)
 
 
 def _values(masks: MaskPair) -> dict[str, float]:
     values = {
-        f"{name}_{region}": metric.value(pair)
+        f"{name}_{region}": metric.value(pair) if pair.told else nan
         for region, pair in masks.regions.items()
         for name, metric in metrics_of_kind(RegionMetric).items()
     }
     for name, metric in metrics_of_kind(MaskMetric).items():
         if set(metric.pixel_classes) <= set(masks.pixel_classes):
-            values[name] = metric.value(masks)
+            values[name] = metric.value(masks) if masks.told else nan
     return values
 
 
@@ -159,7 +160,10 @@ def _intervals(
     )
     areas = {name: pair.predicted_area for name, pair in masks.regions.items()}
     truths: dict[str, tuple[float | None, float]] = {RATIO: (true_ratio, 1.0)}
-    truths |= {area_name(n): (p.true_area, max(p.predicted_area, 1)) for n, p in masks.regions.items()}
+    truths |= {
+        area_name(name): (pair.true_area if pair.told else None, max(pair.predicted_area, 1))
+        for name, pair in masks.regions.items()
+    }
     found: dict[str, float] = {}
     for name, bounds in intervals_around(fits, quality, areas, ratio, masks.truth.size).items():
         true, unit = truths[name]
@@ -200,8 +204,8 @@ def measure_image(
         row: its line of the manifest.
         label: class index or -1.
         outputs: the contract's arrays of this image, without the batch axis.
-        mask: ``(H, W)`` true class indices at original size, or None. Pixels that are ``UNKNOWN_PIXEL`` are
-            left out: for regions they lie outside both the true and the predicted one.
+        mask: ``(H, W)`` true class indices at original size, or None. Pixels whose class is not known are
+            left out; what they count for regions, see ``region_pair``.
         info: the data set's classes, unions and spacing.
         placement: where the picture lay in the network's input; None where it was stretched to it. Pixels
             that the network did not read count as background without evidence.
@@ -231,7 +235,7 @@ def measure_image(
         **_predicted_shares(outputs, info, placement),
         "quality": {name: nan if value is None else value for name, value in quality.items()},
     }
-    known = None if mask is None else mask != UNKNOWN_PIXEL
+    known = None if mask is None else class_is_known(mask)
     if mask is None or known is None or not known.any():
         return ImageMeasure(**measure)
     probability = placement.restored(outputs, "mask_probability")
@@ -250,7 +254,7 @@ def measure_image(
     experts = {} if agreement is None else experts_seen(agreement[known], predicted[known], scores)
     classes = info.pixel_classes[1:]
     of_classes = [quality[name] for name in classes] if quality.keys() >= set(classes) else []
-    pair = mask_pair(np.where(known, mask, 0), np.where(known, predicted, 0), info, row.pixel_size)
+    pair = mask_pair(mask, predicted, info, row.pixel_size)
     return ImageMeasure(
         **measure,
         values=_values(pair),

@@ -26,7 +26,6 @@ from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import read_text, write_text
 from uml_tf.runtime.prediction import Model
 from uml_tf.runtime.predictor import Outputs, predict_all
-from uml_tf.runtime.regions import UNKNOWN_PIXEL
 
 Array = NDArray[Any]
 
@@ -90,8 +89,8 @@ def _truth(chunk: Chunk, inputs: Inputs, place: int, name: str, severity: int, s
 def _dice(truth: Array | None, predicted: Array, info: DatasetInfo) -> float:
     if truth is None:
         return float("nan")
-    known = truth != UNKNOWN_PIXEL
-    return mean_dice(mask_pair(np.where(known, truth, 0), np.where(known, predicted, 0), info))
+    pair = mask_pair(truth, predicted, info)
+    return mean_dice(pair) if pair.told else float("nan")
 
 
 def _image_row(outputs: Outputs, place: int, label: int, decision: str) -> dict[str, float]:

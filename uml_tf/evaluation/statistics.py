@@ -222,15 +222,25 @@ def _mean_statistic(name: str, measures: Sequence[ImageMeasure]) -> Statistic:
     return Statistic((name,), tuple(i for i, _ in known), in_parts(lambda draws: mean(draws)[:, None]))
 
 
+def _true_dice(measure: ImageMeasure, region: str) -> float:
+    """Of a region of a masked image: 0 where there is no such region, nan where the mask does not tell it."""
+    dice = measure.values[f"dice_{region}"]
+    # Where there is none, what is predicted is a false positive; both are undefined where it is not told.
+    is_told = not np.isnan([dice, measure.values.get(f"false_positive_area_{region}", 0.0)]).all()
+    return float(np.nan_to_num(dice)) if is_told else np.nan
+
+
 def _quality_statistics(measures: Sequence[ImageMeasure], names: Collection[str] | None) -> list[Statistic]:
-    """What is made of the estimated Dice of every region; where there is no such region the true one is 0."""
+    """What is made of the estimated Dice of every region, of the images whose masks tell it."""
     found: list[Statistic] = []
     for region in dict.fromkeys(name for m in measures for name in m.quality):
-        known = [
-            i for i, m in enumerate(measures) if m.masked and not np.isnan(m.quality.get(region, np.nan))
-        ]
-        estimated = np.array([measures[i].quality[region] for i in known])
-        true = np.nan_to_num([measures[i].values[f"dice_{region}"] for i in known])
+        pairs = {
+            i: (m.quality.get(region, np.nan), _true_dice(m, region))
+            for i, m in enumerate(measures)
+            if m.masked
+        }
+        known = [i for i, pair in pairs.items() if not np.isnan(pair).any()]
+        estimated, true = np.array([pairs[i] for i in known], np.float64).reshape(-1, 2).T
         found.append(_of_arrays(_behind(QualityMetric, region, (estimated, true)), known, names))
     return found
 

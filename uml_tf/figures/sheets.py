@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from uml_tf.runtime.overlay import class_colour, draw_outlines, uncertainty_map
+from uml_tf.runtime.regions import ANY_REGION_PIXEL, UNKNOWN_PIXEL
 
 Array = NDArray[Any]
 
@@ -25,11 +26,17 @@ def _grid(rows: int, columns: int, width: float, height: float) -> tuple[Figure,
     return figure, axes
 
 
-def _legend(figure: Figure, pixel_classes: Sequence[str]) -> None:
+def _legend(figure: Figure, pixel_classes: Sequence[str], masks: Sequence[Array]) -> None:
+    """The colours of the pixel classes, and of the reserved values that a mask shows."""
     from matplotlib.patches import Patch
 
-    colours = [np.array(class_colour(i)) / 255 for i in range(1, len(pixel_classes))]
-    handles = [Patch(color=c, label=n) for c, n in zip(colours, pixel_classes[1:], strict=True)]
+    named = dict(enumerate(pixel_classes[1:], start=1))
+    reserved = {ANY_REGION_PIXEL: "any region", UNKNOWN_PIXEL: "not known"}
+    named |= {value: name for value, name in reserved.items() if any((mask == value).any() for mask in masks)}
+    handles = [
+        Patch(facecolor=np.array(class_colour(value)) / 255, edgecolor="black", linewidth=0.5, label=name)
+        for value, name in named.items()
+    ]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=8)
 
 
@@ -63,7 +70,7 @@ def outline_sheet(
     for one, image, mask, caption in zip(axes.ravel(), images, masks, captions, strict=False):
         one.imshow(draw_outlines(enlarge(image), enlarge(mask)))
         one.set_title(caption, fontsize=7)
-    _legend(figure, pixel_classes)
+    _legend(figure, pixel_classes, masks)
     return figure
 
 
@@ -143,5 +150,5 @@ def sample_sheet(samples: Sequence[Sample], pixel_classes: Sequence[str]) -> Fig
             fontsize=8,
             transform=axes[row, 0].transAxes,
         )
-    _legend(figure, pixel_classes)
+    _legend(figure, pixel_classes, [sample.truth for sample in samples])
     return figure

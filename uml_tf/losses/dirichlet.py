@@ -19,6 +19,12 @@ from uml_tf.runtime.evidence import opinion_from_concentration
 MAX_CONCENTRATION = 1e15
 """Concentrations are clamped to this inside the loss; the square still fits float32."""
 
+_SMALLEST = 1e-30
+"""Probability below which a logarithm is not taken: times it, the logarithm is 0."""
+
+_NO_LOGIT = -3e38
+"""Logit of a class that cannot be: nearly the lowest float32; an infinite one would make nan."""
+
 
 def distribution(concentration: Any) -> Any:
     """The ``tensorflow_probability.distributions.Dirichlet`` of ``(..., K)`` concentrations.
@@ -53,20 +59,26 @@ def kl_from_uniform(concentration: Any) -> Any:
 
 
 def expected_cross_entropy(target: Any, concentration: Any) -> Any:
-    """E_Dir[-log p_y] = sum_k y_k (digamma(S) - digamma(alpha_k)), ``(...)``."""
-    strength = ops.sum(concentration, axis=-1, keepdims=True)
-    return ops.sum(target * (digamma(strength) - digamma(concentration)), axis=-1)
+    """E_Dir[-log sum_k y_k p_k] = digamma(S) - digamma(sum_k y_k alpha_k), ``(...)``; 0 where y is 0.
+
+    The sum of some of a Dirichlet's probabilities is that of the aggregated Dirichlet, in which their
+    concentrations are added.
+    """
+    some = ops.max(target, axis=-1)
+    strength, of_target = ops.sum(concentration, axis=-1), ops.sum(target * concentration, axis=-1)
+    return some * (digamma(strength) - digamma(of_target + (1.0 - some)))
 
 
 def _gradient(target: Any, concentration: Any, annealing: Any) -> Any:
     """Derivative of the evidential loss by the concentration, ``(..., K)``."""
     strength = ops.sum(concentration, axis=-1, keepdims=True)
-    trigamma_class = trigamma(1.0 / concentration)
-    fit = ops.sum(target, axis=-1, keepdims=True) * trigamma(1.0 / strength) - target * trigamma_class
+    of_target = ops.sum(target * concentration, axis=-1, keepdims=True)
+    trigamma_class = trigamma(1.0 / (target * of_target + (1.0 - target) * concentration))
+    fit = ops.max(target, axis=-1, keepdims=True) * trigamma(1.0 / strength) - target * trigamma_class
     misleading = (1.0 - target) * (concentration - 1.0)
     total = ops.sum(misleading, axis=-1, keepdims=True)
     excess = total * trigamma(1.0 / (total + float(concentration.shape[-1])))
-    # For a one-hot target misleading is 0 or the evidence, so trigamma_class is right here too.
+    # Misleading is 0 for the target's classes, the evidence of the others: trigamma_class is right here too.
     return fit + annealing * (1.0 - target) * (misleading * trigamma_class - excess)
 
 
@@ -87,7 +99,8 @@ def evidential_loss(target: Any, concentration: Any, annealing: Any) -> Any:
     """Expected cross-entropy + annealing * KL of the misleading evidence (UML, equations 5 to 7).
 
     Args:
-        target: ``(..., K)`` one-hot classes.
+        target: ``(..., K)`` y, 1 for the true class and 0 for the others; where one of several is true, and
+            which is not known, 1 for each of these; 0 throughout where none is true.
         concentration: ``(..., K)`` alpha, each at least 1. The misleading evidence is what alpha has beyond
             1 for the wrong classes.
         annealing: lambda_t, scalar of at least 0; in the paper at most 1.
@@ -103,14 +116,21 @@ def evidential_loss(target: Any, concentration: Any, annealing: Any) -> Any:
 def squared_loss(target: Any, concentration: Any) -> Any:
     """Squared error of the mean, sum_k (y_k - alpha_k / S)^2, ``(...)``, float32 of ``(..., K)``.
 
+    Where y has several classes, see ``evidential_loss``, it is that of the aggregated Dirichlet, in which
+    these are one class.
+
     Without the variance and the KL term of Sensoy et al., NeurIPS 2018: the evidence grows only as far as
     the mean needs it.
 
     Source: Chen, Gao and Xu, "Revisiting Essential and Nonessential Settings of Evidential Deep Learning"
         (Re-EDL), 2024.
     """
-    error = ops.cast(target, "float32") - opinion_from_concentration(concentration, ops).probability
-    return ops.sum(error * error, axis=-1)
+    target = ops.cast(target, "float32")
+    probability = opinion_from_concentration(concentration, ops).probability
+    of_target = ops.sum(target * probability, axis=-1, keepdims=True)
+    error = target - (target * of_target + (1.0 - target) * probability)
+    count = ops.maximum(ops.sum(target, axis=-1, keepdims=True), 1.0)
+    return ops.sum(error * error * (target / count + 1.0 - target), axis=-1)
 
 
 def kl_of_all_evidence(concentration: Any) -> Any:
@@ -122,5 +142,17 @@ def kl_of_all_evidence(concentration: Any) -> Any:
 
 
 def softmax_loss(target: Any, logits: Any) -> Any:
-    """Cross-entropy of softmax(logits), ``(...)``: the ablation without evidential heads."""
-    return keras.losses.categorical_crossentropy(target, ops.cast(logits, "float32"), from_logits=True)
+    """-log sum_k y_k p_k, p = softmax(logits), ``(...)``: the ablation without evidential heads.
+
+    It is the cross-entropy against q, the softmax over the classes of y alone, less the entropy of q; its
+    gradient is p - q.
+
+    Args:
+        target: ``(..., K)`` y, with at least one 1; see ``evidential_loss``.
+        logits: ``(..., K)``.
+    """
+    logits = ops.cast(logits, "float32")
+    among = ops.softmax(ops.where(ops.cast(target, "bool"), logits, _NO_LOGIT), axis=-1)
+    among = ops.stop_gradient(among)
+    entropy = -ops.sum(among * ops.log(ops.maximum(among, _SMALLEST)), axis=-1)
+    return keras.losses.categorical_crossentropy(among, logits, from_logits=True) - entropy

@@ -5,17 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import keras
 from keras import ops
 
 from uml_tf.losses.cup_to_disc import cup_to_disc_loss
 from uml_tf.losses.dice import image_dice_loss, soft_dice_loss
 from uml_tf.losses.dirichlet import evidential_loss, kl_of_all_evidence, softmax_loss, squared_loss
 from uml_tf.losses.distillation import distillation_loss
+from uml_tf.losses.pixel_truth import PixelTruth, pixel_truth
 from uml_tf.losses.replicas import ratio_over_replicas
 from uml_tf.runtime.contract import fused
 from uml_tf.runtime.evidence import opinion_from_concentration
-from uml_tf.runtime.regions import UNKNOWN_PIXEL
 
 TERMS = ("cls", "seg", "mut", "total")
 
@@ -106,23 +105,23 @@ def _pixel_mean(loss: Any, weight: Any) -> Any:
     return ratio_over_replicas(*of_images)
 
 
-def _dice_loss(target: Any, probability: Any, weight: Any, spec: LossSpec) -> Any:
+def _dice_loss(truth: PixelTruth, probability: Any, spec: LossSpec) -> Any:
     if spec.dice_over == "image":
-        return image_dice_loss(target, probability, weight)
-    return soft_dice_loss(target, probability, weight, spec.skip_absent)
+        return image_dice_loss(truth.target, probability, truth.dice_weight)
+    return soft_dice_loss(truth.target, probability, truth.dice_weight, spec.skip_absent)
 
 
-def mutual_loss(outputs: dict[str, Any], target: Any, weight: Any, lam: Any, spec: LossSpec) -> Any:
+def mutual_loss(outputs: dict[str, Any], truth: PixelTruth, lam: Any, spec: LossSpec) -> Any:
     """L_mut: per level the two evidential terms over pixels + soft Dice of softmax(evidence).
 
     Softmax is the same of any constant more: of alpha = e / lambda + 1, times lambda, it is softmax(e).
     """
     total = ops.zeros(())
     for head in _levels(outputs, "mutual_head_"):
-        pixels = _head_loss(target, head, lam, spec)
+        pixels = _head_loss(truth.target, head, lam, spec)
         scores = head if spec.prior_weight == 1.0 else head * spec.prior_weight
-        dice = _dice_loss(target, ops.softmax(scores, axis=-1), weight, spec)
-        total = total + _pixel_mean(pixels, weight) + dice
+        dice = _dice_loss(truth, ops.softmax(scores, axis=-1), spec)
+        total = total + _pixel_mean(pixels, truth.weight) + dice
     return total
 
 
@@ -134,7 +133,7 @@ def _drawn_probability(outputs: dict[str, Any]) -> Any:
     return ops.softmax(ops.cast(outputs["segmentation_logits_1"], "float32"), axis=-1)
 
 
-def segmentation_loss(outputs: dict[str, Any], target: Any, weight: Any, lam: Any, spec: LossSpec) -> Any:
+def segmentation_loss(outputs: dict[str, Any], truth: PixelTruth, lam: Any, spec: LossSpec) -> Any:
     """L_seg, in the paper's or the released network's form.
 
     Where a Dirichlet head draws the mask ("mask_head"), the Dice of the top level is that of its mean
@@ -144,11 +143,12 @@ def segmentation_loss(outputs: dict[str, Any], target: Any, weight: Any, lam: An
     probabilities = [_drawn_probability(outputs), *(ops.softmax(z, axis=-1) for z in levels[1:])]
     head = outputs.get("mask_head")
     if spec.segmentation == "dice":
-        dices = [_dice_loss(target, probability, weight, spec) for probability in probabilities]
+        dices = [_dice_loss(truth, probability, spec) for probability in probabilities]
         return sum(dices[1:], dices[0]) / len(dices)
-    dice = _dice_loss(target, probabilities[0], weight, spec)
+    dice = _dice_loss(truth, probabilities[0], spec)
+    target = truth.target
     pixels = softmax_loss(target, levels[0]) if head is None else _head_loss(target, head, lam, spec)
-    return dice + _pixel_mean(pixels, weight)
+    return dice + _pixel_mean(pixels, truth.weight)
 
 
 def _ratio_loss(outputs: dict[str, Any], batch: dict[str, Any], cup: int, rim: int) -> Any:
@@ -160,7 +160,7 @@ def _ratio_loss(outputs: dict[str, Any], batch: dict[str, Any], cup: int, rim: i
 
 
 def _with_taught(
-    terms: dict[str, Any], outputs: dict[str, Any], batch: dict[str, Any], known: Any, spec: LossSpec
+    terms: dict[str, Any], outputs: dict[str, Any], batch: dict[str, Any], told: Any, spec: LossSpec
 ) -> dict[str, Any]:
     """L_cls and L_seg of which a part is the divergence from what trained networks teach."""
     of_class = distillation_loss(batch["taught_class"], outputs["class_head"])
@@ -171,7 +171,7 @@ def _with_taught(
     read = 1.0 - batch["destroyed"] if "destroyed" in batch else ops.ones_like(of_class)
     taught = {
         "cls": _masked_mean(of_class, read),
-        "seg": _pixel_mean(of_pixels, known),
+        "seg": _pixel_mean(of_pixels, told),
     }
     return {name: (1 - spec.taught) * terms[name] + spec.taught * loss for name, loss in taught.items()}
 
@@ -201,10 +201,12 @@ def joint_loss(outputs: dict[str, Any], batch: dict[str, Any], epoch: Any, spec:
         batch: ``label`` (B,) int, -1 without one; ``mask`` (B, H, W) int; ``has_mask`` (B,) 0 or 1. An
             image without a mask adds only to L_cls, one without a label only to L_seg and L_mut. Where
             ``spec.ratio`` is set, ``ratio`` (B,) in [0, 1], nan where it is not known. A pixel of
-            the mask that is ``UNKNOWN_PIXEL`` adds nothing, as if the image did not have it. Where trained
-            networks teach, also ``taught_class`` (B, K) and ``taught_mask`` (B, H, W, C), concentrations: of
-            images without label or mask too. Where images are destroyed, ``destroyed`` (B,), 1 for them: they
-            have neither label nor ratio nor mask, and all their pixels are ``UNKNOWN_PIXEL``.
+            the mask that is ``UNKNOWN_PIXEL`` adds nothing, as if the image did not have it; one that is
+            ``ANY_REGION_PIXEL`` adds to the losses of pixels, and not to the Dice, that it is no background.
+            Where trained networks teach, also ``taught_class`` (B, K) and ``taught_mask`` (B, H, W, C),
+            concentrations: of images without label or mask too. Where images are destroyed, ``destroyed``
+            (B,), 1 for them: they have neither label nor ratio nor mask, and all their pixels are
+            ``UNKNOWN_PIXEL``.
         epoch: epoch number from 0, for the annealing.
         spec: weights and variant.
 
@@ -213,19 +215,16 @@ def joint_loss(outputs: dict[str, Any], batch: dict[str, Any], epoch: Any, spec:
     """
     lam = annealing(epoch, spec)
     classes = outputs["mutual_head_1"].shape[-1]
-    mask = ops.cast(batch["mask"], "int32")
-    known = mask != UNKNOWN_PIXEL
-    target = keras.ops.one_hot(ops.where(known, mask, 0), classes)
-    weight = ops.cast(known, "float32") * ops.reshape(ops.cast(batch["has_mask"], "float32"), (-1, 1, 1))
+    truth = pixel_truth(batch["mask"], batch["has_mask"], classes)
     terms = {
         "cls": classification_loss(outputs, batch, lam, spec),
-        "seg": segmentation_loss(outputs, target, weight, lam, spec),
-        "mut": mutual_loss(outputs, target, weight, lam, spec),
+        "seg": segmentation_loss(outputs, truth, lam, spec),
+        "mut": mutual_loss(outputs, truth, lam, spec),
     }
     if spec.ratio and spec.cup_and_rim is not None:
         terms["seg"] = terms["seg"] + spec.ratio * _ratio_loss(outputs, batch, *spec.cup_and_rim)
     if "taught_class" in batch:
-        terms |= _with_taught(terms, outputs, batch, ops.cast(known, "float32"), spec)
+        terms |= _with_taught(terms, outputs, batch, truth.told, spec)
     if "destroyed" in batch:
         terms = _with_destroyed(terms, outputs, batch["destroyed"], spec)
     total = spec.cls * terms["cls"] + spec.seg * terms["seg"] + spec.mut * terms["mut"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uml_tf.metrics.outline import SurfaceDistances, surface_distances
+from uml_tf.runtime.regions import ANY_REGION_PIXEL, UNKNOWN_PIXEL, class_is_known
 
 
 @dataclass(frozen=True)
@@ -20,11 +21,14 @@ class RegionPair:
     Attributes:
         truth, predicted: ``(H, W)`` bool.
         spacing: (row, column) pixel size; None for pixels.
+        told: whether the mask tells the region. Where it does not, ``truth`` is empty, and no metric of the
+            region is measured.
     """
 
     truth: NDArray[Any]
     predicted: NDArray[Any]
     spacing: tuple[float, float] | None = None
+    told: bool = True
 
     @cached_property
     def true_area(self) -> int:
@@ -47,12 +51,40 @@ class RegionPair:
         return surface_distances(self.truth, self.predicted, self.spacing)
 
 
+def region_pair(
+    truth: NDArray[Any],
+    predicted: NDArray[Any],
+    members: Sequence[int],
+    classes: int,
+    spacing: tuple[float, float] | None = None,
+) -> RegionPair:
+    """A region of a true and a predicted mask.
+
+    Pixels that are not known lie outside both. ``ANY_REGION_PIXEL`` is in a region that unites all foreground
+    classes, and not known for any other: a mask that has such pixels, and none that is surely of the region,
+    does not tell it.
+
+    Args:
+        truth: ``(H, W)`` class indices, and the reserved values of ``uml_tf.runtime.regions``.
+        predicted: ``(H, W)`` class indices.
+        members: class indices of the region.
+        classes: number of pixel classes, background included.
+        spacing: (row, column) pixel size; None for pixels.
+    """
+    true = np.isin(truth, members)
+    some = truth == ANY_REGION_PIXEL
+    if set(members) == set(range(1, classes)):
+        return RegionPair(true | some, np.isin(predicted, members) & (truth != UNKNOWN_PIXEL), spacing)
+    found = np.isin(predicted, members) & class_is_known(truth)
+    return RegionPair(true, found, spacing, told=bool(true.any() or not some.any()))
+
+
 @dataclass(frozen=True)
 class MaskPair:
     """The whole mask of one image, as it is and as it was predicted.
 
     Attributes:
-        truth, predicted: ``(H, W)`` class indices.
+        truth, predicted: ``(H, W)`` class indices; both 0 where the true class is not known.
         pixel_classes: names of the classes, in index order.
         regions: name -> pair, for every foreground class and every union of the data set.
     """
@@ -61,6 +93,11 @@ class MaskPair:
     predicted: NDArray[Any]
     pixel_classes: tuple[str, ...]
     regions: Mapping[str, RegionPair]
+
+    @property
+    def told(self) -> bool:
+        """Whether the true mask tells every region."""
+        return all(pair.told for pair in self.regions.values())
 
 
 @dataclass(frozen=True)

@@ -9,20 +9,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from uml_tf.runtime.regions import UNKNOWN_PIXEL
+from uml_tf.runtime.regions import ANY_REGION_PIXEL, UNKNOWN_PIXEL
 
 Array = NDArray[Any]
 
 # Okabe and Ito's palette, which can be told apart with every kind of colour vision. Background is not drawn.
 COLOURS = ((0, 0, 0), (0, 158, 115), (240, 228, 66), (86, 180, 233), (213, 94, 0), (204, 121, 167))
-UNKNOWN_COLOUR = (150, 150, 150)
+UNKNOWN_COLOUR, ANY_REGION_COLOUR = (150, 150, 150), (255, 255, 255)
+_RESERVED = {0: COLOURS[0], UNKNOWN_PIXEL: UNKNOWN_COLOUR, ANY_REGION_PIXEL: ANY_REGION_COLOUR}
 
 
 def class_colour(index: int) -> tuple[int, int, int]:
-    """RGB colour of a pixel class; background, index 0, is black, ``UNKNOWN_PIXEL`` grey."""
-    if index == UNKNOWN_PIXEL:
-        return UNKNOWN_COLOUR
-    return COLOURS[0] if index == 0 else COLOURS[1 + (index - 1) % (len(COLOURS) - 1)]
+    """RGB colour of a pixel value: background black, ``UNKNOWN_PIXEL`` grey, ``ANY_REGION_PIXEL`` white."""
+    return _RESERVED.get(index) or COLOURS[1 + (index - 1) % (len(COLOURS) - 1)]
 
 
 def draw_outlines(image: Array, mask: Array, fill: float = 0.0, thickness: int | None = None) -> Array:
@@ -30,7 +29,7 @@ def draw_outlines(image: Array, mask: Array, fill: float = 0.0, thickness: int |
 
     Args:
         image: RGB ``(H, W, 3)`` uint8.
-        mask: ``(H, W)`` class indices; areas of ``UNKNOWN_PIXEL`` are outlined too.
+        mask: ``(H, W)`` class indices; areas of the two reserved values are outlined too.
         fill: opacity of the tint in [0, 1].
         thickness: of the outlines, pixels; by default a two-hundredth of the shorter side.
     """

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from uml_tf.metrics.masks import region_pair
 from uml_tf.runtime.cup_to_disc import vertical_cup_to_disc_ratio
 from uml_tf.runtime.intervals import LEVEL, RATIO, Interval, area_doubt, area_name, ratio_doubt
 from uml_tf.runtime.mask_quality import DiceFit, dice_log_odds, expected_dice, outline
 from uml_tf.runtime.model_card import ModelCard
-from uml_tf.runtime.regions import UNKNOWN_PIXEL, region_members
+from uml_tf.runtime.regions import class_is_known, region_members
 
 Array = NDArray[Any]
 
@@ -30,7 +31,8 @@ class MaskCase:
     """A validation image with a mask; regions by name.
 
     Attributes:
-        expected: expected Dice, None where the prediction does not show the region.
+        expected: expected Dice, None where the prediction does not show the region, or the mask does not tell
+            it.
         dice: true Dice of the prediction, 0 where the region is predicted and does not exist.
         areas: (predicted, true) pixels.
         ratios: (predicted, true) cup-to-disc ratio, None without a disc.
@@ -48,20 +50,21 @@ def mask_case(maps: Mapping[str, Array], scale: float | None, mask: Array, card:
     Args:
         maps: the outputs of ``uml_tf.runtime.mask_quality.MAPS``, without padding.
         scale: of their outline, see ``uml_tf.runtime.mask_quality.evidence_scale``.
-        mask: ``(H, W)`` true class indices; ``UNKNOWN_PIXEL`` belongs to no region, predicted or true.
+        mask: ``(H, W)`` true class indices, and the reserved values, see
+            ``uml_tf.metrics.masks.region_pair``.
         card: names of the classes.
     """
-    known = mask != UNKNOWN_PIXEL
     outlined, drawn = outline(maps, scale), maps["mask_probability"].argmax(axis=-1)
-    predicted, truth = np.where(known, drawn, 0), np.where(known, mask, 0)
     expected: dict[str, float | None] = {}
     dice: dict[str, float] = {}
     areas: dict[str, tuple[int, int]] = {}
     for name, members in region_members(card.pixel_classes, card.unions).items():
-        found, true = np.isin(predicted, members), np.isin(truth, members)
-        areas[name] = int(np.count_nonzero(found)), int(np.count_nonzero(true))
-        expected[name] = expected_dice(outlined, drawn, members)
-        dice[name] = float(2 * np.count_nonzero(found & true) / max(sum(areas[name]), 1))
+        pair = region_pair(mask, drawn, members, len(card.pixel_classes))
+        areas[name] = pair.predicted_area, pair.true_area
+        expected[name] = expected_dice(outlined, drawn, members) if pair.told else None
+        dice[name] = float(2 * pair.common_area / max(sum(areas[name]), 1))
+    known = class_is_known(mask)
+    predicted, truth = np.where(known, drawn, 0), np.where(known, mask, 0)
     first, second = (vertical_cup_to_disc_ratio(m, card.pixel_classes) for m in (predicted, truth))
     return MaskCase(expected, dice, areas, (first, second))
 

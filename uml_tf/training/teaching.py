@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from uml_tf.networks import UML
 from uml_tf.runtime.contract import head_opinion
-from uml_tf.runtime.regions import UNKNOWN_PIXEL
+from uml_tf.runtime.regions import UNKNOWN_PIXEL, class_is_known
 from uml_tf.training.averaging import WeightAverage
 from uml_tf.training.flat import FlatVariables
 
@@ -88,7 +88,7 @@ class Teacher:
         one_hot = tf.one_hot(predicted, classes)
         has_mask = tf.cast(batch["has_mask"], tf.float32)
         mask = tf.cast(batch["mask"], tf.int32)
-        known = (mask != UNKNOWN_PIXEL) & (has_mask > 0)[:, None, None]
+        known = class_is_known(mask) & (has_mask > 0)[:, None, None]
         limits = vacuity_limits(mask, one_hot, vacuity, known, self._spread)
         sure = vacuity[..., 0] <= tf.reduce_sum(one_hot * limits, axis=-1)
         taught = tf.where(sure & (mask != UNKNOWN_PIXEL), predicted, UNKNOWN_PIXEL)  # never in padding

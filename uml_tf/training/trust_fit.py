@@ -26,7 +26,7 @@ from uml_tf.runtime.contract import (
 from uml_tf.runtime.density import Density
 from uml_tf.runtime.evidence import Opinion
 from uml_tf.runtime.mask_quality import MAPS
-from uml_tf.runtime.regions import UNKNOWN_PIXEL
+from uml_tf.runtime.regions import class_is_known
 from uml_tf.runtime.trust import Trust
 from uml_tf.training.confidence_fit import fit_confidence, fit_mix, fit_temperature
 from uml_tf.training.density_fit import fit_density, in_parts, with_limits
@@ -83,7 +83,7 @@ def _pixels(examples: Examples, index: int, count: int, rng: np.random.Generator
     """Flat places of at most ``count`` pixels of an image whose class is known."""
     if not examples.has_mask[index]:
         return np.zeros(0, np.int64)
-    known = np.flatnonzero(examples.masks[index].ravel() != UNKNOWN_PIXEL)
+    known = np.flatnonzero(class_is_known(examples.masks[index]))
     return known if len(known) <= count else np.sort(rng.choice(known, count, replace=False))
 
 

@@ -21,7 +21,7 @@ from uml_tf.evaluation.keras_predictor import KerasPredictor
 from uml_tf.evaluation.sources import places_by_source
 from uml_tf.runtime.confidence import FEWEST_LABELS
 from uml_tf.runtime.contract import tempered
-from uml_tf.runtime.regions import UNKNOWN_PIXEL
+from uml_tf.runtime.regions import class_is_known
 from uml_tf.training.confidence_fit import fit_temperature
 from uml_tf.training.sections import Tasks
 
@@ -115,7 +115,7 @@ def _image_dice(truth: Array, predicted: Array, classes: int) -> Array:
     Pixels whose true class is not known are left out.
     """
     dice = np.full((len(truth), classes - 1), np.nan)
-    known = truth != UNKNOWN_PIXEL
+    known = class_is_known(truth)
     for c in range(1, classes):
         true, found = truth == c, (predicted == c) & known
         both, total = ((part.sum(axis=(1, 2))) for part in (true & found, true))

@@ -19,7 +19,7 @@ from uml_tf.data.raw.outlines import fill_ellipse
 from uml_tf.data.raw.table import Record, read_table
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.images import Array, read_image_size
-from uml_tf.runtime.regions import UNKNOWN_PIXEL
+from uml_tf.runtime.regions import ANY_REGION_PIXEL
 
 LABELS_NAME, IMAGES_NAME = "labels.csv", "images"
 ELLIPSE = ("disc_cx", "disc_cy", "disc_rx", "disc_ry", "disc_theta")
@@ -39,13 +39,13 @@ class OrigaOptions(FundusOptions):
 
     Attributes:
         disc: write masks of what the ellipse tells. A pixel outside it is background. A pixel inside it is
-            rim or cup, and which is not known: it is ``UNKNOWN_PIXEL`` and counts nowhere. So these masks
-            teach and measure where the disc is not, and do not show where it is. Off: labels only.
+            rim or cup, and which is not known: it is ``ANY_REGION_PIXEL``. So these masks teach and measure
+            where the disc is, and nothing of its parts. Off: labels only.
     """
 
     disc: bool = Field(
         default=False,
-        description="Write masks: background outside the disc's ellipse, 255 (not known) inside.",
+        description="Write masks: background outside the disc's ellipse, 254 (rim or cup) inside.",
     )
 
 
@@ -78,7 +78,7 @@ def _find(raw: Path, options: OrigaOptions) -> RawDataset:
         if options.disc:
             try:
                 disc = disc_ellipse(record, read_image_size(path))
-                mask = np.where(disc, np.uint8(UNKNOWN_PIXEL), np.uint8(0))
+                mask = np.where(disc, np.uint8(ANY_REGION_PIXEL), np.uint8(0))
             except UmlError as error:
                 problems.append(f"{path}: {error}")
         ratio = record.get(RATIO, "")

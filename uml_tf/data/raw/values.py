@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.regions import ANY_REGION_PIXEL, MOST_CLASSES
 
 BACKGROUND, UNKNOWN = "background", "unknown"
 
@@ -140,5 +141,15 @@ class PixelValues:
 
 
 def pixel_classes(listed: Sequence[str]) -> tuple[str, ...]:
-    """Pixel classes in index order: the background, and the others as they are listed first."""
-    return tuple(dict.fromkeys([BACKGROUND, *(name for name in listed if name != UNKNOWN)]))
+    """Pixel classes in index order: the background, and the others as they are listed first.
+
+    Raises:
+        UmlError: these are more than ``MOST_CLASSES``.
+    """
+    names = tuple(dict.fromkeys([BACKGROUND, *(name for name in listed if name != UNKNOWN)]))
+    if len(names) > MOST_CLASSES:
+        raise UmlError(
+            f"pixel classes: found {len(names)} with the background, expected at most {MOST_CLASSES}: "
+            f"pixel values from {ANY_REGION_PIXEL} on are reserved"
+        )
+    return names
