@@ -33,12 +33,12 @@ def calibrate(model: str, data: Path, split: str, out: Path, risk_target: float,
     Of a network: the temperatures of its probabilities, the confidence, the limit of familiarity, the
     threshold of acceptance, the mask quality and the intervals of what is measured. One that comes from the
     registry is registered as a new version. Of an exported .tflite the last three: the rest is in its graph,
-    and cannot change.
+    and cannot change. A locator that lies beside MODEL is copied beside the new file.
     """
     from uml_tf.cli.quiet import import_tensorflow, quiet
     from uml_tf.data.dataset import PreparedDataset
     from uml_tf.runtime.errors import UmlError
-    from uml_tf.tracking.opening import is_exported
+    from uml_tf.tracking.opening import is_exported, open_exported_pair
 
     ending = ".tflite" if is_exported(model) else ".keras"
     if out.suffix != ending:
@@ -50,8 +50,13 @@ def calibrate(model: str, data: Path, split: str, out: Path, risk_target: float,
     from uml_tf.training import calibrate as calibration
 
     if is_exported(model):
+        from uml_tf.export.new_card import check_beside, write_with_card
+
         with quiet(2):
-            card = _calibrated_file(Path(model), out, dataset, split, risk_target, confidence)
+            file, its_locator = open_exported_pair(model)
+            check_beside(its_locator, out)
+            card = calibration.calibrate_file(file, its_locator, dataset, split, risk_target, confidence)
+            write_with_card(file, its_locator, card, out)
         click.echo(
             "threshold, mask quality and intervals are new; temperatures, confidence and familiarity are in "
             "the file's graph"
@@ -72,22 +77,3 @@ def calibrate(model: str, data: Path, split: str, out: Path, risk_target: float,
         accepts = f"answers with a class confidence of at least {card.accept_above:.4f}"
     click.echo(f"accepts   {accepts}")
     click.echo(f"model     {out}")
-
-
-def _calibrated_file(path, out, dataset, split, risk_target, confidence):  # type: ignore[no-untyped-def]
-    from dataclasses import replace
-
-    from uml_tf.export.metadata import add_metadata
-    from uml_tf.runtime.device_model import DeviceModel
-    from uml_tf.runtime.files import replacing
-    from uml_tf.runtime.metadata import CONFIDENT_FORMAT, FORMAT
-    from uml_tf.training.calibrate import calibrate_file
-
-    model = DeviceModel(path)
-    card = calibrate_file(model, dataset, split, risk_target, confidence)
-    # An older number would let an older runtime misread what was fitted now.
-    number = FORMAT if model.metadata.format >= CONFIDENT_FORMAT else model.metadata.format
-    metadata = replace(model.metadata, card=card, format=number)
-    with replacing(out) as temporary:
-        Path(temporary).write_bytes(add_metadata(path.read_bytes(), metadata, names=False))
-    return card

@@ -18,11 +18,14 @@ import uml_tf
 from uml_tf.data.pipeline import load_examples
 from uml_tf.evaluation.opening import read_locator
 from uml_tf.export.job import ExportJob
+from uml_tf.export.new_card import check_beside, write_with_card
 from uml_tf.export.run import export
 from uml_tf.networks.files import weights_sha256
 from uml_tf.runtime.device_model import DeviceModel
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.metadata import FORMAT
+from uml_tf.tracking.opening import open_exported_pair
+from uml_tf.training.calibrate import save_network
 from uml_tf.training.locator import open_locator
 from uml_tf.training.sections import RoiConfig, parse_roi
 
@@ -135,7 +138,60 @@ def test_what_does_not_fit_is_refused_in_one_line(work, model, oblong, tmp_path)
     shutil.copy(file, tmp_path / "locator.keras")
     with pytest.raises(UmlError, match="with which the network was trained"):
         read_locator(network, tmp_path / "model.keras")
+    with pytest.raises(UmlError, match="with which the network was trained"):
+        save_network(network, model.locator.model, tmp_path / "new.keras")
+    with pytest.raises(UmlError, match=r"locator\.keras: found the name of the locator's file"):
+        save_network(network, model.locator.model, tmp_path / "locator.keras")
+    assert [path.name for path in tmp_path.iterdir()] == ["locator.keras"]
     with pytest.raises(UmlError, match="expected its locator beside it"):
         DeviceModel(work / "bundle/model.tflite").predict(_paths(oblong)[0])
     assert parse_roi("runs:/1/model") == {"roi.model": "runs:/1/model"}
     assert parse_roi("last:disc") == {"roi.model": "last", "roi.region": "disc"}
+
+
+def test_a_site_calibrates_the_files_of_both(work, run, oblong, uml_tf_command):
+    exported = f"runs:/{run.info.run_id}/exports/tflite-none/model.tflite"
+    site = ("--data", oblong.root, "--split", "train", "--risk-target", "0.3", "--confidence", "0.8")
+    done = uml_tf_command("calibrate", exported, *site, "--out", "site/new.tflite", cwd=work)
+    assert "threshold, mask quality and intervals are new" in done.stdout
+    assert sorted(path.name for path in (work / "site").iterdir()) == ["locator.tflite", "new.tflite"]
+    locator = (work / "bundle/locator.tflite").read_bytes()
+    assert (work / "site/locator.tflite").read_bytes() == locator
+    old, new = (uml_tf.load(work / name) for name in ("bundle/model.tflite", "site/new.tflite"))
+    assert (new.card.roi, new.card.trust) == (old.card.roi, old.card.trust)
+    assert (new.card.risk_target, new.card.risk_confidence) == (0.3, 0.8)
+    assert (new.card.accept_above, new.card.accept_reason) != (old.card.accept_above, old.card.accept_reason)
+    path = _paths(oblong)[0]
+    first, second = old.predict(path), new.predict(path)
+    assert first.roi == second.roi
+    np.testing.assert_array_equal(first.mask, second.mask)
+    # Of a path, beside the locator that lies there.
+    uml_tf_command("calibrate", "bundle/model.tflite", *site, "--out", "bundle/new.tflite", cwd=work)
+    assert (work / "bundle/new.tflite").read_bytes() == (work / "site/new.tflite").read_bytes()
+    assert (work / "bundle/locator.tflite").read_bytes() == locator
+
+
+def test_no_other_file_becomes_the_locator_of_a_calibrated_one(work, tmp_path):
+    network, locator = open_exported_pair(str(work / "bundle/model.tflite"))
+    (tmp_path / "locator.tflite").write_bytes(b"another")
+    for name, line in (
+        ("new.tflite", "found another file than the model's locator, and no file is replaced"),
+        ("locator.tflite", "found the name of the locator's file, expected another"),
+    ):
+        with pytest.raises(UmlError, match=rf"locator\.tflite: {line}"):
+            write_with_card(network, locator, network.card, tmp_path / name)
+    check_beside(None, tmp_path / "new.tflite")
+    assert (tmp_path / "locator.tflite").read_bytes() == b"another"
+    assert len(list(tmp_path.iterdir())) == 1
+    shutil.copy(work / "bundle/model.tflite", tmp_path / "alone.tflite")
+    (tmp_path / "locator.tflite").unlink()
+    with pytest.raises(UmlError, match=r"locator\.tflite: cannot be read"):
+        open_exported_pair(str(tmp_path / "alone.tflite"))
+
+
+def test_a_full_disk_gets_neither_file(work, small_disk):
+    network, locator = open_exported_pair(str(work / "bundle/model.tflite"))
+    disk = small_disk(str(len(network.content) + len(locator.content) // 2))
+    with pytest.raises(UmlError, match=r"locator\.tflite: cannot be written"):
+        write_with_card(network, locator, network.card, disk / "new.tflite")
+    assert not list(disk.iterdir())

@@ -81,3 +81,15 @@ def test_shares_of_decisions():
         "referred": (1, 5),
         "ungradable": (1, 5),
     }
+
+
+def test_the_rank_correlation_of_the_estimated_dice_by_hand():
+    metric = METRICS["quality_rank_correlation"]
+    estimated, dice = np.array([0.9, 0.8, 0.7, 0.6, 0.5]), np.array([0.95, 0.6, 0.7, 0.0, 0.1])
+    # The ranks differ by 0, 1, 1, 1 and 1.
+    assert metric.value(estimated, dice) == pytest.approx(1 - 6 * 4 / (5 * (5**2 - 1)))
+    assert metric.value(estimated**3, dice) == pytest.approx(0.8)  # the scale does not count
+    assert metric.value(estimated, -estimated) == pytest.approx(-1)
+    # Two regions that were drawn and do not exist share a rank: 5, 4, 3, 1.5 and 1.5.
+    assert metric.value(estimated, np.array([0.9, 0.8, 0.7, 0, 0])) == pytest.approx(9.5 / np.sqrt(10 * 9.5))
+    assert np.isnan(metric.value(np.full(5, 0.8), dice))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import mlflow
 import numpy as np
 import pytest
-from small_networks import SIZE, random_network
+from small_networks import SIZE, quick_network, random_network
 
+from uml_tf.evaluation.keras_predictor import KerasPredictor
 from uml_tf.export.kind import Request
 from uml_tf.export.kinds import KINDS
 from uml_tf.export.metadata import add_metadata, describe
@@ -15,6 +17,9 @@ from uml_tf.export.tflite import convert_network
 from uml_tf.networks.files import read_network
 from uml_tf.runtime.device_model import DeviceModel
 from uml_tf.runtime.metadata import CONFIDENT_FORMAT, FORMAT
+from uml_tf.tracking.models import MODEL_NAME, log_model, resolve_model
+from uml_tf.tracking.store import use_store
+from uml_tf.training.calibrate import CALIBRATED_FROM
 
 
 @pytest.fixture(scope="module")
@@ -70,3 +75,38 @@ def test_a_file_gets_a_new_threshold_alone(network, phantoms, uml_tf_command, tm
     image = np.full((1, *SIZE, 3), 90, np.float32)
     for name, value in old(image).items():
         np.testing.assert_array_equal(value, new(image)[name])
+
+
+def test_a_registered_network_becomes_a_new_version_and_the_old_one_stays(
+    phantoms, uml_tf_command, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    network = quick_network(3, phantoms.info)
+    network.save(tmp_path / "old.keras")
+    client = mlflow.MlflowClient(use_store())
+    example = np.zeros((1, *network.image_size, 3), np.uint8)
+    with mlflow.start_run() as run:
+        outputs = KerasPredictor(network, 1, is_compiled=False)(example)
+        log_model(tmp_path / "old.keras", example[0], outputs)
+    first = mlflow.register_model(f"runs:/{run.info.run_id}/{MODEL_NAME}", "site")
+    client.set_registered_model_alias("site", "champion", first.version)
+    model = "models:/site@champion"
+    arguments = ("calibrate", model, "--data", phantoms.root, "--split", "train", "--out", "new.keras")
+    done = uml_tf_command(*arguments, cwd=tmp_path)
+    assert "version   models:/site/2\n" in done.stdout
+    versions = {int(one.version): one for one in client.search_model_versions("name = 'site'")}
+    assert set(versions) == {1, 2}
+    assert (versions[1].tags, versions[1].run_id) == ({}, run.info.run_id)
+    assert int(client.get_model_version_by_alias("site", "champion").version) == 1
+    told = {CALIBRATED_FROM: model, "dataset.fingerprint": phantoms.fingerprint}
+    assert versions[2].tags == told
+    params = client.get_run(versions[2].run_id).data.params
+    assert params == told | {"dataset.name": phantoms.info.name}
+    for number, file in ((1, "old.keras"), (2, "new.keras")):
+        found = resolve_model(f"models:/site/{number}").read_bytes()
+        assert found == (tmp_path / file).read_bytes()
+    new = read_network(tmp_path / "new.keras")
+    assert new.card.trust.class_temperature is not None
+    assert network.card.trust.class_temperature is None
+    for one, other in zip(new.get_weights(), network.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import keras
+import mlflow
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -77,3 +78,19 @@ def test_a_teacher_that_does_not_fit_is_refused(teachers, tmp_path):
     assert without(replace(preset("edge")), "evidential").ablation == softmax.spec.ablation
     with pytest.raises(UmlError, match="a single softmax has no spread"):
         TeacherNetworks([softmax], SIZE)
+
+
+def test_the_command_trains_with_a_teacher(teachers, phantoms, uml_tf_command, tmp_path):
+    info = phantoms.info
+    names = {name: getattr(info, name) for name in ("image_classes", "pixel_classes", "unions")}
+    kept = teachers[0].card
+    teachers[0].card = replace(kept, **names)
+    teachers[0].save(tmp_path / "teacher.keras")
+    teachers[0].card = kept
+    few = ("--set", "phantoms.images=20", "--set", "phantoms.size=64", "--epochs", 1, "--image-size", 32)
+    uml_tf_command("train", "--teacher", "teacher.keras", *few, cwd=tmp_path)
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlruns/mlflow.db")
+    (run,) = mlflow.search_runs(experiment_names=["uml-tf"], output_format="list")
+    assert str(tmp_path / "teacher.keras") in run.data.params["teachers"]
+    assert np.isfinite(run.data.metrics["train/total"])
+    assert "test/accuracy" in run.data.metrics

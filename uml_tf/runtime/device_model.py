@@ -42,6 +42,7 @@ class DeviceModel:
         threads: threads of the interpreter; by default one per CPU core, at most four.
 
     Attributes:
+        content: the whole file, as it was read.
         metadata: what the file says about itself.
         card: the model's names, origin and thresholds.
         image_size: (height, width) of the input, pixels.
@@ -55,15 +56,15 @@ class DeviceModel:
     def __init__(self, path: Path | str, threads: int | None = None) -> None:
         path = Path(path)
         try:
-            self._data = path.read_bytes()
+            self.content = path.read_bytes()
         except OSError as error:
             raise UmlError(f"{path}: cannot be read ({error.strerror or error})") from error
-        self.metadata: FileMetadata = read_metadata(self._data, path)
+        self.metadata: FileMetadata = read_metadata(self.content, path)
         self.card = self.metadata.card
         self.image_size = self.metadata.image_size
         threads = threads or min(cores(), _MOST_THREADS)
         try:
-            self._interpreter = Interpreter(model_content=self._data, num_threads=threads)
+            self._interpreter = Interpreter(model_content=self.content, num_threads=threads)
             self._interpreter.allocate_tensors()
             self._run = self._interpreter.get_signature_runner(SIGNATURE)
         except (ValueError, RuntimeError) as error:
@@ -122,7 +123,7 @@ class DeviceModel:
     @cached_property
     def identity(self) -> str:
         """SHA-256 of the file; see ``uml_tf.runtime.prediction.Model``."""
-        return sha256(self._data).hexdigest()
+        return sha256(self.content).hexdigest()
 
     def place(self, image: Array) -> Placement:
         """Where an image ``(H, W, 3)`` lies in the input.

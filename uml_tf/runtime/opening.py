@@ -13,10 +13,10 @@ from uml_tf.runtime.two_pass import TwoPass
 LOCATOR_FILE = f"{LOCATOR}.tflite"
 
 
-def open_device_model(
+def open_device_pair(
     path: Path, threads: int | None = None, find_locator: Callable[[], Path] | None = None
-) -> Model:
-    """Opens a ``.tflite`` file that ``uml-tf export`` wrote; a network and its locator become one model.
+) -> tuple[DeviceModel, DeviceModel | None]:
+    """Opens a ``.tflite`` file that ``uml-tf export`` wrote, and the file of its locator where it needs one.
 
     Args:
         path: the network's file.
@@ -29,8 +29,20 @@ def open_device_model(
     """
     network = DeviceModel(path, threads)
     if network.card.roi is None:
-        return network
+        return network, None
     beside = find_locator() if find_locator else path.with_name(LOCATOR_FILE)
-    found = DeviceModel(beside, threads)
-    check_locator(network.card.roi, found.metadata.weights_sha256, beside)
-    return TwoPass(network, found)
+    locator = DeviceModel(beside, threads)
+    check_locator(network.card.roi, locator.metadata.weights_sha256, beside)
+    return network, locator
+
+
+def open_device_model(
+    path: Path, threads: int | None = None, find_locator: Callable[[], Path] | None = None
+) -> Model:
+    """``open_device_pair`` as one model.
+
+    Raises:
+        UmlError: as ``open_device_pair``.
+    """
+    network, locator = open_device_pair(path, threads, find_locator)
+    return network if locator is None else TwoPass(network, locator)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from uml_tf.runtime.prediction import Model
+
+if TYPE_CHECKING:
+    from uml_tf.runtime.device_model import DeviceModel
 
 
 def is_exported(reference: str) -> bool:
@@ -18,6 +22,22 @@ def _file(reference: str) -> Path:
     from uml_tf.tracking.models import fetch
 
     return fetch(reference)
+
+
+def open_exported_pair(reference: str, threads: int | None = None) -> tuple[DeviceModel, DeviceModel | None]:
+    """Opens an exported file, and that of its locator where it needs one, as two models.
+
+    Args:
+        reference: a ``.tflite`` file, or ``runs:/ID/.../model.tflite``; the locator's file lies beside it.
+        threads: of the interpreters; by default up to 4.
+
+    Raises:
+        UmlError: a file does not exist or cannot be read, or the locator is another.
+    """
+    from uml_tf.runtime.opening import LOCATOR_FILE, open_device_pair
+
+    beside = reference[: reference.rfind("/") + 1] + LOCATOR_FILE
+    return open_device_pair(_file(reference), threads, find_locator=lambda: _file(beside))
 
 
 def open_model(
@@ -36,10 +56,10 @@ def open_model(
         UmlError: the model does not exist, cannot be read, or was not trained.
     """
     if is_exported(reference):
-        from uml_tf.runtime.opening import LOCATOR_FILE, open_device_model
+        from uml_tf.runtime.two_pass import TwoPass
 
-        beside = reference[: reference.rfind("/") + 1] + LOCATOR_FILE
-        return open_device_model(_file(reference), threads, find_locator=lambda: _file(beside))
+        network, locator = open_exported_pair(reference, threads)
+        return network if locator is None else TwoPass(network, locator)
     from uml_tf.evaluation.opening import as_model, open_network
 
     if Path(reference).is_file():  # without the wait for MLflow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from uml_tf.data.dataset import PreparedDataset
 from uml_tf.data.pipeline import Examples
 from uml_tf.evaluation.evaluate import check_classes, read_chunks
 from uml_tf.evaluation.keras_predictor import KerasPredictor
-from uml_tf.evaluation.opening import LOCATOR_FILE, as_model
+from uml_tf.evaluation.opening import LOCATOR_FILE, as_model, read_locator
 from uml_tf.networks import UML
 from uml_tf.runtime.device_model import DeviceModel
 from uml_tf.runtime.errors import UmlError
@@ -23,6 +24,7 @@ from uml_tf.runtime.model_card import ModelCard
 from uml_tf.runtime.prediction import Model
 from uml_tf.runtime.predictor import predict_all
 from uml_tf.runtime.referral import FAMILIAR
+from uml_tf.runtime.two_pass import TwoPass
 from uml_tf.tracking.models import MODEL_NAME, log_model
 from uml_tf.tracking.store import saving, use_store
 from uml_tf.training.accept_threshold import fit_accept_above
@@ -98,17 +100,30 @@ def calibrate_network(
 
 
 def calibrate_file(
-    model: DeviceModel, dataset: PreparedDataset, split: str, risk_target: float, confidence: float
+    network: DeviceModel,
+    locator: DeviceModel | None,
+    dataset: PreparedDataset,
+    split: str,
+    risk_target: float,
+    confidence: float,
 ) -> ModelCard:
     """The card of an exported file with threshold, mask quality and intervals of a site.
 
     What its graph holds cannot change.
 
+    Args:
+        network: the file.
+        locator: that of its locator, where it has one.
+        dataset: the site's images.
+        split: of the data set.
+        risk_target: largest share of wrong classes among the accepted images.
+        confidence: with which the site's images are to show it.
+
     Raises:
         UmlError: as ``site_examples``.
     """
-    examples = site_examples(model, dataset, split)
-    outputs = predict_all(model, examples.images[:])
+    examples = site_examples(network if locator is None else TwoPass(network, locator), dataset, split)
+    outputs = predict_all(network, examples.images[:])
     shows = (examples.labels >= 0) & (outputs["familiarity"][:, 0] >= FAMILIAR)
     right = outputs["class_probability"].argmax(axis=1) == examples.labels
     found = outputs["class_confidence"][shows, 0]
@@ -118,10 +133,9 @@ def calibrate_file(
         for i in range(len(examples))
         if examples.has_mask[i]
     ]
+    scale = evidence_scale(network.metadata.evidential_mask, network.metadata.prior_weight)
     return replace(
-        with_mask_fits(
-            model.card, masked, evidence_scale(model.metadata.evidential_mask, model.metadata.prior_weight)
-        ),
+        with_mask_fits(network.card, masked, scale),
         accept_above=threshold.above,
         accept_reason=threshold.reason,
         risk_target=risk_target,
@@ -130,15 +144,22 @@ def calibrate_file(
 
 
 def save_network(network: UML, locator: UML | None, path: Path) -> None:
-    """Writes a ``.keras`` file, and its locator's beside it.
+    """Writes a ``.keras`` file, and its locator's beside it, where there is none yet.
 
     Raises:
-        UmlError: a file cannot be written.
+        UmlError: it has the name of the locator's file, another locator lies there, or a file cannot be
+            written; then neither is.
     """
-    for model, target in ((network, path), (locator, path.with_name(LOCATOR_FILE))):
-        if model is not None:
-            with replacing(target) as temporary:
-                model.save(temporary)
+    beside = path.with_name(LOCATOR_FILE)
+    if locator is not None and path == beside:
+        raise UmlError(f"{path}: found the name of the locator's file, expected another for the network's")
+    if locator is not None and beside.exists():
+        read_locator(network, path)
+        locator = None
+    with ExitStack() as files:
+        network.save(files.enter_context(replacing(path)))
+        if locator is not None:  # renamed before the network's file, which cannot be read without it
+            locator.save(files.enter_context(replacing(beside)))
 
 
 def register_calibrated(path: Path, network: UML, name: str, reference: str, dataset: PreparedDataset) -> str:
