@@ -25,7 +25,7 @@ _SPLIT = click.option(
     show_default=True,
     help="Compare on this split; the test split is kept for the figures that are reported.",
 )
-_WIDTH = 130
+_WIDTH = 140
 _ARROWS = {"higher": "↑", "lower": "↓"}
 _FIDELITY = (
     ("class_agreement", "class agreement"),
