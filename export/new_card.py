@@ -13,6 +13,7 @@ from uml_tf.runtime.files import read_bytes, replacing
 from uml_tf.runtime.metadata import CONFIDENT_FORMAT, FORMAT
 from uml_tf.runtime.model_card import ModelCard
 from uml_tf.runtime.opening import LOCATOR_FILE
+from uml_tf.runtime.roi import locator_place
 
 
 def check_beside(locator: DeviceModel | None, path: Path) -> None:
@@ -25,11 +26,9 @@ def check_beside(locator: DeviceModel | None, path: Path) -> None:
     Raises:
         UmlError: it has the name of the locator's file, or another file of that name lies there.
     """
-    beside = path.with_name(LOCATOR_FILE)
     if locator is None:
         return
-    if path == beside:
-        raise UmlError(f"{path}: found the name of the locator's file, expected another for the network's")
+    beside = locator_place(path, LOCATOR_FILE)
     if beside.exists() and read_bytes(beside) != locator.content:
         raise UmlError(
             f"{beside}: found another file than the model's locator, and no file is replaced; expected "

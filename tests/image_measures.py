@@ -4,7 +4,31 @@ from __future__ import annotations
 
 import numpy as np
 
-from uml_tf.evaluation.measure import ImageMeasure
+from uml_tf.data.dataset import DatasetInfo, Row
+from uml_tf.evaluation.measure import ImageMeasure, measure_image
+
+DISC = DatasetInfo(
+    name="x",
+    image_classes=("a", "b"),
+    pixel_classes=("background", "rim", "cup"),
+    unions={"disc": ("rim", "cup")},
+)
+"""A data set with a region that unites two pixel classes."""
+
+
+def measure_of_masks(mask, predicted, uncertainty=0.3, name="i.png", source="", card=None):
+    """One image of ``DISC`` with a true and a predicted mask of class indices, and the pixels' vacuity."""
+    outputs = {
+        "class_probability": np.array([0.7, 0.3]),
+        "class_belief": np.array([0.5, 0.1]),
+        "class_uncertainty": np.array([0.4]),
+        "mask_probability": 0.05 + 0.85 * np.eye(3, dtype=np.float32)[predicted],
+        "mask_belief": 0.5 * np.eye(3, dtype=np.float32)[predicted],
+        "mask_uncertainty": np.broadcast_to(uncertainty, predicted.shape)[..., None].astype(np.float32),
+    }
+    return measure_image(
+        Row(name, "m.png", "a", "test", "", dataset=source), 0, outputs, mask, DISC, card=card
+    )
 
 
 def measure(image, label, evidence, subject="", values=None, counts=None):

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import yaml
+from image_measures import DISC, measure_of_masks
 
 from uml_tf.data.augmentation import Augmentation
 from uml_tf.data.augmentation_spec import AugmentationSpec
 from uml_tf.data.check import check_dataset
-from uml_tf.data.dataset import DatasetInfo, PreparedDataset, Row
+from uml_tf.data.dataset import PreparedDataset
 from uml_tf.data.masks import read_mask
 from uml_tf.data.pipeline import load_examples, training_batches
 from uml_tf.data.preview import preview
 from uml_tf.data.raw.values import PixelValues
-from uml_tf.evaluation.measure import measure_image
 from uml_tf.evaluation.sources import measures_by_source
 from uml_tf.evaluation.summary import summarise
 from uml_tf.losses import LossSpec, joint_loss
@@ -109,15 +109,9 @@ def test_the_dice_does_not_see_such_pixels(over):
     assert terms["seg"] == left_out["seg"]
 
 
-INFO = DatasetInfo(
-    name="x",
-    image_classes=("a", "b"),
-    pixel_classes=("background", "rim", "cup"),
-    unions={"disc": ("rim", "cup")},
-)
 FITS = {name: DiceFit(1.0, 0.0, 20) for name in ("rim", "cup", "disc")}
 INTERVALS = {name: Interval(1.0, 20) for name in (RATIO, *map(area_name, FITS))}
-CARD = ModelCard(INFO.image_classes, INFO.pixel_classes, INFO.unions, mask_quality=FITS, intervals=INTERVALS)
+CARD = ModelCard(DISC.image_classes, DISC.pixel_classes, DISC.unions, mask_quality=FITS, intervals=INTERVALS)
 
 
 def _discs(shift=0):
@@ -128,16 +122,7 @@ def _discs(shift=0):
 
 
 def _measure(mask, predicted, name="i.png", source=""):
-    outputs = {
-        "class_probability": np.array([0.7, 0.3]),
-        "class_belief": np.array([0.5, 0.1]),
-        "class_uncertainty": np.array([0.4]),
-        "mask_probability": 0.05 + 0.85 * np.eye(3, dtype=np.float32)[predicted],
-        "mask_belief": 0.5 * np.eye(3, dtype=np.float32)[predicted],
-        "mask_uncertainty": np.full((*predicted.shape, 1), 0.3, np.float32),
-    }
-    row = Row(name, "m.png", "a", "test", "", dataset=source)
-    return measure_image(row, 0, outputs, mask, INFO, card=CARD)
+    return measure_of_masks(mask, predicted, name=name, source=source, card=CARD)
 
 
 def _disc_only(mask, inside=ANY_REGION_PIXEL):

@@ -10,15 +10,15 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from image_measures import measure_of_masks
 
 from uml_tf.data.augmentation import Augmentation
 from uml_tf.data.augmentation_spec import AugmentationSpec
 from uml_tf.data.check import check_dataset
-from uml_tf.data.dataset import DatasetInfo, PreparedDataset, Row
+from uml_tf.data.dataset import PreparedDataset
 from uml_tf.data.masks import read_mask
 from uml_tf.data.pipeline import load_examples, training_batches
 from uml_tf.data.preview import preview
-from uml_tf.evaluation.measure import measure_image
 from uml_tf.losses import LossSpec, joint_loss
 from uml_tf.runtime.overlay import UNKNOWN_COLOUR, draw_outlines
 from uml_tf.runtime.regions import UNKNOWN_PIXEL
@@ -180,26 +180,6 @@ def test_validation_leaves_unknown_pixels_out():
     np.testing.assert_allclose(_image_dice(truth, predicted, 2), [[1.0], [32 / 33]])
 
 
-INFO = DatasetInfo(
-    name="x",
-    image_classes=("a", "b"),
-    pixel_classes=("background", "rim", "cup"),
-    unions={"disc": ("rim", "cup")},
-)
-
-
-def _measure(mask, predicted, uncertainty):
-    outputs = {
-        "class_probability": np.array([0.7, 0.3]),
-        "class_belief": np.array([0.5, 0.1]),
-        "class_uncertainty": np.array([0.4]),
-        "mask_probability": 0.05 + 0.85 * np.eye(3, dtype=np.float32)[predicted],
-        "mask_belief": 0.5 * np.eye(3, dtype=np.float32)[predicted],
-        "mask_uncertainty": uncertainty[..., None].astype(np.float32),
-    }
-    return measure_image(Row("i.png", "m.png", "a", "test", "s"), 0, outputs, mask, INFO)
-
-
 def test_no_metric_sees_what_is_predicted_in_unknown_pixels():
     rng = np.random.default_rng(0)
     mask = np.zeros((40, 40), np.uint8)
@@ -208,15 +188,15 @@ def test_no_metric_sees_what_is_predicted_in_unknown_pixels():
     unknown = mask == UNKNOWN_PIXEL
     predicted = rng.integers(0, 3, mask.shape)
     uncertainty = rng.random(mask.shape)
-    first = _measure(mask, predicted, uncertainty)
+    first = measure_of_masks(mask, predicted, uncertainty)
     other = np.where(unknown, rng.integers(0, 3, mask.shape), predicted)
-    second = _measure(mask, other, np.where(unknown, rng.random(mask.shape), uncertainty))
+    second = measure_of_masks(mask, other, np.where(unknown, rng.random(mask.shape), uncertainty))
     assert first.values
     assert first.values == pytest.approx(second.values, nan_ok=True)
     for name, counts in first.counts.items():
         np.testing.assert_array_equal(counts, second.counts[name])
     # The counts of pixels are those of the known part alone.
-    part = _measure(mask[:30], predicted[:30], uncertainty[:30])
+    part = measure_of_masks(mask[:30], predicted[:30], uncertainty[:30])
     for name, counts in first.counts.items():
         np.testing.assert_allclose(counts, part.counts[name])
     for name in (
@@ -233,7 +213,7 @@ def test_no_metric_sees_what_is_predicted_in_unknown_pixels():
 
 def test_a_mask_of_unknown_pixels_alone_is_no_mask():
     mask = np.full((16, 16), UNKNOWN_PIXEL, np.uint8)
-    measure = _measure(mask, np.ones((16, 16), int), np.ones((16, 16)))
+    measure = measure_of_masks(mask, np.ones((16, 16), int), np.ones((16, 16)))
     assert (measure.values, measure.counts) == ({}, {})
 
 

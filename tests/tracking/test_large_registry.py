@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import mlflow
 import pytest
+from stores import fresh_store
 
 from uml_tf.runtime.errors import UmlError
 from uml_tf.tracking.registry import check_name, find_version, holder, set_alias, versions
-from uml_tf.tracking.store import EXPERIMENT, use_store
 
 MODELS = 102
 LAST = f"model {MODELS - 1:03d}"
@@ -18,12 +18,8 @@ APOSTROPHE, QUOTED = "o'brien's eye", 'the "good" one'
 def store(tmp_path_factory):
     """A SQLite store with 102 registered models, the last of which has 102 versions."""
     folder = tmp_path_factory.mktemp("large")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        use_store()
-        client = mlflow.MlflowClient()
-        run = client.create_run(mlflow.get_experiment_by_name(EXPERIMENT).experiment_id).info.run_id
+    with fresh_store(folder) as (client, experiment):
+        run = client.create_run(experiment).info.run_id
         names = [f"model {number:03d}" for number in range(MODELS)]
         for name in (*names, APOSTROPHE, QUOTED):
             client.create_registered_model(name)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 
-import mlflow
 import pytest
-
-from uml_tf.tracking.store import EXPERIMENT, use_store
+from stores import fresh_store
 
 VACUITY, CONFIDENCE = "class_failure_auroc", "class_failure_auroc_confidence"
 
@@ -16,12 +14,7 @@ VACUITY, CONFIDENCE = "class_failure_auroc", "class_failure_auroc_confidence"
 def store(tmp_path_factory):
     """A store with an older version, one of today, and one whose failure detection is not defined."""
     folder = tmp_path_factory.mktemp("older")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        use_store()
-        client = mlflow.MlflowClient()
-        experiment = mlflow.get_experiment_by_name(EXPERIMENT).experiment_id
+    with fresh_store(folder) as (client, experiment):
         client.create_registered_model("glaucoma")
         for failure_auroc in ({VACUITY: 0.634}, {VACUITY: 0.625, CONFIDENCE: 0.813}, {}):
             run = client.create_run(experiment).info.run_id

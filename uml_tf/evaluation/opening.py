@@ -10,7 +10,7 @@ from uml_tf.networks.files import read_network, weights_sha256
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.prediction import Model
 from uml_tf.runtime.roi import LOCATOR, check_locator
-from uml_tf.runtime.two_pass import TwoPass
+from uml_tf.runtime.two_pass import with_locator
 
 LOCATOR_FILE = f"{LOCATOR}.keras"
 
@@ -50,9 +50,8 @@ def as_model(
         is_compiled: see ``KerasPredictor``.
     """
     model = KerasPredictor(network, batch_size, padded, is_compiled)
-    if locator is None:
-        return model
-    return TwoPass(model, KerasPredictor(locator, 1, is_compiled=is_compiled))
+    finder = None if locator is None else KerasPredictor(locator, 1, is_compiled=is_compiled)
+    return with_locator(model, finder)
 
 
 def open_network(path: Path, batch_size: int = 16, padded: bool = True, is_compiled: bool = True) -> Model:

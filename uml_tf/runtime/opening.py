@@ -8,7 +8,7 @@ from pathlib import Path
 from uml_tf.runtime.device_model import DeviceModel
 from uml_tf.runtime.prediction import Model
 from uml_tf.runtime.roi import LOCATOR, check_locator
-from uml_tf.runtime.two_pass import TwoPass
+from uml_tf.runtime.two_pass import with_locator
 
 LOCATOR_FILE = f"{LOCATOR}.tflite"
 
@@ -44,5 +44,4 @@ def open_device_model(
     Raises:
         UmlError: as ``open_device_pair``.
     """
-    network, locator = open_device_pair(path, threads, find_locator)
-    return network if locator is None else TwoPass(network, locator)
+    return with_locator(*open_device_pair(path, threads, find_locator))

@@ -92,6 +92,22 @@ def _within(centre: float, side: float, length: int) -> tuple[int, int]:
     return min(max(nearest(centre - pixels / 2), 0), length - pixels), pixels
 
 
+def locator_place(path: Path, name: str) -> Path:
+    """Where the file of a network's locator lies: beside the network's.
+
+    Args:
+        path: the network's file.
+        name: of the locator's.
+
+    Raises:
+        UmlError: both are the same file.
+    """
+    beside = path.with_name(name)
+    if path == beside:
+        raise UmlError(f"{path}: found the name of the locator's file, expected another for the network's")
+    return beside
+
+
 def check_locator(roi: Roi, found: str, path: Path) -> None:
     """Refuses another locator than the one that a network was trained with.
 

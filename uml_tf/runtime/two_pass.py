@@ -88,3 +88,8 @@ class TwoPass:
             UmlError: the image cannot be read.
         """
         return predict_image(self, image)
+
+
+def with_locator(network: Model, locator: Model | None) -> Model:
+    """A network and its locator as one model; the network itself where it has none."""
+    return network if locator is None else TwoPass(network, locator)

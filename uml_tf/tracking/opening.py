@@ -56,10 +56,9 @@ def open_model(
         UmlError: the model does not exist, cannot be read, or was not trained.
     """
     if is_exported(reference):
-        from uml_tf.runtime.two_pass import TwoPass
+        from uml_tf.runtime.two_pass import with_locator
 
-        network, locator = open_exported_pair(reference, threads)
-        return network if locator is None else TwoPass(network, locator)
+        return with_locator(*open_exported_pair(reference, threads))
     from uml_tf.evaluation.opening import as_model, open_network
 
     if Path(reference).is_file():  # without the wait for MLflow

@@ -24,7 +24,8 @@ from uml_tf.runtime.model_card import ModelCard
 from uml_tf.runtime.prediction import Model
 from uml_tf.runtime.predictor import predict_all
 from uml_tf.runtime.referral import FAMILIAR
-from uml_tf.runtime.two_pass import TwoPass
+from uml_tf.runtime.roi import locator_place
+from uml_tf.runtime.two_pass import with_locator
 from uml_tf.tracking.models import MODEL_NAME, log_model
 from uml_tf.tracking.store import saving, use_store
 from uml_tf.training.accept_threshold import fit_accept_above
@@ -122,7 +123,7 @@ def calibrate_file(
     Raises:
         UmlError: as ``site_examples``.
     """
-    examples = site_examples(network if locator is None else TwoPass(network, locator), dataset, split)
+    examples = site_examples(with_locator(network, locator), dataset, split)
     outputs = predict_all(network, examples.images[:])
     shows = (examples.labels >= 0) & (outputs["familiarity"][:, 0] >= FAMILIAR)
     right = outputs["class_probability"].argmax(axis=1) == examples.labels
@@ -150,15 +151,13 @@ def save_network(network: UML, locator: UML | None, path: Path) -> None:
         UmlError: it has the name of the locator's file, another locator lies there, or a file cannot be
             written; then neither is.
     """
-    beside = path.with_name(LOCATOR_FILE)
-    if locator is not None and path == beside:
-        raise UmlError(f"{path}: found the name of the locator's file, expected another for the network's")
-    if locator is not None and beside.exists():
+    beside = None if locator is None else locator_place(path, LOCATOR_FILE)
+    if beside is not None and beside.exists():
         read_locator(network, path)
-        locator = None
+        beside = None
     with ExitStack() as files:
         network.save(files.enter_context(replacing(path)))
-        if locator is not None:  # renamed before the network's file, which cannot be read without it
+        if locator is not None and beside is not None:  # renamed first: the network's is not read without it
             locator.save(files.enter_context(replacing(beside)))
 
 

@@ -18,7 +18,7 @@ from uml_tf.evaluation.sources import compared_groups, foreground_warnings
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import read_text
 from uml_tf.runtime.placement import Box
-from uml_tf.runtime.two_pass import TwoPass
+from uml_tf.runtime.two_pass import with_locator
 from uml_tf.tracking.models import MODEL_NAME, log_model
 from uml_tf.tracking.store import (
     CHECKPOINT_FILE,
@@ -255,7 +255,7 @@ def _finish(
     config = loop.config
     promise = (config.risk_target, config.confidence)
     predictor.model.card = fit_card(predictor, loop.train, val, dataset, run_id, config.fit, roi, *promise)
-    model = predictor if locator is None else TwoPass(predictor, locator.model)
+    model = with_locator(predictor, None if locator is None else locator.model)
     progress = display.stage("evaluating test", len(dataset.split("test")))
     test = evaluate(model, dataset, "test", progress)
     for line in foreground_warnings(compared_groups(test.measures)):
