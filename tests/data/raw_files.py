@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import cv2
 import numpy as np
 
+from uml_tf.data.check import check_dataset
 from uml_tf.data.conversion import convert
 from uml_tf.data.converter import CONVERTERS
 from uml_tf.data.masks import read_mask
@@ -47,3 +50,13 @@ def by_stem(dataset):
 def mask_of(dataset, stem):
     """The mask of an image of a prepared data set."""
     return read_mask(dataset.root / by_stem(dataset)[stem].mask)
+
+
+def splits(dataset):
+    """How many images each split has."""
+    return Counter(row.split for row in dataset.rows)
+
+
+def is_sound(dataset):
+    """Whether a check finds no problem."""
+    return check_dataset(dataset).problems == []

@@ -7,20 +7,10 @@ from collections import Counter
 import cv2
 import numpy as np
 import pytest
-from raw_files import box, by_stem, convert_raw, mask_of, photo, write
+from raw_files import box, by_stem, convert_raw, is_sound, mask_of, photo, splits, write
 
-from uml_tf.data.check import check_dataset
 from uml_tf.data.masks import read_mask
 from uml_tf.runtime.errors import UmlError
-
-
-def _splits(dataset):
-    return Counter(row.split for row in dataset.rows)
-
-
-def _sound(dataset):
-    return check_dataset(dataset).problems == []
-
 
 # ISIC 2017
 
@@ -35,22 +25,22 @@ def _isic(raw, part, suffix, numbers):
     (raw / f"ISIC-2017_{part}{suffix}_Part3_GroundTruth.csv").write_text("\n".join(lines))
 
 
-def test_isic_tables_labels_and_splits(tmp_path):
+def test_isic_tables_labels_andsplits(tmp_path):
     raw = tmp_path / "raw"
     _isic(raw, "Training", "", range(1, 13))
     one, problems = convert_raw("isic2017", raw, tmp_path / "one")
     assert problems == []
-    assert _splits(one)["test"] >= 1
+    assert splits(one)["test"] >= 1
     _isic(raw, "Validation", "", range(13, 16))
     _isic(raw, "Test", "_v2", range(16, 22))
     write(raw / "ISIC-2017_Test_Data/ISIC_0000099.jpg", photo(99))
     dataset, problems = convert_raw("isic2017", raw, tmp_path / "out")
     assert "ISIC_0000099.jpg: found no row for it, expected one in a table of Part 3; left out" in problems[0]
-    assert _splits(dataset) == {"train": 12, "val": 3, "test": 6}
+    assert splits(dataset) == {"train": 12, "val": 3, "test": 6}
     rows = by_stem(dataset)
     assert [rows[f"ISIC_{n:07d}"].label for n in (3, 1, 2)] == ["nevus", "melanoma", "seborrheic_keratosis"]
     assert mask_of(dataset, "ISIC_0000001").sum() == 225
-    assert _sound(dataset)
+    assert is_sound(dataset)
 
 
 def test_real_isic(isic_raw, tmp_path):
@@ -62,7 +52,7 @@ def test_real_isic(isic_raw, tmp_path):
         "melanoma": 10,
     }
     assert all(row.mask for row in dataset.rows)
-    assert _sound(dataset)
+    assert is_sound(dataset)
 
 
 # PH2
@@ -83,7 +73,7 @@ def test_ph2(tmp_path):
     )
     dataset, problems = convert_raw("ph2", raw, tmp_path / "out")
     assert problems == []
-    assert _sound(dataset)
+    assert is_sound(dataset)
     rows = by_stem(dataset)
     assert len(rows) == 12
     assert [rows[f"IMD{n:03d}"].label for n in (3, 4, 5)] == ["common_nevus", "atypical_nevus", "melanoma"]
@@ -120,7 +110,7 @@ def test_ispy1_volumes_become_slices_and_patients_stay_together(tmp_path):
     (raw / "clinical.csv").write_text(table)
     dataset, problems = convert_raw("ispy1", raw, tmp_path / "out")
     assert problems == []
-    assert _sound(dataset)
+    assert is_sound(dataset)
     assert len(dataset.rows) == 20
     assert {row.subject for row in dataset.rows} == set(images)
     row = by_stem(dataset)["ISPY1_1002_s3"]
@@ -138,7 +128,7 @@ def test_ispy1_volumes_become_slices_and_patients_stay_together(tmp_path):
         convert_raw("ispy1", raw, tmp_path / "no")
 
 
-def test_ispy1_slices_keep_their_splits(tmp_path):
+def test_ispy1_slices_keep_theirsplits(tmp_path):
     raw = tmp_path / "raw"
     for split, patients in (("Train", (1, 2, 3)), ("Valid", (4,)), ("Test", (5, 6))):
         for patient in patients:
@@ -149,7 +139,7 @@ def test_ispy1_slices_keep_their_splits(tmp_path):
                 write(raw / split / "masks" / name / f"{stem}_msk.jpg", box(5, 25, 5, 25))
     dataset, problems = convert_raw("ispy1", raw, tmp_path / "out")
     assert problems == []
-    assert _splits(dataset) == {"train": 6, "val": 2, "test": 4}
+    assert splits(dataset) == {"train": 6, "val": 2, "test": 4}
     row = by_stem(dataset)["ispy_0003_1_s2"]
     assert (row.subject, row.label, row.split) == ("ispy_0003", "pcr", "train")
     assert read_mask(dataset.root / row.mask).sum() == pytest.approx(400, abs=30)
