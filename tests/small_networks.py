@@ -70,7 +70,8 @@ def random_trust(model, images):
     heads = model.heads_model()(images)
     vectors = heads["features"].numpy(), heads["sharpness"].numpy()
     parts = [tuple(v[place] for v in vectors) for place in (slice(None, None, 2), slice(1, None, 2))]
-    of_class = Confidence("largest+vacuity", {"largest": 0.8, "vacuity": 0.4}, 0.3)
+    guess = 1 / heads["class_head"].shape[-1]
+    of_class = Confidence("largest+vacuity", {"largest": 0.8, "vacuity": 0.4}, 0.3, guess)
     weights = {"largest": 0.7, "vacuity": 0.5, "mutual": 0.2, "surroundings": 0.3}
     if model.spec.fuses_evidence:
         weights["navigator"] = 0.2

@@ -3,7 +3,7 @@
 import { text as words } from "./texts.js";
 
 const NAME = "uml_tf";
-const FORMAT = 7;
+const FORMAT = 8;
 const DIGEST_START = '{"sha256": "'.length;
 const DIGEST_LENGTH = 64;
 

@@ -57,7 +57,7 @@ FITTED = Trust(
     _density(),
     1.7,
     0.6,
-    Confidence("mix", {"largest": 0.9, "vacuity": 0.5, "entropy": 0.3, "dissonance": 0.2}, 0.1),
+    Confidence("mix", {"largest": 0.9, "vacuity": 0.5, "entropy": 0.3, "dissonance": 0.2}, 0.1, 0.5),
     Confidence("mix", {"largest": 0.8, "vacuity": 0.3, "mutual": 0.4, "surroundings": 0.5}, -0.2),
 )
 
@@ -150,12 +150,13 @@ def test_a_temperature_changes_probabilities_alone(temperature):
         np.testing.assert_array_equal(found[f"{part}_probability"].argmax(-1), chosen)
 
 
+@pytest.mark.parametrize("least", [0.0, 1 / C])
 @pytest.mark.parametrize("name", SCORES)
-def test_confidence_rises_with_each_of_its_scores(name):
+def test_confidence_rises_with_each_of_its_scores(name, least):
     heads = _heads(True, True)
     navigator = heads.mask_head / heads.mask_head.sum(-1, keepdims=True)
     heads = heads._replace(mask_head=fused(heads.mask_head, heads.mutual_head))
-    trust = Trust(mask_confidence=Confidence(name, {name: 0.7}, 0.3))
+    trust = Trust(mask_confidence=Confidence(name, {name: 0.7}, 0.3, least))
     found = contract(heads, True, True, trust)["mask_confidence"]
     strength = heads.mask_head.sum(-1)
     mean = heads.mask_head / strength[..., None]
@@ -174,7 +175,8 @@ def test_confidence_rises_with_each_of_its_scores(name):
         "navigator": of_chosen(np.log(navigator / (1 - navigator))),
         "surroundings": of_chosen(surroundings(np.log(mean / (1 - mean)))),
     }[name]
-    np.testing.assert_allclose(found[..., 0], 1 / (1 + np.exp(-(0.7 * score + 0.3))), atol=2e-5)
+    logistic = 1 / (1 + np.exp(-(0.7 * score + 0.3)))
+    np.testing.assert_allclose(found[..., 0], least + (1 - least) * logistic, atol=2e-5)
 
 
 def test_dissonance_of_no_evidence_is_none():

@@ -10,6 +10,7 @@ from small_networks import SIZE, random_images, random_network
 
 from uml_tf.data.pipeline import Examples
 from uml_tf.evaluation.keras_predictor import KerasPredictor
+from uml_tf.runtime.evidence import Opinion
 from uml_tf.training.confidence_fit import fit_confidence, fit_logistic, fit_mix, fit_temperature
 from uml_tf.training.density_fit import fit_density, fit_gaussian, with_limit
 from uml_tf.training.moments import Moments
@@ -43,6 +44,28 @@ def test_the_score_that_tells_errors_is_chosen_and_is_a_chance(informative):
     assert found.name == informative
     z = sum(scores[name] * weight for name, weight in found.weights.items()) + found.bias
     assert np.abs(1 / (1 + np.exp(-z)) - chance).mean() < 0.05
+
+
+def test_the_chance_of_a_guess_is_fitted_around():
+    rng = np.random.default_rng(8)
+    score = rng.normal(0, 1, 20000)
+    right = rng.random(20000) < 0.5 + 0.5 / (1 + np.exp(-2 * score + 1))
+    weights, bias = fit_logistic(score[:, None], right, 0.5)
+    assert weights[0] == pytest.approx(2, rel=0.1)
+    assert bias == pytest.approx(-1, abs=0.1)
+
+
+def test_answers_that_are_worse_than_a_guess_have_its_chance():
+    rng = np.random.default_rng(9)
+    score = rng.exponential(2, 400)
+    right = rng.random(400) < np.where(score < 1, 0.2, 0.9)
+    found = fit_mix({"largest": score}, right, 0.5)
+    largest = np.linspace(0.5, 1, 50)
+    opinion = Opinion(np.stack([largest, 1 - largest], axis=1), np.zeros((50, 2)), np.zeros((50, 1)))
+    chance = found(opinion, {})[:, 0]
+    assert (np.diff(chance) > 0).all()
+    assert 0.5 <= chance[0] < 0.6
+    assert fit_mix({"largest": score}, right)(opinion, {})[0, 0] < 0.4
 
 
 def test_a_mix_weighs_its_scores_by_what_they_tell_of_errors():

@@ -76,7 +76,7 @@ EDGE_PRETRAINED = replace(
     class_encoder=_MOBILENET,
     segmentation_encoder=_MOBILENET,
     instructor=replace(EDGE.instructor, read_mask=True, detached=True),
-    training=TrainingDefaults(1e-3, "dice+ce", "imagenet", 0.3, 2, kl=0.1),
+    training=TrainingDefaults(7e-4, "dice+ce", "imagenet", 0.7, 2, kl=0.1),
 )
 
 # What segmentation_models.pytorch builds of a MobileNetV2; around the encoder of edge-pretrained; and with a

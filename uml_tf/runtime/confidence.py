@@ -113,26 +113,31 @@ def chances(probability: NDArray[Any], confidence: NDArray[Any]) -> NDArray[Any]
 
 @dataclass(frozen=True)
 class Confidence:
-    """The probability of being right, 1 / (1 + exp(-(sum_i w_i score_i + bias))).
+    """The probability of being right, g + (1 - g) / (1 + exp(-(sum_i w_i score_i + bias))).
 
     Attributes:
         name: what it is called: one of ``SCORES``, or several joined by "+".
         weights: score -> its weight, above 0; so a confidence rises with each of its scores.
         bias: of the logistic.
+        least: g in [0, 1), which no confidence is below: the chance of a guess, or 0.
+
+    Source: a psychometric function with a guess rate, as in Wichmann and Hill, 2001.
     """
 
     name: str
     weights: dict[str, float]
     bias: float
+    least: float = 0.0
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Confidence:
         """From the fields as JSON gives them."""
-        return cls(data["name"], dict(data["weights"]), data["bias"])
+        return cls(data["name"], dict(data["weights"]), data["bias"], data.get("least", 0.0))
 
     def __call__(self, opinion: Opinion, beside: Mapping[str, Any], xp: ModuleType = np) -> Any:
-        """``(..., 1)`` in (0, 1); arguments as those of ``score``."""
+        """``(..., 1)`` in (``least``, 1); arguments as those of ``score``."""
         total = self.bias
         for name, weight in self.weights.items():
             total = total + score(name, opinion, beside, xp) * float(weight)
-        return xp.tanh(total * 0.5) * 0.5 + 0.5  # the logistic, which overflows nowhere in this form
+        half = 0.5 * (1.0 - self.least)
+        return xp.tanh(total * 0.5) * half + (half + self.least)  # the logistic, overflowing nowhere

@@ -15,12 +15,12 @@ from uml_tf.runtime.tflite_buffer import buffer_named
 METADATA_NAME = "uml_tf"
 """Name of the metadata buffer in the file."""
 
-FORMAT = 7
+FORMAT = 8
 """Number of the metadata format; it is increased when an older runtime would misread or refuse a file.
 
 Format 2 has the card's ``fit``, which a runtime of format 1 would take for "stretch". Format 3 has confidence
 and familiarity, format 4 what the card says of mask quality and intervals, format 5 ``fused_mask``,
-format 6 ``prior_weight``, format 7 the scale of evidence of mask quality."""
+format 6 ``prior_weight``, format 7 the scale of evidence of mask quality, format 8 the least confidence."""
 
 CONFIDENT_FORMAT = 3
 """Files of an older format return neither confidence nor familiarity."""

@@ -55,24 +55,34 @@ def log_loss(chance: Array, right: Array) -> Array:
     return -np.where(right, np.log(kept), np.log1p(-kept))
 
 
-def fit_logistic(scores: Array, right: Array) -> tuple[Array, float]:
+def fit_logistic(scores: Array, right: Array, least: float = 0.0) -> tuple[Array, float]:
     """Weights ``(S,)``, above 0, and bias that make of scores ``(N, S)`` a chance of being right.
 
     The targets are Platt's: (n + 1) / (n + 2) and 1 / (m + 2) for n right and m wrong answers, so that the
     chance stays within (0, 1) where none is wrong.
+
+    Args:
+        scores: ``(N, S)``.
+        right: ``(N,)`` bool.
+        least: chance that no answer is below; see ``Confidence``.
     """
     values = scores.astype(np.float64)
     centre, spread = values.mean(axis=0), np.maximum(values.std(axis=0), _LEAST_SPREAD)
     standard = (values - centre) / spread
     good, bad = int(right.sum()), int((~right).sum())
     target = np.where(right, (good + 1) / (good + 2), 1 / (bad + 2))
+    log_least = np.log(least) if least else -np.inf
 
     def loss(parameters: Array) -> tuple[float, Array]:
         z = standard @ parameters[:-1] + parameters[-1]
-        value = np.mean(np.logaddexp(0, z) - target * z) + 0.5 * _RIDGE * (parameters[:-1] ** 2).sum()
-        error = 1 / (1 + np.exp(-np.clip(z, -500, 500))) - target
+        log_chance = np.logaddexp(log_least, np.log1p(-least) - np.logaddexp(0, -z))
+        log_rest = np.log1p(-least) - np.logaddexp(0, z)
+        value = -np.mean(target * log_chance + (1 - target) * log_rest)
+        chance = np.exp(log_chance)
+        logistic = 1 / (1 + np.exp(-np.clip(z, -500, 500)))
+        error = (chance - target) * logistic / chance
         by_weight = standard.T @ error / len(error) + _RIDGE * parameters[:-1]
-        return float(value), np.append(by_weight, error.mean())
+        return float(value + 0.5 * _RIDGE * (parameters[:-1] ** 2).sum()), np.append(by_weight, error.mean())
 
     count = values.shape[1]
     start = np.append(np.full(count, 0.5), np.log((good + 1) / (bad + 1)))
@@ -82,12 +92,12 @@ def fit_logistic(scores: Array, right: Array) -> tuple[Array, float]:
     return weights, float(found[-1] - (weights * centre).sum())
 
 
-def _chance(scores: Array, fitted: tuple[Array, float]) -> Array:
+def _chance(scores: Array, fitted: tuple[Array, float], least: float) -> Array:
     weights, bias = fitted
-    return 1 / (1 + np.exp(-np.clip(scores @ weights + bias, -500, 500)))
+    return least + (1 - least) / (1 + np.exp(-np.clip(scores @ weights + bias, -500, 500)))
 
 
-def _losses_of_images(scores: Array, right: Array, group: Array) -> Array:
+def _losses_of_images(scores: Array, right: Array, group: Array, least: float) -> Array:
     """Cross-validated mean log-loss of every image, ``(images,)``."""
     names, member = np.unique(group, return_inverse=True)
     fold = np.random.default_rng(0).permutation(len(names)) % FOLDS
@@ -95,21 +105,23 @@ def _losses_of_images(scores: Array, right: Array, group: Array) -> Array:
     for number in range(FOLDS):
         held = fold[member] == number
         if held.any() and not held.all():
-            losses = log_loss(_chance(scores[held], fit_logistic(scores[~held], right[~held])), right[held])
+            fitted = fit_logistic(scores[~held], right[~held], least)
+            losses = log_loss(_chance(scores[held], fitted, least), right[held])
             total += np.bincount(member[held], losses, len(names))
     return total / np.bincount(member, minlength=len(names))
 
 
-def fit_mix(scores: Mapping[str, Array], right: Array) -> Confidence:
+def fit_mix(scores: Mapping[str, Array], right: Array, least: float = 0.0) -> Confidence:
     """The confidence that follows from all of some scores, without a choice.
 
     Args:
         scores: name of ``uml_tf.runtime.confidence.SCORES`` -> ``(N,)``.
         right: ``(N,)`` bool, whether the answer is right.
+        least: see ``Confidence``.
     """
-    weights, bias = fit_logistic(np.stack(list(scores.values()), axis=1), right)
+    weights, bias = fit_logistic(np.stack(list(scores.values()), axis=1), right, least)
     named = {name: float(weight) for name, weight in zip(scores, weights, strict=True)}
-    return Confidence("+".join(scores), named, bias)
+    return Confidence("+".join(scores), named, bias, least)
 
 
 def fit_confidence(
@@ -118,6 +130,7 @@ def fit_confidence(
     group: Array,
     alone: Sequence[str],
     mixes: Sequence[Sequence[str]],
+    least: float = 0.0,
 ) -> Confidence:
     """The confidence whose score is chosen by a fixed rule.
 
@@ -131,22 +144,23 @@ def fit_confidence(
         group: ``(N,)`` number of the image that the answer is of.
         alone: the scores that may be chosen by themselves; "largest" is among them.
         mixes: the scores of each mix, which is named after them.
+        least: see ``Confidence``.
     """
     parts = [*((name,) for name in alone), *mixes]
     candidates = {"+".join(names): {name: scores[name] for name in names} for names in parts}
     stacked = {name: np.stack(list(values.values()), axis=1) for name, values in candidates.items()}
-    losses = {name: _losses_of_images(values, right, group) for name, values in stacked.items()}
+    losses = {name: _losses_of_images(values, right, group, least) for name, values in stacked.items()}
     chosen = "largest"
     for name in sorted(losses, key=lambda n: losses[n].mean()):
         difference = losses["largest"] - losses[name]
         error = difference.std(ddof=1) / np.sqrt(len(difference)) if len(difference) > 1 else np.inf
-        if difference.mean() > error and _ranks(stacked[name], right):
+        if difference.mean() > error and _ranks(stacked[name], right, least):
             chosen = name
             break
-    return fit_mix(candidates[chosen], right)
+    return fit_mix(candidates[chosen], right, least)
 
 
-def _ranks(scores: Array, right: Array) -> bool:
+def _ranks(scores: Array, right: Array, least: float) -> bool:
     """Whether any of the scores rises with the chance of being right, beyond what every fit is given."""
-    weights, _ = fit_logistic(scores, right)
+    weights, _ = fit_logistic(scores, right, least)
     return bool((weights * scores.std(axis=0) > 2 * _LEAST).any())

@@ -219,8 +219,14 @@ def _fit(
 
 
 def _chosen_confidence(answers: Answers) -> Confidence:
-    """The confidence of the class: of one score, or of a mix, that the images choose."""
-    return fit_confidence(answers.scores(ALONE), answers.right, answers.owners, ALONE, _CLASS_MIXES)
+    """The confidence of the class: of one score, or of a mix, that the images choose.
+
+    Its scores follow from the answer's own opinion, and none speaks for another class than the most probable
+    one: so it is nowhere below the chance of a guess, which unlike images have. Of a pixel what is beside it
+    may speak for another class.
+    """
+    guess = 1 / answers.opinion.probability.shape[-1]
+    return fit_confidence(answers.scores(ALONE), answers.right, answers.owners, ALONE, _CLASS_MIXES, guess)
 
 
 def fit_trust(model: UML, seen: Seen, training: Iterable[tuple[Array, Array]] | None = None) -> Trust:
