@@ -37,7 +37,8 @@ _MOST_PIXELS = 100_000
 _MAPS = ("mask_head", "mutual_head", "surroundings")
 ALONE = tuple(name for name in SCORES if name not in OF_PIXELS)
 """The scores that follow from an answer by itself."""
-_CLASS_MIXES = (("largest", "vacuity"),)
+CLASS_MIXES = (("largest", "vacuity"),)
+"""Those that are mixed as one candidate for the class's confidence."""
 _MASK_SCORES = ("largest", "vacuity", "mutual", "surroundings")
 _FUSED_SCORES = ("navigator", "mutual", "surroundings")
 
@@ -169,13 +170,14 @@ class Answers:
         return np.asarray(self.opinion.probability.argmax(axis=-1) == self.targets)
 
 
-def _familiarity(seen: Seen, trust: Trust) -> Array | None:
-    """``(N, 1)`` of the images; None without a density."""
+def familiarity_of(seen: Seen, trust: Trust) -> Array | None:
+    """Of what was seen: ``(N, 1)`` of the images; None without a density."""
     return None if trust.density is None else in_parts(trust.density.familiarity, *seen.vectors)
 
 
-def _class_answers(seen: Seen, trust: Trust, evidential: bool) -> Answers:
-    familiarity = _familiarity(seen, trust)
+def class_answers(seen: Seen, trust: Trust, evidential: bool) -> Answers:
+    """The opinion of every labelled image, its evidence scaled by its familiarity; not calibrated."""
+    familiarity = familiarity_of(seen, trust)
     opinion = scaled_opinion(seen.class_head, evidential, familiarity)
     labelled = np.flatnonzero(seen.labels >= 0)
     chosen = Opinion(*(values[labelled] for values in opinion))
@@ -193,7 +195,7 @@ def pixel_scores(model: UML) -> tuple[str, ...]:
 def mask_answers(seen: Seen, trust: Trust, model: UML) -> Answers:
     """The opinion of every pixel that was kept, and what is beside it; not calibrated."""
     evidential, by_evidence = model.spec.ablation.evidential, model.spec.draws_by_evidence
-    of_images = _familiarity(seen, trust)
+    of_images = familiarity_of(seen, trust)
     familiarity = None if of_images is None else of_images[seen.owners]
     mutual = scaled_opinion(seen.mutual_head, evidential, familiarity)
     if by_evidence:
@@ -226,7 +228,7 @@ def _chosen_confidence(answers: Answers) -> Confidence:
     may speak for another class.
     """
     guess = 1 / answers.opinion.probability.shape[-1]
-    return fit_confidence(answers.scores(ALONE), answers.right, answers.owners, ALONE, _CLASS_MIXES, guess)
+    return fit_confidence(answers.scores(ALONE), answers.right, answers.owners, ALONE, CLASS_MIXES, guess)
 
 
 def fit_trust(model: UML, seen: Seen, training: Iterable[tuple[Array, Array]] | None = None) -> Trust:
@@ -244,7 +246,7 @@ def fit_trust(model: UML, seen: Seen, training: Iterable[tuple[Array, Array]] | 
     else:
         density = model.trust.density and with_limits(model.trust.density, seen.vectors)
     trust = Trust(density)
-    answers = _class_answers(seen, trust, model.spec.ablation.evidential)
+    answers = class_answers(seen, trust, model.spec.ablation.evidential)
     of_class = _fit(answers, FEWEST_LABELS, _chosen_confidence)
     names = pixel_scores(model)
     of_mask = _fit(
@@ -259,8 +261,8 @@ def fit_trust(model: UML, seen: Seen, training: Iterable[tuple[Array, Array]] | 
 
 def class_confidence(model: UML, seen: Seen, trust: Trust) -> tuple[Array, Array, Array]:
     """(confidence, whether the class is right, familiarity), ``(N,)`` each, of the labelled images."""
-    answers = _class_answers(seen, trust, model.spec.ablation.evidential).tempered(trust.class_temperature)
-    of_images = _familiarity(seen, trust)
+    answers = class_answers(seen, trust, model.spec.ablation.evidential).tempered(trust.class_temperature)
+    of_images = familiarity_of(seen, trust)
     familiarity = np.ones((len(answers.targets), 1), np.float32)
     if of_images is not None:
         familiarity = of_images[answers.owners]
