@@ -17,6 +17,8 @@ TEMPERATURES = (0.2, 5.0)
 FOLDS = 5
 
 _RIDGE = 1e-3
+"""Least precision, beside the mean loss, of the prior of a score's weight, where its deviation is 1."""
+
 _LEAST = 0.01
 """Least weight of a score with deviation 1: a confidence that rose with no score would rank nothing."""
 
@@ -59,7 +61,8 @@ def fit_logistic(scores: Array, right: Array, least: float = 0.0) -> tuple[Array
     """Weights ``(S,)``, above 0, and bias that make of scores ``(N, S)`` a chance of being right.
 
     The targets are Platt's: (n + 1) / (n + 2) and 1 / (m + 2) for n right and m wrong answers, so that the
-    chance stays within (0, 1) where none is wrong.
+    chance stays within (0, 1) where none is wrong. A normal prior of one answer's weight keeps few answers
+    from a step, at one side of which every chance would be the least.
 
     Args:
         scores: ``(N, S)``.
@@ -71,6 +74,7 @@ def fit_logistic(scores: Array, right: Array, least: float = 0.0) -> tuple[Array
     standard = (values - centre) / spread
     good, bad = int(right.sum()), int((~right).sum())
     target = np.where(right, (good + 1) / (good + 2), 1 / (bad + 2))
+    ridge = max(_RIDGE, 1 / len(right))
     log_least = np.log(least) if least else -np.inf
 
     def loss(parameters: Array) -> tuple[float, Array]:
@@ -81,8 +85,8 @@ def fit_logistic(scores: Array, right: Array, least: float = 0.0) -> tuple[Array
         chance = np.exp(log_chance)
         logistic = 1 / (1 + np.exp(-np.clip(z, -500, 500)))
         error = (chance - target) * logistic / chance
-        by_weight = standard.T @ error / len(error) + _RIDGE * parameters[:-1]
-        return float(value + 0.5 * _RIDGE * (parameters[:-1] ** 2).sum()), np.append(by_weight, error.mean())
+        by_weight = standard.T @ error / len(error) + ridge * parameters[:-1]
+        return float(value + 0.5 * ridge * (parameters[:-1] ** 2).sum()), np.append(by_weight, error.mean())
 
     count = values.shape[1]
     start = np.append(np.full(count, 0.5), np.log((good + 1) / (bad + 1)))
