@@ -63,10 +63,11 @@ def _build(data: bytes, activations: Activations, in_float: frozenset[int]) -> b
     return quantize(graph.pack(), int8_recipe(graph, each_channel, in_float), activations)
 
 
-def _layer(name: str) -> str:
+def layer_of(name: str) -> str:
     """The layer that computes a tensor, from the tensor's name, e.g. "class_encoder/block_1_expand_BN"."""
-    last = name.split(";")[-1]
-    parts = [re.sub(r"_\d+$", "", part) for part in last.split("/")]
+    # Operations that became one share a tensor, whose name joins theirs; of a folded norm it has an empty one.
+    joined = [one for one in name.split(";") if one and not one.endswith("/Pad")] or [name]
+    parts = [re.sub(r"_\d+$", "", part) for part in joined[-1].split("/")]
     return "/".join([part for part in parts if part not in ("uml", "contract")][:2])
 
 
@@ -74,7 +75,7 @@ def _remarks(graph: FloatGraph, mixed: Mixed) -> tuple[str, ...]:
     if not mixed.in_float:
         return ()
     weighted = [operator for operator in sorted(mixed.in_float) if graph.multiply_adds(operator)]
-    layers = list(dict.fromkeys(_layer(graph.result_name(operator)) for operator in weighted))
+    layers = list(dict.fromkeys(layer_of(graph.result_name(operator)) for operator in weighted))
     more = f" and {len(layers) - _NAMED} more" if len(layers) > _NAMED else ""
     broken = ", ".join(check.name for check in mixed.reason)
     return (

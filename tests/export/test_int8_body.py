@@ -12,6 +12,7 @@ from uml_tf.export.bias_correction import correct_biases, mean_result, rounded
 from uml_tf.export.calibration_check import CalibrationCheck
 from uml_tf.export.equalization import equalize, streams
 from uml_tf.export.float_graph import FloatGraph
+from uml_tf.export.int8_body import layer_of
 from uml_tf.export.int8_recipe import int8_recipe, quantize, uneven_convolutions
 from uml_tf.export.kind import no_display
 from uml_tf.export.mixed_precision import MOST_IN_FLOAT, blocks, choose
@@ -186,3 +187,17 @@ def test_where_int8_is_not_enough_the_worst_parts_stay_in_float(uneven, expected
 def test_blocks_hold_every_operator_of_the_body_once(uneven):
     graph = FloatGraph(uneven)
     assert [operator for block in blocks(graph) for operator in block] == graph.body
+
+
+@pytest.mark.parametrize(
+    ("name", "layer"),
+    [
+        ("uml_1/contract_1/mixer_1/out_conv/convolution", "mixer/out_conv"),
+        ("uml_1/contract_1/enc_1/Relu6;uml_1/contract_1/enc_1/bn_BN_1/batchnorm/add_1", "enc/bn_BN"),
+        ("uml_1/enc_1/relu_1/Relu6;uml_1/enc_1/conv_1/convolution;", "enc/conv"),
+        ("uml_1/enc_1/dw_1/depthwise;;uml_1/enc_1/block_1_pad_1/Pad", "enc/dw"),
+        ("uml_1/enc_1/block_1_pad_1/Pad", "enc/block_1_pad"),
+    ],
+)
+def test_the_report_names_layers_also_where_norms_were_folded(name, layer):
+    assert layer_of(name) == layer
