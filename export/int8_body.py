@@ -65,7 +65,7 @@ def _build(data: bytes, activations: Activations, in_float: frozenset[int]) -> b
 
 def layer_of(name: str) -> str:
     """The layer that computes a tensor, from the tensor's name, e.g. "class_encoder/block_1_expand_BN"."""
-    # Operations that became one share a tensor, whose name joins theirs; of a folded norm it has an empty one.
+    # Operations that became one share a tensor, whose name joins theirs; a folded norm has an empty one.
     joined = [one for one in name.split(";") if one and not one.endswith("/Pad")] or [name]
     parts = [re.sub(r"_\d+$", "", part) for part in joined[-1].split("/")]
     return "/".join([part for part in parts if part not in ("uml", "contract")][:2])
