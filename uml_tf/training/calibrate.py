@@ -144,20 +144,33 @@ def calibrate_file(
     )
 
 
+def check_beside(network: UML, path: Path) -> None:
+    """Refuses a place where the locator's file cannot lie beside the network's.
+
+    Args:
+        network: a trained network; with one that has no locator every place will do.
+        path: where its file is to be written.
+
+    Raises:
+        UmlError: it has the name of the locator's file, or another file of that name lies there.
+    """
+    has_locator = network.card is not None and network.card.roi is not None
+    if has_locator and locator_place(path, LOCATOR_FILE).exists():
+        read_locator(network, path)
+
+
 def save_network(network: UML, locator: UML | None, path: Path) -> None:
     """Writes a ``.keras`` file, and its locator's beside it, where there is none yet.
 
     Raises:
-        UmlError: it has the name of the locator's file, another locator lies there, or a file cannot be
-            written; then neither is.
+        UmlError: as ``check_beside``, or a file cannot be written; then neither is.
     """
-    beside = None if locator is None else locator_place(path, LOCATOR_FILE)
-    if beside is not None and beside.exists():
-        read_locator(network, path)
-        beside = None
+    check_beside(network, path)
+    beside = path.with_name(LOCATOR_FILE)
     with ExitStack() as files:
         network.save(files.enter_context(replacing(path)))
-        if locator is not None and beside is not None:  # renamed first: the network's is not read without it
+        # Renamed before the network's file, which cannot be read without it.
+        if locator is not None and not beside.exists():
             locator.save(files.enter_context(replacing(beside)))
 
 
