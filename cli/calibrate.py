@@ -65,6 +65,7 @@ def calibrate(model: str, data: Path, split: str, out: Path, risk_target: float,
         from uml_tf.tracking.models import load_pair
 
         network, locator = load_pair(model)
+        calibration.check_beside(network, out)
         card = calibration.calibrate_network(network, locator, dataset, split, risk_target, confidence)
         calibration.save_network(network, locator, out)
         named = re.match(r"models:/([^/@]+)[/@]", model)

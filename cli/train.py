@@ -92,7 +92,11 @@ def _list_encoders(context: click.Context, _: click.Parameter, wanted: bool) -> 
 
 
 _DEFAULTS = TrainingConfig()
-_RATES = ", ".join(f"{spec.training.learning_rate:g} for {name}" for name, spec in PRESETS.items())
+
+
+def _default_of(field: str) -> str:
+    """The default of every preset, for the help."""
+    return ", ".join(f"{getattr(spec.training, field):g} for {name}" for name, spec in PRESETS.items())
 
 
 @click.command()
@@ -128,8 +132,8 @@ _RATES = ", ".join(f"{spec.training.learning_rate:g} for {name}" for name, spec 
 @click.option(
     "--encoder-rate",
     type=float,
-    help="Learning rate of the encoders, as a multiple of the network's.  [default: 0.3 for "
-    "edge-pretrained, unet-edge and unet-wide, else 1]",
+    help="Learning rate of the encoders, as a multiple of the network's.  "
+    f"[default: {_default_of('encoder_rate')}]",
 )
 @click.option(
     "--encoder-decay",
@@ -159,7 +163,7 @@ _RATES = ", ".join(f"{spec.training.learning_rate:g} for {name}" for name, spec 
     help="A trained network to learn from, beside the truth: mean and spread of several become one network's "
     "probabilities and evidence. May be repeated.",
 )
-@click.option("--learning-rate", type=float, help=f"[default: {_RATES}]")
+@click.option("--learning-rate", type=float, help=f"[default: {_default_of('learning_rate')}]")
 @click.option("--seed", type=int, help="[default: 0]")
 @click.option("--precision", type=click.Choice(["float32", "mixed_bfloat16", "mixed_float16"]))
 @click.option("--patience", type=int, help="Stop after this many epochs without a better validation score.")

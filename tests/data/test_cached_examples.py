@@ -63,11 +63,14 @@ def test_arrays_are_those_of_the_pipeline_in_memory(oblong, root, on_demand, fit
         np.testing.assert_array_equal(examples.masks[:], expected.masks)
         np.testing.assert_array_equal(examples.images[3], expected.images[3])
         assert tuple(examples.placements) == expected.placements
+        assert examples.located == expected.located
+        assert np.flatnonzero(examples.found).tolist() == [1], "the one image with a box"
     assert [store.filled for store in list_stores(root)[0]] == [len(expected)]
 
 
 def test_batches_are_byte_for_byte_those_of_memory(phantoms, root, on_demand):
     held, cached = load_examples(phantoms, "train", SIZE), _open(phantoms, "train")["train"]
+    assert np.concatenate([held.found, cached.found]).all(), "no locator looked"
     order = epoch_order(held, 8, 0, 0, None)
     spec = AugmentationSpec(rotation=20, noise=0.1)
     streams = [training_batches(examples, order, 8, Augmentation(spec, 3)) for examples in (held, cached)]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from dataclasses import fields, replace
+from pathlib import Path
 from zipfile import ZipFile
 
 import numpy as np
@@ -19,7 +21,7 @@ from uml_tf.evaluation.measures_file import load_measures, save_measures
 from uml_tf.evaluation.numbers import Numbers
 from uml_tf.evaluation.stage_counts import COUNTED
 from uml_tf.evaluation.summary import as_json, estimates_of, summarise
-from uml_tf.metrics.scores import PIXEL_SCORES
+from uml_tf.metrics.scores import MASK_SCORES, PIXEL_SCORES
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.intervals import RATIO, Interval, area_name
 from uml_tf.runtime.mask_quality import DiceFit
@@ -84,6 +86,25 @@ def test_the_table_has_a_row_for_each_image_with_its_prediction_and_its_overlap(
             assert row[f"dice_{region}"] == ("" if np.isnan(expected) else f"{expected:.6g}")
             assert 0 <= float(row[f"share_{region}"]) <= 1
         assert float(row["foreground"]) == pytest.approx(float(row["share_disc"]))
+
+
+def test_the_docs_tell_every_column_of_the_table(measured):
+    measures, card = measured
+    (written,) = csv.reader(io.StringIO(image_table(measures, card).partition("\n")[0]))
+    text = (Path(__file__).parents[2] / "docs/study.md").read_text(encoding="utf-8")
+    rows = text.partition("`images.csv` has a row for each image:")[2].split("\n\n")[1].splitlines()[2:]
+    told = {name for row in rows for name in re.findall(r"`(\w+)`", row.split(" | ")[0])}
+    stands_for = {
+        "CLASS": card.image_classes,
+        "REGION": ("rim", "cup", "disc"),
+        "SCORE": tuple(MASK_SCORES),
+        "MEASUREMENT": tuple(card.intervals),
+    }
+    found = {re.sub("|".join(stands_for), lambda m: f"({'|'.join(stands_for[m[0]])})", name) for name in told}
+    values = set(measures[0].values)  # every metric of the mask, which has a row of its own
+    missing = [c for c in written if c not in values and not any(re.fullmatch(f, c) for f in found)]
+    assert not missing
+    assert all(any(re.fullmatch(f, column) for column in written) for f in found), "a column that is gone"
 
 
 def test_estimated_dice_and_intervals_are_measured_against_the_true_ones(measured):

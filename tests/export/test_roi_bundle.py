@@ -189,6 +189,30 @@ def test_no_other_file_becomes_the_locator_of_a_calibrated_one(work, tmp_path):
         open_exported_pair(str(tmp_path / "alone.tflite"))
 
 
+def test_another_locator_beside_the_new_file_is_refused_before_an_image_is_read(
+    work, oblong, uml_tf_command, tmp_path
+):
+    (model,) = work.glob("mlruns/runs/*/model.keras")
+    site = tmp_path / "site"
+    site.mkdir()
+    for name in ("dataset.yaml", "manifest.csv"):  # without its images
+        shutil.copy(oblong.root / name, site)
+    for file, line in (
+        (model, "weights: found a locator of SHA-256"),
+        (work / "bundle/model.tflite", "found another file than the model's locator"),
+    ):
+        out = tmp_path / file.suffix[1:]
+        arguments = ("calibrate", file, "--data", site, "--out", out / f"new{file.suffix}")
+        told = uml_tf_command(*arguments, cwd=tmp_path, expect=1).stderr
+        assert "image" in told.splitlines()[-1], "without another locator, what is missing is told"
+        out.mkdir(exist_ok=True)
+        other = out / f"locator{file.suffix}"
+        shutil.copy(file, other)
+        (told,) = uml_tf_command(*arguments, cwd=tmp_path, expect=1).stderr.splitlines()
+        assert f"{other}: {line}" in told
+        assert [path.name for path in out.iterdir()] == [other.name]
+
+
 def test_a_full_disk_gets_neither_file(work, small_disk):
     network, locator = open_exported_pair(str(work / "bundle/model.tflite"))
     disk = small_disk(str(len(network.content) + len(locator.content) // 2))

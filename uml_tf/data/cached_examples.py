@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from uml_tf.data.cache_folder import CACHE_VARIABLE, cache_folder
 from uml_tf.data.dataset import PreparedDataset, Row
 from uml_tf.data.file_digests import digests
-from uml_tf.data.pipeline import Examples, decode_row, load_examples, resized
+from uml_tf.data.pipeline import Examples, decode_row, load_examples, located, resized
 from uml_tf.data.pixel_store import NAME_LENGTH, Pixels, PixelStore
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.placement import Box, Fit, Placement, place
@@ -238,7 +238,8 @@ def open_splits(
         size: (H, W).
         stage: begins the progress display of reading a split, where it is read at once.
         fit: how a picture, or the part of it that is read, becomes an input.
-        boxes: image -> the part of it that is read; all of it for images that are not named.
+        boxes: image -> the part of it that a locator found; all of it is read of images that are not named,
+            and None means that no locator looked.
         warn: told what cannot be kept.
         ahead: whether to read splits of up to ``AHEAD`` images at once; others are read as they are needed.
 
@@ -265,5 +266,6 @@ def open_splits(
             np.array([bool(row.mask) for row in rows], np.float32),
             rows,
             CachedPlacements(inputs, rows),
+            located(rows, boxes),
         )
     return opened

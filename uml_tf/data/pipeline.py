@@ -47,6 +47,7 @@ class Examples:
         has_mask: ``(N,)`` float32, 1 or 0.
         rows: the manifest's lines.
         placements: where each picture lies in its input; empty where every input shows its picture alone.
+        located: whether a locator found its region in each picture; empty where none looked for one.
         failures: what went wrong as batches were read; TensorFlow's own error is of many lines.
     """
 
@@ -56,10 +57,16 @@ class Examples:
     has_mask: Array
     rows: tuple[Row, ...]
     placements: Sequence[Placement] = ()
+    located: Sequence[bool] = ()
     failures: list[UmlError] = field(default_factory=list, compare=False)
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def found(self) -> Array:
+        """``(N,)`` bool: False where a locator looked for its region and found nothing."""
+        return np.array(self.located, bool) if self.located else np.ones(len(self), bool)
 
     def shown(self, index: int, maps: Array) -> Array:
         """The part of an image's ``(H, W, ...)`` that is not padded."""
@@ -111,7 +118,8 @@ def load_examples(
         size: (H, W).
         progress: called with the number of images read.
         fit: how a picture, or the part of it that is read, becomes an input.
-        boxes: image -> the part of it that is read; all of it for images that are not named.
+        boxes: image -> the part of it that a locator found; all of it is read of images that are not named,
+            and None means that no locator looked.
 
     Raises:
         UmlError: a file is missing, damaged or does not fit, naming it.
@@ -148,7 +156,17 @@ def load_examples(
         raise
     has_mask = np.array([bool(row.mask) for row in rows], np.float32)
     places = tuple(placements[index] for index in range(len(rows)))
-    return Examples(images, labels, masks, has_mask, rows, places)
+    return Examples(images, labels, masks, has_mask, rows, places, located(rows, boxes))
+
+
+def located(rows: Sequence[Row], boxes: Mapping[str, Box] | None) -> tuple[bool, ...]:
+    """``Examples.located`` of some rows.
+
+    Args:
+        rows: the manifest's lines.
+        boxes: see ``load_examples``.
+    """
+    return () if boxes is None else tuple(row.image in boxes for row in rows)
 
 
 def epoch_order(

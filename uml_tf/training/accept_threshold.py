@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import beta
+
+from uml_tf.runtime.model_card import ModelCard
 
 RISK_TARGET = 0.05
 CONFIDENCE = 0.9
@@ -42,6 +44,7 @@ def fit_accept_above(
     correct: NDArray[Any],
     risk_target: float = RISK_TARGET,
     confidence: float = CONFIDENCE,
+    images: str = "labelled, familiar validation images",
 ) -> AcceptThreshold:
     """The least threshold that is reached by testing one number of accepted images after the other.
 
@@ -58,12 +61,12 @@ def fit_accept_above(
         correct: ``(N,)`` bool.
         risk_target: largest share of wrong classes among the accepted, in (0, 1).
         confidence: in (0, 1).
+        images: what they are, for the reason.
     """
     fewest = fewest_images(risk_target, confidence)
     promise = f"at most {100 * risk_target:g} % wrong with {100 * confidence:g} % confidence"
     if len(correct) < fewest:
-        found = f"{len(correct)} labelled, familiar validation images"
-        return AcceptThreshold(None, f"{found}, and {promise} needs at least {fewest}")
+        return AcceptThreshold(None, f"{len(correct)} {images}, and {promise} needs at least {fewest}")
     order = np.argsort(-confidence_of_class, kind="stable")
     ordered, wrong = confidence_of_class[order].astype(np.float64), np.cumsum(~correct[order])
     # Images of equal confidence can only be accepted together.
@@ -84,6 +87,38 @@ def fit_accept_above(
         return AcceptThreshold(_between(float(ordered[last + 1]), float(ordered[last])))
     mean_distance = (ordered[0] - ordered[-1]) / max(len(ordered) - 1, 1)
     return AcceptThreshold(float(ordered[-1] - max(mean_distance / 2, _SMALLEST_MARGIN)))
+
+
+def with_accept_above(
+    card: ModelCard,
+    confidence_of_class: NDArray[Any],
+    correct: NDArray[Any],
+    risk_target: float,
+    confidence: float,
+) -> ModelCard:
+    """The card with ``fit_accept_above`` of validation images.
+
+    Only images that can be accepted show anything: none that is unlike the training images, and none in which
+    the network's locator found nothing (``uml_tf.runtime.referral.decide``).
+
+    Args:
+        card: of the model.
+        confidence_of_class: ``(N,)``, in [0, 1], of the labelled images that can be accepted.
+        correct: ``(N,)`` bool.
+        risk_target: largest share of wrong classes among the accepted, in (0, 1).
+        confidence: in (0, 1).
+    """
+    images = "labelled, familiar validation images"
+    if card.roi is not None:
+        images += f" in which the {card.roi.name} was found"
+    threshold = fit_accept_above(confidence_of_class, correct, risk_target, confidence, images)
+    return replace(
+        card,
+        accept_above=threshold.above,
+        accept_reason=threshold.reason,
+        risk_target=risk_target,
+        risk_confidence=confidence,
+    )
 
 
 def _between(low: float, high: float) -> float:

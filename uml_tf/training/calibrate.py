@@ -28,7 +28,7 @@ from uml_tf.runtime.roi import locator_place
 from uml_tf.runtime.two_pass import with_locator
 from uml_tf.tracking.models import MODEL_NAME, log_model
 from uml_tf.tracking.store import saving, use_store
-from uml_tf.training.accept_threshold import fit_accept_above
+from uml_tf.training.accept_threshold import with_accept_above
 from uml_tf.training.finish import with_mask_fits_of, with_threshold
 from uml_tf.training.mask_fit import with_mask_fits
 from uml_tf.training.trust_fit import fit_trust, look
@@ -64,6 +64,7 @@ def site_examples(
         np.array([bool(row.mask) for row in rows], np.float32),
         tuple(rows),
         tuple(placements),
+        tuple(not placement.missing for placement in placements),
     )
 
 
@@ -125,39 +126,47 @@ def calibrate_file(
     """
     examples = site_examples(with_locator(network, locator), dataset, split)
     outputs = predict_all(network, examples.images[:])
-    shows = (examples.labels >= 0) & (outputs["familiarity"][:, 0] >= FAMILIAR)
+    familiar = outputs["familiarity"][:, 0] >= FAMILIAR
+    shows = (examples.labels >= 0) & familiar & examples.found
     right = outputs["class_probability"].argmax(axis=1) == examples.labels
     found = outputs["class_confidence"][shows, 0]
-    threshold = fit_accept_above(found, right[shows], risk_target, confidence)
+    card = with_accept_above(network.card, found, right[shows], risk_target, confidence)
     masked = [
         ({n: examples.shown(i, outputs[n][i]) for n in MAPS}, examples.shown(i, examples.masks[i]))
         for i in range(len(examples))
         if examples.has_mask[i]
     ]
     scale = evidence_scale(network.metadata.evidential_mask, network.metadata.prior_weight)
-    return replace(
-        with_mask_fits(network.card, masked, scale),
-        accept_above=threshold.above,
-        accept_reason=threshold.reason,
-        risk_target=risk_target,
-        risk_confidence=confidence,
-    )
+    return with_mask_fits(card, masked, scale)
+
+
+def check_beside(network: UML, path: Path) -> None:
+    """Refuses a place where the locator's file cannot lie beside the network's.
+
+    Args:
+        network: a trained network; with one that has no locator every place will do.
+        path: where its file is to be written.
+
+    Raises:
+        UmlError: it has the name of the locator's file, or another file of that name lies there.
+    """
+    has_locator = network.card is not None and network.card.roi is not None
+    if has_locator and locator_place(path, LOCATOR_FILE).exists():
+        read_locator(network, path)
 
 
 def save_network(network: UML, locator: UML | None, path: Path) -> None:
     """Writes a ``.keras`` file, and its locator's beside it, where there is none yet.
 
     Raises:
-        UmlError: it has the name of the locator's file, another locator lies there, or a file cannot be
-            written; then neither is.
+        UmlError: as ``check_beside``, or a file cannot be written; then neither is.
     """
-    beside = None if locator is None else locator_place(path, LOCATOR_FILE)
-    if beside is not None and beside.exists():
-        read_locator(network, path)
-        beside = None
+    check_beside(network, path)
+    beside = path.with_name(LOCATOR_FILE)
     with ExitStack() as files:
         network.save(files.enter_context(replacing(path)))
-        if locator is not None and beside is not None:  # renamed first: the network's is not read without it
+        # Renamed before the network's file, which cannot be read without it.
+        if locator is not None and not beside.exists():
             locator.save(files.enter_context(replacing(beside)))
 
 

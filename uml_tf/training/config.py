@@ -17,6 +17,7 @@ from uml_tf.networks.spec import Ablation
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import read_text
 from uml_tf.runtime.placement import Fit
+from uml_tf.training.nested_fields import flat_names, holds, merged, nested
 from uml_tf.training.sections import (
     LARGEST_SEED,
     LossConfig,
@@ -168,52 +169,11 @@ class TrainingConfig(Section):
 
     def flat(self) -> dict[str, Any]:
         """Dotted name -> value, for MLflow's parameters."""
-        return _flatten(self.model_dump(mode="json"))
+        return flat_names(self.model_dump(mode="json"))
 
     def to_yaml(self) -> str:
         """The config as YAML, as ``--config`` reads it."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
-
-
-def _flatten(data: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in data.items():
-        if isinstance(value, dict):
-            flat |= _flatten(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
-
-
-def _nested(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested dicts of dotted names: {"loss.cls": 1} is {"loss": {"cls": 1}}."""
-    nested: dict[str, Any] = {}
-    for name, value in fields.items():
-        for part in reversed(name.split(".")):
-            value = {part: value}
-        nested = _merge(nested, value)
-    return nested
-
-
-def _merge(base: dict[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in update.items():
-        if isinstance(value, dict) and isinstance(merged.get(key), dict):
-            merged[key] = _merge(merged[key], value)
-        else:
-            merged[key] = value
-    return merged
-
-
-def _holds(values: Any, location: tuple[Any, ...]) -> bool:
-    """Whether nested dicts have an entry at a location, or at a part of it that is not a dict."""
-    for part in location:
-        if not isinstance(values, dict):
-            return True
-        if part not in values:
-            return False
-        values = values[part]
-    return True
 
 
 def _describe(error: ValidationError) -> str:
@@ -232,9 +192,9 @@ def _describe(error: ValidationError) -> str:
 
 def _validated(values: dict[str, Any], name: str, overrides: dict[str, Any]) -> TrainingConfig:
     try:
-        return TrainingConfig(**_merge(values, overrides))
+        return TrainingConfig(**merged(values, overrides))
     except ValidationError as error:
-        source = "options" if _holds(overrides, error.errors()[0]["loc"]) else name
+        source = "options" if holds(overrides, error.errors()[0]["loc"]) else name
         raise UmlError(f"{source}: {_describe(error)}") from error
 
 
@@ -270,7 +230,7 @@ def with_fields(config: TrainingConfig, fields: Mapping[str, Any]) -> TrainingCo
     Raises:
         UmlError: a field is unknown or its value is out of range; the field is named.
     """
-    return _validated(config.model_dump(), "config", _nested(fields))
+    return _validated(config.model_dump(), "config", nested(fields))
 
 
 def parse_config(text: str, name: str, overrides: Mapping[str, Any]) -> TrainingConfig:
@@ -290,7 +250,7 @@ def parse_config(text: str, name: str, overrides: Mapping[str, Any]) -> Training
         raise UmlError(f"{name}: not valid YAML ({' '.join(str(error).split())})") from error
     if not isinstance(values, dict):
         raise UmlError(f"{name}: found {type(values).__name__}, expected a mapping of fields")
-    return _validated(values, name, _nested(overrides))
+    return _validated(values, name, nested(overrides))
 
 
 def load_config(path: Path | None, overrides: Mapping[str, Any]) -> TrainingConfig:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -25,7 +24,7 @@ from uml_tf.runtime.model_card import ModelCard
 from uml_tf.runtime.placement import Fit
 from uml_tf.runtime.referral import FAMILIAR
 from uml_tf.runtime.roi import Roi
-from uml_tf.training.accept_threshold import CONFIDENCE, RISK_TARGET, fit_accept_above
+from uml_tf.training.accept_threshold import CONFIDENCE, RISK_TARGET, with_accept_above
 from uml_tf.training.mask_fit import with_mask_fits
 from uml_tf.training.report import EpochReport
 from uml_tf.training.trust_fit import (
@@ -106,18 +105,12 @@ def with_threshold(
 ) -> ModelCard:
     """The card with the threshold of acceptance that is fitted on what was seen of validation images.
 
-    An image that is unlike the training images is never accepted, so it shows nothing.
+    An image that is unlike the training images, or in which the locator found nothing, is never accepted, so
+    it shows nothing.
     """
     found, correct, familiarity = class_confidence(model, seen, card.trust)
-    gradable = familiarity >= FAMILIAR
-    threshold = fit_accept_above(found[gradable], correct[gradable], risk_target, confidence)
-    return replace(
-        card,
-        accept_above=threshold.above,
-        accept_reason=threshold.reason,
-        risk_target=risk_target,
-        risk_confidence=confidence,
-    )
+    acceptable = (familiarity >= FAMILIAR) & seen.found[seen.labels >= 0]
+    return with_accept_above(card, found[acceptable], correct[acceptable], risk_target, confidence)
 
 
 def write_files(

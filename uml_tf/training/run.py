@@ -225,8 +225,9 @@ def _build(
     locator: Locator | None,
 ) -> Loop:
     size = (config.image_size, config.image_size)
-    boxes: dict[str, Box] = {}
+    boxes: dict[str, Box] | None = None
     if locator is not None:
+        boxes = {}
         for name in SPLITS[:2]:
             located = display.stage(f"locating {name}", len(dataset.split(name)))
             boxes |= locator.boxes(dataset, name, located, display.warn)

@@ -51,6 +51,7 @@ class Seen:
         features, sharpness: ``(N, D)`` and ``(N, 4)``.
         class_head: ``(N, K)``.
         labels: ``(N,)``, -1 without a label.
+        found: ``(N,)`` bool, see ``Examples.found``.
         mask_head, mutual_head: ``(M, C)``.
         surroundings: ``(M, C)``, of ``uml_tf.runtime.contract.beside_pixels``.
         targets: ``(M,)`` true classes of the pixels.
@@ -61,6 +62,7 @@ class Seen:
     sharpness: Array
     class_head: Array
     labels: Array
+    found: Array
     mask_head: Array
     mutual_head: Array
     surroundings: Array
@@ -109,7 +111,7 @@ def look(predictor: KerasPredictor, examples: Examples) -> Seen:
             of_pixels["targets"].append(examples.masks[index].ravel()[pixels].astype(np.int64))
             of_pixels["owners"].append(np.full(len(pixels), index))
     joined = {name: np.concatenate(parts) for name, parts in (of_images | of_pixels).items()}
-    return Seen(labels=examples.labels, **joined)
+    return Seen(labels=examples.labels, found=examples.found, **joined)
 
 
 def vectors_of(predictor: KerasPredictor, examples: Examples) -> Iterator[tuple[Array, Array]]:
