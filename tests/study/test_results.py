@@ -109,7 +109,7 @@ def test_the_table_as_markdown_and_as_csv():
     assert len({line.count("|") for line in lines}) == 1
     assert "| difference to plain |" in lines[0]
     assert lines[-1].endswith("| better |")
-    records = list(csv.DictReader(io.StringIO(results_csv(rows))))
+    records = list(csv.DictReader(io.StringIO(results_csv(rows, {"better": 0.5}))))
     assert [(r["metric"], r["arm"]) for r in records] == [
         (metric, arm) for metric in ("accuracy", "mean_dice") for arm in ("plain", "better")
     ]
@@ -118,6 +118,7 @@ def test_the_table_as_markdown_and_as_csv():
     assert (last["images"], last["subjects"], last["seeds"]) == ("60", "30", "3")
     assert float(last["difference_low"]) == rows[-1].difference.change.low
     assert records[0]["difference"] == ""
+    assert (records[0]["gigaflop"], last["gigaflop"]) == ("", "0.5")
 
 
 def test_the_forecast_is_the_work_left_by_the_mean_epoch_of_the_arm():
