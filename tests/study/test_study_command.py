@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import json
 import re
 import signal
 import subprocess
@@ -214,6 +215,41 @@ def test_cells_that_another_study_has_finished_are_not_trained_again(story, tmp_
     assert result.failures == {}
     assert _table(tmp_path / "study.csv") == _table(story.folder / "results/study.csv")
     assert _runs(story.folder)[result.run_id].info.status == "FINISHED"
+
+
+def test_flips_are_a_row_over_all_folds_and_passes_need_dropout(story, tmp_path, monkeypatch, run):
+    from uml_tf.study.cells import open_study
+    from uml_tf.study.run import run_study
+
+    monkeypatch.chdir(story.folder)
+    combined = "combined: {passes: {of: joint, passes: 2}, flips: {of: joint, flips: true}}\n"
+    (story.folder / "combined.yaml").write_text(JOINT + combined)
+    printed = run("study", "combined.yaml", "--out", tmp_path / "by command", expect=1)
+    line = "combined.passes: passes: network 'uml' has no dropout, so that all passes would be equal"
+    assert printed.splitlines()[-1].startswith(f"uml-tf: study: {line}")
+    assert re.search(r"^measuring flips, seed 3, fold 2 of 2 \(4 of 4\): \d+$", printed, re.M)
+    assert "fold 2 of 2 (2 of 4)" not in printed, "the passes of the second fold fail like those of the first"
+    table = _table(tmp_path / "by command/study.csv")
+    assert set(table) == {(m, a) for m in ("accuracy", "mean_dice") for a in ("joint", "flips")}
+    right, images = 0.0, 0
+    for cell in _cells(story.folder):
+        data, out = cell.data.params["dataset.root"], tmp_path / cell.info.run_id
+        run("evaluate", f"runs:/{cell.info.run_id}/model", "--data", data, "--out", out, "--flips")
+        found = json.loads((out / "metrics.json").read_text())["accuracy"]
+        right, images = right + found["value"] * found["images"], images + found["images"]
+    row = table["accuracy", "flips"]
+    assert (row["images"], row["seeds"], images) == ("32", "1", 32)
+    assert float(row["mean"]) == pytest.approx(right / images, abs=1e-6)
+    assert float(row["difference"]) == pytest.approx(
+        float(row["mean"]) - float(table["accuracy", "joint"]["mean"])
+    )
+    assert float(row["gigaflop"]) == pytest.approx(2 * float(table["accuracy", "joint"]["gigaflop"]))
+    display = _Lines()
+    (story.folder / "combined.yaml").write_text(JOINT + "combined: {flips: {of: joint, flips: true}}\n")
+    result = run_study(open_study(Path("combined.yaml"), display), tmp_path / "again", 1, display)
+    assert display.told == [("begin", 2, 2)], "nothing is trained, measured or counted again"
+    assert result.unmeasured == {}
+    assert _table(tmp_path / "again/study.csv") == table
 
 
 def test_workers_of_other_machines_need_a_server(story, tmp_path, monkeypatch):

@@ -115,21 +115,21 @@ class StudySpec(BaseModel):
         for name, one in self.combined.items():
             problem = self._combined_problem(name, one)
             if not problem and one in known:
-                problem = f"found the same as '{known[one]}', expected another one"
+                problem = f": found the same as '{known[one]}', expected another one"
             if problem:
-                raise ValueError(f"combined.{name}: {problem}")
+                raise ValueError(f"combined.{name}{problem}")
             known[one] = name
 
     def _combined_problem(self, name: str, one: Combination) -> str:
-        """What is wrong with it; "" where nothing is."""
+        """What is wrong with it, behind its name; "" where nothing is."""
         if name in self.arms:
-            return "found the name of an arm, expected another one"
+            return ": found the name of an arm, expected another one"
         if one.of not in self.arms:
-            return f"of: found '{one.of}', expected an arm, one of {', '.join(self.arms)}"
+            return f".of: found '{one.of}', expected an arm, one of {', '.join(self.arms)}"
         if len(one.asked) != 1:
-            return f"found {' and '.join(one.asked) or 'none'}, expected one of passes, flips and ensemble"
+            return f": found {' and '.join(one.asked) or 'none'}, expected one of passes, flips and ensemble"
         if one.ensemble and len(self.seeds) < 2:
-            return f"ensemble: found {len(self.seeds)} seed, expected at least 2: an ensemble is of all seeds"
+            return f".ensemble: found {len(self.seeds)} seed, expected at least 2: it is of all seeds"
         return ""
 
 
