@@ -55,6 +55,8 @@ def test_combinations_name_an_arm_and_one_way_to_ask_its_networks(tmp_path):
         ("e", ("ensemble",)),
     ]
     assert [(one.networks(5), one.predictions(5)) for one in combined.values()] == [(1, 4), (1, 2), (5, 5)]
+    digits = read_study(_write(tmp_path, "arms: {1: }\ncombined: {2: {of: 1, flips: true}}\n"))
+    assert digits.combined["2"].of == "1"
 
 
 def test_the_config_can_be_a_file(tmp_path, monkeypatch):
@@ -100,6 +102,7 @@ def test_the_config_can_be_a_file(tmp_path, monkeypatch):
         ("arms: {a: }\ncombined: {b: {of: a, passes: 1}}", "combined.b.passes: found 1, expected at least 2"),
         ("arms: {a: }\ncombined: {b: {of: a, seeds: 1}}", "combined.b.seeds: unknown field"),
         ("arms: {a: }\ncombined: [b]", "study.yaml: combined: found ['b']"),
+        ("arms: {a: }\ncombined: {b: }", "study.yaml: combined.b: found None, expected a mapping with 'of'"),
         (
             "arms: {a: }\nseeds: [4]\ncombined: {b: {of: a, ensemble: true}}",
             "combined.b.ensemble: found 1 seed, expected at least 2",

@@ -37,6 +37,15 @@ class Combination(BaseModel):
     flips: bool = False
     ensemble: bool = False
 
+    @model_validator(mode="before")
+    @classmethod
+    def _mapping(cls, fields: Any) -> Any:
+        """YAML reads the name of an arm of digits as a number, and an empty combination as None."""
+        if isinstance(fields, dict):
+            of = fields.get("of")
+            return fields | {"of": str(of)} if type(of) is int else fields
+        raise ValueError("expected a mapping with 'of' and one of passes, flips and ensemble")
+
     @property
     def asked(self) -> tuple[str, ...]:
         """Which of "passes", "flips" and "ensemble" it is; exactly one in a study that was read."""
