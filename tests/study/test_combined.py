@@ -20,7 +20,7 @@ from uml_tf.study.run import run_study
 from uml_tf.study.runs import CellRun, Gigaflop, find_runs
 
 STUDY = """\
-config: {data: set, preset: edge, encoder_weights: none, image_size: 32, epochs: 1}
+config: {data: set, preset: unet-edge, encoder_weights: none, image_size: 32, epochs: 1}
 arms: {one pass: {averaging: 0}}
 combined:
   passes: {of: one pass, passes: 3}
