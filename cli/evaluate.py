@@ -37,15 +37,10 @@ def _names(datasets: list[PreparedDataset]) -> list[str]:
 def _as_asked(model: Model, passes: int | None, flips: bool, others: tuple[str, ...]) -> Model:
     """The model, or the mean of several predictions that an option asks for."""
     from uml_tf.cli.models import open_predictor
-    from uml_tf.evaluation.mean_model import ensemble, with_flips
+    from uml_tf.evaluation.combination import combined_model
 
-    if passes is not None:
-        from uml_tf.evaluation.dropout_passes import with_passes
-
-        return with_passes(model, passes)
-    if others:
-        return ensemble([model, *(open_predictor(other, batch_size=16)[0] for other in others)])
-    return with_flips(model) if flips else model
+    members = (open_predictor(other, batch_size=16)[0] for other in others)
+    return combined_model([model, *members], passes, flips)
 
 
 def _mean_of(passes: int | None, flips: bool, others: tuple[str, ...]) -> str:

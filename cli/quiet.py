@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import warnings
 from collections.abc import Iterator
@@ -50,3 +51,5 @@ def import_tensorflow() -> None:
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     with silenced(2), absent(*OPTIONAL_IN_KERAS):
         import keras  # noqa: F401
+    # Warnings of networks that are traced one after the other, and of functions that it will remove.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)

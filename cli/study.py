@@ -58,8 +58,9 @@ def study(study: Path, out: Path | None, jobs: int, scheduler: str | None, plan:
         return
     if result.files:
         click.echo(f"\nwritten to {result.files[0].parent}, MLflow run {result.run_id}")
+    problems = list(result.unmeasured.values())
     if result.failures:
-        raise UmlError(
-            f"study: {len(result.failures)} of {result.cells} cells failed ({'; '.join(result.failures)}); "
-            "the same command tries them again"
-        )
+        names = "; ".join(result.failures)
+        problems.insert(0, f"{len(result.failures)} of {result.cells} cells failed ({names})")
+    if problems:
+        raise UmlError(f"study: {'; '.join(problems)}; the same command tries them again")

@@ -51,6 +51,7 @@ def test_the_identity_is_the_content_and_not_the_form(opened):
     study = opened(TEXT)
     assert opened("# a comment\n" + TEXT, "other.yaml").identity == study.identity
     assert opened(TEXT + "metrics: [accuracy]\n").identity == study.identity
+    assert opened(TEXT + "combined: {flips: {of: plain, flips: true}}\n").identity == study.identity
     assert opened(TEXT.replace("epochs: 5", "epochs: 6")).identity != study.identity
     assert opened(TEXT + "folds: 2\n").identity != study.identity
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -103,13 +104,55 @@ def test_arms_with_other_test_images_are_compared_on_those_that_both_have():
     assert other.difference is None
 
 
+def test_an_arm_of_three_seeds_against_one_repeat_by_hand():
+    arms = _arms(((0.0, 0.01, -0.01), (0.02,)))
+    _, one = study_results(arms, ["mean_dice"])
+    three, single = _dice(arms["plain"]), _dice(arms["better"])
+    assert (one.deviation, one.by_seed) == (None, (pytest.approx(single.mean()),))
+    means = np.stack([three.mean(axis=0), single[0]], axis=1)
+    subjects = [m.resampled_with for m in arms["plain"][0].values()]
+    draws = np.diff([np.average(means, axis=0, weights=draw) for draw in resamples(subjects)], axis=1)
+    change = one.difference.change
+    assert change.value == pytest.approx(single.mean() - three.mean())
+    assert (change.low, change.high) == pytest.approx(tuple(np.percentile(draws, [2.5, 97.5])))
+    assert one.verdict == "better"
+
+
+def _told(seed, quality):
+    """The same with the Dice that a network estimates of each lesion, nan where it found none."""
+    return {
+        image: replace(m, quality={"lesion": estimated})
+        for (image, m), estimated in zip(seed.items(), quality, strict=True)
+    }
+
+
+def test_estimates_are_compared_on_the_images_in_which_all_repeats_tell_them():
+    plain, other = (seeds[:2] for seeds in _arms().values())
+    quality = np.random.default_rng(0).uniform(0.3, 0.9, (4, IMAGES))
+    quality[0, 3] = quality[3, 7] = np.nan
+    told = {
+        "plain": [_told(*pair) for pair in zip(plain, quality[:2], strict=True)],
+        "better": [_told(*pair) for pair in zip(other, quality[2:], strict=True)],
+    }
+    first, second = study_results(told, ["quality_error_lesion"])
+    errors = np.abs(quality - np.concatenate([_dice(plain), _dice(other)]))
+    assert first.mean.value == pytest.approx(np.delete(errors[:2], 3, axis=1).mean())
+    both = np.delete(errors, [3, 7], axis=1)
+    change = second.difference.change
+    assert change.images == IMAGES - 2
+    assert change.value == pytest.approx(both[2:].mean() - both[:2].mean())
+    mean_alone = {"plain": told["plain"], "mean of three": [plain[0]]}
+    _, untold = study_results(mean_alone, ["quality_error_lesion", "mean_dice"])[:2]
+    assert untold.mean.value is untold.difference is None
+
+
 def test_the_table_as_markdown_and_as_csv():
     rows = study_results(_arms(), ["accuracy", "mean_dice"])
     lines = results_markdown(rows).splitlines()
     assert len({line.count("|") for line in lines}) == 1
     assert "| difference to plain |" in lines[0]
     assert lines[-1].endswith("| better |")
-    records = list(csv.DictReader(io.StringIO(results_csv(rows))))
+    records = list(csv.DictReader(io.StringIO(results_csv(rows, {"better": 0.5}))))
     assert [(r["metric"], r["arm"]) for r in records] == [
         (metric, arm) for metric in ("accuracy", "mean_dice") for arm in ("plain", "better")
     ]
@@ -118,6 +161,7 @@ def test_the_table_as_markdown_and_as_csv():
     assert (last["images"], last["subjects"], last["seeds"]) == ("60", "30", "3")
     assert float(last["difference_low"]) == rows[-1].difference.change.low
     assert records[0]["difference"] == ""
+    assert (records[0]["gigaflop"], last["gigaflop"]) == ("", "0.5")
 
 
 def test_the_forecast_is_the_work_left_by_the_mean_epoch_of_the_arm():

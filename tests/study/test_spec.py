@@ -43,6 +43,22 @@ def test_the_example_of_the_page_is_a_study(tmp_path, monkeypatch):
     assert configs["pretrained"].class_encoder == "mobilenet_v2:0.35"
 
 
+def test_combinations_name_an_arm_and_one_way_to_ask_its_networks(tmp_path):
+    text = (
+        "arms: {a: }\n"
+        "combined: {4: {of: a, passes: 4}, f: {of: a, flips: true}, e: {of: a, ensemble: true}}\n"
+    )
+    combined = read_study(_write(tmp_path, text)).combined
+    assert [(name, one.asked) for name, one in combined.items()] == [
+        ("4", ("passes",)),
+        ("f", ("flips",)),
+        ("e", ("ensemble",)),
+    ]
+    assert [(one.networks(5), one.predictions(5)) for one in combined.values()] == [(1, 4), (1, 2), (5, 5)]
+    digits = read_study(_write(tmp_path, "arms: {1: }\ncombined: {2: {of: 1, flips: true}}\n"))
+    assert digits.combined["2"].of == "1"
+
+
 def test_the_config_can_be_a_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "base.yaml").write_text("epochs: 7\n")
@@ -65,6 +81,36 @@ def test_the_config_can_be_a_file(tmp_path, monkeypatch):
         ("arms: {a: {loss.clss: 1}}", "study.yaml: arms.a: loss.clss: found 1 for an unknown field"),
         ("arms: {a: {seed: 1}}", "arms.a: seed: found it in an arm, expected it in 'seeds' alone"),
         ("arms: {a: , b: {epochs: 14}}", "arms.b: found the config of arm 'a', expected another one"),
+        (
+            "arms: {a: }\ncombined: {a: {of: a, flips: true}}",
+            "study.yaml: combined.a: found the name of an arm",
+        ),
+        (
+            "arms: {a: }\ncombined: {b/c: {of: a, flips: true}}",
+            "combined: found 'b/c', expected names of letters",
+        ),
+        (
+            "arms: {a: }\ncombined: {b: {of: c, flips: true}}",
+            "combined.b.of: found 'c', expected an arm, one of a",
+        ),
+        ("arms: {a: }\ncombined: {b: {of: a}}", "combined.b: found none, expected one of passes, flips and"),
+        ("arms: {a: }\ncombined: {b: {flips: true}}", "study.yaml: combined.b.of: missing"),
+        (
+            "arms: {a: }\ncombined: {b: {of: a, flips: true, passes: 2}}",
+            "combined.b: found passes and flips, expected one of passes, flips and ensemble",
+        ),
+        ("arms: {a: }\ncombined: {b: {of: a, passes: 1}}", "combined.b.passes: found 1, expected at least 2"),
+        ("arms: {a: }\ncombined: {b: {of: a, seeds: 1}}", "combined.b.seeds: unknown field"),
+        ("arms: {a: }\ncombined: [b]", "study.yaml: combined: found ['b']"),
+        ("arms: {a: }\ncombined: {b: }", "study.yaml: combined.b: found None, expected a mapping with 'of'"),
+        (
+            "arms: {a: }\nseeds: [4]\ncombined: {b: {of: a, ensemble: true}}",
+            "combined.b.ensemble: found 1 seed, expected at least 2",
+        ),
+        (
+            "arms: {a: }\ncombined: {b: {of: a, flips: true}, c: {of: a, flips: true}}",
+            "combined.c: found the same as 'b', expected another one",
+        ),
         ("config: {epochs: 0}\narms: {a: }", "study.yaml: config: epochs: found 0"),
         ("config: nowhere.yaml\narms: {a: }", "nowhere.yaml: cannot be read"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import json
 import re
 import signal
 import subprocess
@@ -214,6 +215,46 @@ def test_cells_that_another_study_has_finished_are_not_trained_again(story, tmp_
     assert result.failures == {}
     assert _table(tmp_path / "study.csv") == _table(story.folder / "results/study.csv")
     assert _runs(story.folder)[result.run_id].info.status == "FINISHED"
+
+
+def test_flips_are_a_row_over_all_folds_once_the_networks_can_be_read(story, tmp_path, monkeypatch, run):
+    from uml_tf.study.cells import open_study
+    from uml_tf.study.run import run_study
+
+    monkeypatch.chdir(story.folder)
+    (story.folder / "combined.yaml").write_text(JOINT + "combined: {flips: {of: joint, flips: true}}\n")
+    network = story.folder / "mlruns/runs" / _cells(story.folder)[0].info.run_id / "model.keras"
+    whole = network.read_bytes()
+    network.write_bytes(whole[:1000])
+    command = ("study", "combined.yaml", "--out", tmp_path / "by command")
+    printed = run(*command, expect=1)
+    network.write_bytes(whole)
+    assert printed.splitlines()[-1].startswith("uml-tf: study: combined.flips: ")
+    assert "model.keras" in printed.splitlines()[-1]
+    assert "(2 of 2)" not in printed, "no network of a combination is asked after one has failed"
+    assert set(_table(tmp_path / "by command/study.csv")) == {("accuracy", "joint"), ("mean_dice", "joint")}
+    printed = run(*command)
+    assert re.search(r"^measuring flips, seed 3, fold 2 of 2 \(2 of 2\): \d+$", printed, re.M)
+    table = _table(tmp_path / "by command/study.csv")
+    assert set(table) == {(m, a) for m in ("accuracy", "mean_dice") for a in ("joint", "flips")}
+    right, images = 0.0, 0
+    for cell in _cells(story.folder):
+        data, out = cell.data.params["dataset.root"], tmp_path / cell.info.run_id
+        run("evaluate", f"runs:/{cell.info.run_id}/model", "--data", data, "--out", out, "--flips")
+        found = json.loads((out / "metrics.json").read_text())["accuracy"]
+        right, images = right + found["value"] * found["images"], images + found["images"]
+    row = table["accuracy", "flips"]
+    assert (row["images"], row["seeds"], images) == ("32", "1", 32)
+    assert float(row["mean"]) == pytest.approx(right / images, abs=1e-6)
+    assert float(row["difference"]) == pytest.approx(
+        float(row["mean"]) - float(table["accuracy", "joint"]["mean"])
+    )
+    assert float(row["gigaflop"]) == pytest.approx(2 * float(table["accuracy", "joint"]["gigaflop"]))
+    display = _Lines()
+    result = run_study(open_study(Path("combined.yaml"), display), tmp_path / "again", 1, display)
+    assert display.told == [("begin", 2, 2)], "nothing is trained, measured or counted again"
+    assert result.unmeasured == {}
+    assert _table(tmp_path / "again/study.csv") == table
 
 
 def test_workers_of_other_machines_need_a_server(story, tmp_path, monkeypatch):

@@ -16,20 +16,23 @@ from uml_tf.runtime.predictor import Outputs
 from uml_tf.runtime.two_pass import TwoPass
 
 
-def with_passes(model: Model, passes: int, seed: int = 0) -> MeanModel:
+def with_passes(model: Model, passes: int, seed: int = 0, asked_by: str = "--passes") -> MeanModel:
     """The mean of several passes with dropout; batch norms stay as in inference.
 
     Args:
         model: a network; of one with a locator, the network's dropout alone is active.
         passes: at least 2.
         seed: of what is dropped; equal seeds give equal answers for equal images in equal order.
+        asked_by: the option or field that asks for the passes, for messages.
 
     Raises:
         UmlError: it is an exported file, or the network has no dropout.
     """
     network = model.network if isinstance(model, TwoPass) else model
     if not isinstance(network, KerasPredictor):
-        raise UmlError("--passes: found an exported file, expected a network (.keras): a file has no dropout")
+        raise UmlError(
+            f"{asked_by}: found an exported file, expected a network (.keras): a file has no dropout"
+        )
     # A predictor of its own, because dropout is active in a graph from the moment that it is traced.
     predictor = KerasPredictor(network.model, network.batch_size)
     active = ActiveDropout(seed)
@@ -41,7 +44,7 @@ def with_passes(model: Model, passes: int, seed: int = 0) -> MeanModel:
     one_pass(np.zeros((1, *network.image_size, 3), np.float32))
     if not active.layers:
         raise UmlError(
-            f"--passes: network '{network.model.name}' has no dropout, so that all passes would be equal; "
+            f"{asked_by}: network '{network.model.name}' has no dropout, so that all passes would be equal; "
             "expected a network that was built with dropout"
         )
     active.restart()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,27 +16,33 @@ from uml_tf.evaluation.statistics import statistics
 Measures = Sequence[ImageMeasure]
 
 
+def _common(versions: Measures, part: str) -> list[dict[str, float]]:
+    """For each version those numbers of a part that all have, nan where one of them is undefined."""
+    numbers: list[Mapping[str, float]] = [getattr(m, part) for m in versions]
+    names = [name for name in numbers[0] if all(name in one for one in numbers)]
+    undefined = {name for name in names if any(np.isnan(one[name]) for one in numbers)}
+    return [{name: np.nan if name in undefined else one[name] for name in names} for one in numbers]
+
+
 def _common_image(versions: Measures) -> list[ImageMeasure]:
     """The measures of one image, each with only what is defined in all."""
-    values = {
-        name: np.nan if any(np.isnan(m.values[name]) for m in versions) else 0.0
-        for name in versions[0].values
-        if all(name in m.values for m in versions)
-    }
     counts = [name for name in versions[0].counts if all(name in m.counts for m in versions)]
     labelled = all(m.label >= 0 for m in versions)
     doubts = [name for name in versions[0].mask_doubts if all(name in m.mask_doubts for m in versions)]
     decided = all(m.decision for m in versions)
+    parts = zip(*(_common(versions, part) for part in ("values", "quality", "intervals")), strict=True)
     return [
         replace(
             m,
             label=m.label if labelled else -1,
-            values={name: m.values[name] + undefined for name, undefined in values.items()},
+            values=values,
+            quality=quality,
+            intervals=intervals,
             counts={name: m.counts[name] for name in counts},
             mask_doubts={name: m.mask_doubts[name] for name in doubts},
             decision=m.decision if decided else "",
         )
-        for m in versions
+        for m, (values, quality, intervals) in zip(versions, parts, strict=True)
     ]
 
 

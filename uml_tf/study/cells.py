@@ -78,7 +78,7 @@ class Study:
 
     @property
     def identity(self) -> str:
-        """SHA-256 of what the cells are; equal for two YAMLs that differ in form, or in metrics alone."""
+        """SHA-256 of what the cells are; equal where form, metrics or combinations alone differ."""
         content = [(cell.arm, cell.seed, cell.fold, cell.folds, cell.key) for cell in self.cells]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 

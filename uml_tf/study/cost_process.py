@@ -37,19 +37,6 @@ def _few(rows: Sequence[Any], count: int) -> list[Any]:
     return [*ordered[: count - 1], ordered[-1]] if len(ordered) > count else ordered
 
 
-def _gigaflop(model: Any, size: int) -> float:
-    """10^9 operations of one image, as TensorFlow's profiler counts them (a multiply-add is two)."""
-    import tensorflow as tf
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
-
-    run = tf.function(lambda image: model(image, training=False))
-    concrete = run.get_concrete_function(tf.TensorSpec((1, size, size, 3), tf.float32))
-    frozen = convert_variables_to_constants_v2(concrete)
-    options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
-    options["output"] = "none"
-    return float(tf.compat.v1.profiler.profile(frozen.graph, options=options).total_float_ops / 1e9)
-
-
 def _steps_per_epoch(config: TrainingConfig, rows: Sequence[Any]) -> int:
     import numpy as np
 
@@ -69,6 +56,7 @@ def _measure(order: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
     from uml_tf.data.dataset import PreparedDataset
     from uml_tf.data.pipeline import load_examples, training_batches
     from uml_tf.evaluation.evaluate import measure_split
+    from uml_tf.networks.operations import gigaflop
     from uml_tf.runtime.model_card import ModelCard
     from uml_tf.training.build import build_loop
     from uml_tf.training.cluster import Cluster
@@ -101,7 +89,7 @@ def _measure(order: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
     read = (len(rows["train"]) + len(rows["val"])) * per_read
     return {
         "parameters": loop.step.model.count_params(),
-        "gigaflop": _gigaflop(loop.step.model, config.image_size),
+        "gigaflop": gigaflop(loop.step.model),
         "steps": steps,
         "step_seconds": per_step,
         "seconds": ready + read + config.epochs * epoch + len(rows["test"]) * per_tested,

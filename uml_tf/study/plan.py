@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from uml_tf.data.dataset import SPLITS
 from uml_tf.study.cells import Cell, Study
@@ -18,7 +18,7 @@ _MODULE = "uml_tf.study.cost_process"
 
 @dataclass(frozen=True)
 class ArmCost:
-    """What the cells of an arm cost.
+    """What the cells of an arm cost, or a combination.
 
     Attributes:
         arm: name.
@@ -28,7 +28,7 @@ class ArmCost:
         minutes: of a cell; None where it could not be measured.
         basis: where ``minutes`` is from, or why there is none.
         parameters: of the network; None where they are not known.
-        gigaflop: of one image; None where it was not measured.
+        gigaflop: of one answer, without a locator's; None where it was not measured.
     """
 
     arm: str
@@ -87,7 +87,7 @@ def plan_study(study: Study, jobs: int, display: StudyDisplay) -> tuple[list[Arm
         display: shows the progress.
 
     Returns:
-        The cost of every arm, and name of a cell -> its state.
+        The cost of every arm and combination, and name of a cell -> its state.
     """
     runs = find_runs(study.cells)
     finished = {
@@ -95,8 +95,9 @@ def plan_study(study: Study, jobs: int, display: StudyDisplay) -> tuple[list[Arm
         for arm in study.spec.arms
     }
     measured = _measured(study, [arm for arm, known in finished.items() if not known], jobs, display)
-    costs = [_arm_cost(study, arm, runs, finished[arm], measured.get(arm)) for arm in study.spec.arms]
-    return costs, {cell.name: state_of(cell, runs) for cell in study.cells}
+    costs = {arm: _arm_cost(study, arm, runs, finished[arm], measured.get(arm)) for arm in study.spec.arms}
+    combined = [_combined_cost(study, name, costs[one.of]) for name, one in study.spec.combined.items()]
+    return [*costs.values(), *combined], {cell.name: state_of(cell, runs) for cell in study.cells}
 
 
 def _arm_cost(
@@ -128,7 +129,22 @@ def _arm_cost(
         minutes,
         basis,
         int(parameters) if parameters else None,
-        numbers.get("gigaflop"),
+        next((run.gigaflop.network for run in finished if run.gigaflop), numbers.get("gigaflop")),
+    )
+
+
+def _combined_cost(study: Study, name: str, of: ArmCost) -> ArmCost:
+    """What a combination costs, of which nothing is trained."""
+    one, seeds = study.spec.combined[name], len(study.spec.seeds)
+    return replace(
+        of,
+        arm=name,
+        epochs=0,
+        states=dict.fromkeys(of.states, 0),
+        minutes=0.0,
+        basis=f"nothing is trained: measured with the networks of {one.of}",
+        parameters=None if of.parameters is None else of.parameters * one.networks(seeds),
+        gigaflop=None if of.gigaflop is None else of.gigaflop * one.predictions(seeds),
     )
 
 
@@ -150,7 +166,15 @@ def plan_markdown(costs: Sequence[ArmCost], states: Mapping[str, str], jobs: int
     """The cells, the cost of every arm, and the time that all take."""
     lines = [f"{len(states)} cells:", ""]
     lines += [f"- {name}: {state}" for name, state in states.items()]
-    headers = ["arm", "images (train, val, test)", "epochs", "parameters", "GFLOP an image", "a cell", "from"]
+    headers = [
+        "arm",
+        "images (train, val, test)",
+        "epochs",
+        "parameters",
+        "GFLOP an answer",
+        "a cell",
+        "from",
+    ]
     lines += ["", "| " + " | ".join(headers) + " |", "| --- |" + " --- |" * (len(headers) - 1)]
     for cost in costs:
         images = ", ".join(str(cost.images[split]) for split in SPLITS)

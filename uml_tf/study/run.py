@@ -1,4 +1,4 @@
-"""Running a study: train what is not finished yet, then summarise what is."""
+"""Running a study: train and measure what is not finished yet, then summarise what is."""
 
 from __future__ import annotations
 
@@ -8,21 +8,25 @@ from pathlib import Path
 
 from uml_tf.figures.save import save_figure
 from uml_tf.runtime.files import write_text
-from uml_tf.study.cells import Cell, Study, cells_by_seed
+from uml_tf.study.arithmetic import gigaflop_of_rows
+from uml_tf.study.cells import Cell, Study
+from uml_tf.study.combined import measure_combined, measured_repeats
 from uml_tf.study.dask_pool import DaskPool
 from uml_tf.study.display import StudyDisplay
 from uml_tf.study.forecast import Forecast
 from uml_tf.study.pool import Message, Outcome, Pool, Task
-from uml_tf.study.results import ArmMetric, Pooled, pooled, study_results
+from uml_tf.study.report import notes, rows_markdown
+from uml_tf.study.results import Pooled, pooled, study_results
 from uml_tf.study.runs import (
     CellRun,
-    cell_measures,
     cell_tags,
     end_abandoned,
     end_study,
     find_runs,
+    finished_seeds,
     held,
     parent_run,
+    run_measures,
 )
 from uml_tf.study.table import results_csv, results_figure, results_markdown
 from uml_tf.tracking.store import run_folder, use_store
@@ -40,12 +44,14 @@ class StudyResult:
         files: Markdown, CSV and figure; nothing where no arm has a finished seed.
         failures: name of a cell -> why it failed, in one line.
         cells: number of all cells.
+        unmeasured: name of a combination -> why it could not be measured, in one line.
     """
 
     run_id: str
     files: tuple[Path, ...]
     failures: dict[str, str]
     cells: int
+    unmeasured: dict[str, str]
 
 
 @dataclass
@@ -115,80 +121,34 @@ def _train(
     return {name: outcome.failure for name, outcome in outcomes.items() if outcome.failure}
 
 
-def finished_seeds(study: Study, runs: Mapping[str, CellRun]) -> dict[str, list[Pooled]]:
+def _arms_measures(study: Study, runs: Mapping[str, CellRun]) -> dict[str, Sequence[Pooled]]:
     """Arm -> the pooled measures of each seed of which all folds are finished; arms without any left out."""
-    found = {}
-    for arm in study.spec.arms:
-        seeds = []
-        for cells in cells_by_seed(study.of_arm(arm)).values():
-            own = [runs[cell.key] for cell in cells if cell.key in runs and runs[cell.key].finished]
-            if len(own) == len(cells):
-                seeds.append(pooled([cell_measures(run) for run in own]))
-        if seeds:
-            found[arm] = seeds
-    return found
+    found = {arm: finished_seeds(study, arm, runs) for arm in study.spec.arms}
+    return {
+        arm: [pooled([run_measures(runs[cell.key].run_id) for cell in cells]) for cells in seeds]
+        for arm, seeds in found.items()
+        if seeds
+    }
 
 
-def _arms_markdown(study: Study, arms: Mapping[str, Sequence[Pooled]], runs: Mapping[str, CellRun]) -> str:
-    """A Markdown table: what each arm changes, and what it cost."""
-    lines = [
-        "| arm | changes | seeds | parameters | minutes of training |",
-        "| --- | --- | --- | --- | --- |",
-    ]
-    for arm, fields in study.spec.arms.items():
-        own = [runs[cell.key] for cell in study.of_arm(arm) if cell.key in runs and runs[cell.key].finished]
-        changes = ", ".join(f"`{name}={value}`" for name, value in fields.items()) or "none"
-        seeds = f"{len(arms.get(arm, ()))} of {len(study.spec.seeds)}"
-        cost = ["", ""]
-        if own:
-            cost = [f"{own[0].parameters:,}", f"{sum(run.minutes for run in own) / len(own):.1f}"]
-        lines.append("| " + " | ".join([arm, changes, seeds, *cost]) + " |")
-    return "\n".join(lines) + "\n"
-
-
-def _notes(study: Study, rows: Sequence[ArmMetric], runs: Mapping[str, CellRun]) -> str:
-    spec, own = study.spec, [runs[cell.key] for cell in study.cells if cell.key in runs]
-    splits = "the data set's own splits"
-    if spec.folds > 1:
-        splits = f"{spec.folds} folds by subject (split seed {spec.split_seed}), pooled"
-    notes = [
-        f"Test images: {splits}. Means over seeds. Intervals: bootstrap over the {rows[0].mean.subjects} "
-        f"subjects of {rows[0].mean.images} images ({rows[0].metric}); differences are paired by subject. "
-        f"Better or worse: the interval of the difference excludes 0, and the difference is larger than "
-        f"seeds explain (Welch's t-test at 5 %)."
-    ]
-    if len(spec.seeds) == 1:
-        notes.append("One seed: what another training of the same arm would change is not known.")
-    commits = sorted({run.commit for run in own if run.commit})
-    if len(commits) > 1:
-        notes.append(f"The cells were trained by different code: commits {', '.join(commits)}.")
-    different = [
-        row.arm
-        for row in rows
-        if row.difference is not None and row.difference.change.images < row.mean.images
-    ]
-    if different:
-        notes.append(
-            f"Differences of {', '.join(dict.fromkeys(different))} are on the images that both arms have "
-            "measured, fewer than those of the means: see the CSV."
-        )
-    return "\n\n".join(notes) + "\n"
-
-
-def _write(study: Study, out: Path, display: StudyDisplay) -> tuple[tuple[Path, ...], dict[str, float]]:
+def _write(
+    study: Study, runs: Mapping[str, CellRun], out: Path, display: StudyDisplay
+) -> tuple[tuple[Path, ...], dict[str, float]]:
     """Writes the results of what is finished; the files, and the means for MLflow."""
-    runs = find_runs(study.cells)
-    arms = finished_seeds(study, runs)
+    arms = _arms_measures(study, runs)
     if not arms:
         return (), {}
     first = next(iter(study.spec.arms))
     if first not in arms:
         display.warn(f"no seed of arm '{first}' is finished: differences are to '{next(iter(arms))}' instead")
-    rows = study_results(arms, study.metrics)
-    text = "\n".join([results_markdown(rows), _arms_markdown(study, arms, runs), _notes(study, rows, runs)])
+    every = arms | measured_repeats(study, runs)
+    rows = study_results(every, study.metrics)
+    gigaflop = gigaflop_of_rows(study, runs, display)
+    repeats = {name: len(found) for name, found in every.items()}
+    tables = [results_markdown(rows), rows_markdown(study, repeats, runs, gigaflop), notes(study, rows, runs)]
     files = tuple(out / f"study.{suffix}" for suffix in ("md", "csv", "png", "yaml"))
-    write_text(files[0], text)
-    write_text(files[1], results_csv(rows))
+    write_text(files[0], "\n".join(tables))
+    write_text(files[1], results_csv(rows, gigaflop))
     save_figure(results_figure(rows), files[2])
     write_text(files[3], study.text)
     return files, {f"{row.arm}/{row.metric}": row.mean.value for row in rows if row.mean.value is not None}
@@ -202,7 +162,7 @@ def run_study(
     before_results: Callable[[], None] = lambda: None,
     scheduler: str | None = None,
 ) -> StudyResult:
-    """Trains the cells that are not finished and writes the results of all that are.
+    """Trains the cells that are not finished, measures the combinations, and writes the results.
 
     A cell that fails does not stop the others, and is tried again when the study is run again. Where some
     failed, arms are summarised over the seeds of which all folds are finished.
@@ -212,7 +172,7 @@ def run_study(
         out: folder of the results.
         jobs: cells that are trained at the same time, each with its share of the processor's cores.
         display: shows the progress.
-        before_results: called before the results are computed, for which TensorFlow is imported.
+        before_results: called before anything is measured or computed, for which TensorFlow is imported.
         scheduler: of the Dask cluster that trains the cells; None for processes of this machine.
 
     Raises:
@@ -225,11 +185,13 @@ def run_study(
         try:
             failures = _train(study, parent, jobs, display, scheduler)
             before_results()
-            files, numbers = _write(study, out, display)
-            status = "FAILED" if failures else "FINISHED"
+            runs = find_runs(study.cells)
+            unmeasured = measure_combined(study, runs, parent, display)
+            files, numbers = _write(study, runs, out, display)
+            status = "FAILED" if failures or unmeasured else "FINISHED"
         except (StoppedError, KeyboardInterrupt):
             status = "KILLED"
             raise
         finally:
             end_study(parent, status, files, numbers)
-    return StudyResult(parent, files, failures, len(study.cells))
+    return StudyResult(parent, files, failures, len(study.cells), unmeasured)

@@ -2,25 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import mlflow
 from mlflow.entities import Run
 
 from uml_tf.evaluation.measure import ImageMeasure
-from uml_tf.evaluation.measures_file import MEASURES_FILE, load_measures
+from uml_tf.evaluation.measures_file import MEASURES_FILE, load_measures, save_measures
 from uml_tf.runtime.errors import UmlError
-from uml_tf.study.cells import Cell, Study
-from uml_tf.tracking.models import fetch
+from uml_tf.runtime.files import write_text
+from uml_tf.study.cells import Cell, Study, cells_by_seed
+from uml_tf.tracking.models import MODEL_NAME, fetch
 from uml_tf.tracking.store import CHECKPOINT_FILE, EXPERIMENT, FINISHED_TAG, run_folder, saving, use_store
 from uml_tf.tracking.unfinished import running
 
 STUDY_TAG = "uml_tf.study"
 CELL_TAG = "uml_tf.study.cell"
+MEASURED_TAG = "uml_tf.study.measured"
 _PARENT_TAG = "mlflow.parentRunId"
+_IMAGES_FILE = "images.csv"
+_GIGAFLOP = ("network.gigaflop", "locator.gigaflop")
+"""Parameters of a cell's run, in the order of ``Gigaflop``."""
+
+
+class Gigaflop(NamedTuple):
+    """10^9 operations.
+
+    Attributes:
+        network: of one prediction of the network.
+        locator: of finding the part of an image that the network reads; 0 without a locator.
+    """
+
+    network: float
+    locator: float
+
+    def of(self, predictions: int) -> float:
+        """Of an answer for which the image is located once and the network asked several times."""
+        return self.locator + predictions * self.network
 
 
 @dataclass(frozen=True)
@@ -33,6 +55,7 @@ class CellRun:
         commit: git commit of the code that began it, "" where it is unknown.
         minutes: duration of the finished epochs.
         parameters: of the network.
+        gigaflop: what it computes for an image; None where that was not counted yet.
     """
 
     run_id: str
@@ -40,15 +63,27 @@ class CellRun:
     commit: str
     minutes: float
     parameters: int
+    gigaflop: Gigaflop | None
 
 
 def cell_tags(study: Study, cell: Cell, parent: str) -> dict[str, str]:
     """Tags of a cell's run, by which it is found again."""
+    return {CELL_TAG: cell.key, **nested_tags(study, cell, cell.arm, parent)}
+
+
+def nested_tags(study: Study, cell: Cell, row: str, parent: str) -> dict[str, str]:
+    """Tags of a run in that of a study.
+
+    Args:
+        study: the study.
+        cell: one on the same fold.
+        row: the arm or combination that the run belongs to.
+        parent: the run of the study.
+    """
     return {
         _PARENT_TAG: parent,
-        CELL_TAG: cell.key,
         f"{STUDY_TAG}.name": study.name,
-        f"{STUDY_TAG}.arm": cell.arm,
+        f"{STUDY_TAG}.arm": row,
         f"{STUDY_TAG}.fold": f"{cell.fold} of {cell.folds}",
     }
 
@@ -77,7 +112,20 @@ def _cell_run(run: Run) -> CellRun:
         params.get("git.commit", ""),
         _minutes(run.info.run_id),
         int(params.get("network.parameters", 0)),
+        Gigaflop(*(float(params[name]) for name in _GIGAFLOP)) if _GIGAFLOP[-1] in params else None,
     )
+
+
+def record_gigaflop(run_id: str, counted: Gigaflop) -> None:
+    """Keeps in the run of a finished cell what its network computes, so that it is counted once.
+
+    Raises:
+        UmlError: the store cannot be written to.
+    """
+    client = mlflow.MlflowClient()
+    with saving(f"run {run_id}"):
+        for name, value in zip(_GIGAFLOP, counted, strict=True):
+            client.log_param(run_id, name, value)
 
 
 def find_runs(cells: Sequence[Cell]) -> dict[str, CellRun]:
@@ -100,6 +148,23 @@ def find_runs(cells: Sequence[Cell]) -> dict[str, CellRun]:
     return found
 
 
+def finished_seeds(study: Study, arm: str, runs: Mapping[str, CellRun]) -> list[list[Cell]]:
+    """For each seed of which all folds are finished its cells, by fold."""
+    return [
+        cells
+        for cells in cells_by_seed(study.of_arm(arm)).values()
+        if all(cell.key in runs and runs[cell.key].finished for cell in cells)
+    ]
+
+
+def network_of(run: CellRun) -> str:
+    """The MODEL that a finished cell trained, as ``uml-tf evaluate`` takes it; its local file if any."""
+    from uml_tf.training.finish import MODEL_FILE  # imports TensorFlow, for which a training does not wait
+
+    local = run_folder(run.run_id) / MODEL_FILE
+    return str(local) if local.is_file() else f"runs:/{run.run_id}/{MODEL_NAME}"
+
+
 def end_abandoned(cells: Sequence[Cell]) -> None:
     """Records as killed what was stopped before its first checkpoint, from which nothing can be resumed."""
     client = mlflow.MlflowClient()
@@ -111,6 +176,13 @@ def end_abandoned(cells: Sequence[Cell]) -> None:
                     client.set_terminated(run.info.run_id, "KILLED")
 
 
+def _create_run(name: str, tags: Mapping[str, str]) -> str:
+    client = mlflow.MlflowClient()
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    assert experiment is not None, "use_store creates it"
+    return str(client.create_run(experiment.experiment_id, tags=dict(tags), run_name=name).info.run_id)
+
+
 def parent_run(study: Study) -> str:
     """The run of the whole study, begun where there is none yet; its id.
 
@@ -118,17 +190,13 @@ def parent_run(study: Study) -> str:
         UmlError: the store cannot be used.
     """
     use_store()
-    client = mlflow.MlflowClient()
     with saving("study"):
         known = _search(STUDY_TAG, study.identity)
         if known:
             return str(known[0].info.run_id)
-        experiment = client.get_experiment_by_name(EXPERIMENT)
-        assert experiment is not None, "use_store creates it"
-        tags = {STUDY_TAG: study.identity}
-        run = client.create_run(experiment.experiment_id, tags=tags, run_name=f"study {study.name}")
-        client.log_text(run.info.run_id, study.text, "study.yaml")
-        return str(run.info.run_id)
+        run_id = _create_run(f"study {study.name}", {STUDY_TAG: study.identity})
+        mlflow.MlflowClient().log_text(run_id, study.text, "study.yaml")
+        return run_id
 
 
 @contextmanager
@@ -169,11 +237,51 @@ def end_study(parent: str, status: str, files: Sequence[Path], numbers: dict[str
         client.set_terminated(parent, status)
 
 
-def cell_measures(run: CellRun) -> list[ImageMeasure]:
-    """What a finished cell measured on the images of its test split.
+def run_measures(run_id: str) -> list[ImageMeasure]:
+    """What was measured on the images of a test split, by a finished cell or of several predictions.
 
     Raises:
         UmlError: neither this machine nor the store has it.
     """
-    local = run_folder(run.run_id) / MEASURES_FILE
-    return load_measures(local if local.is_file() else fetch(f"runs:/{run.run_id}/{MEASURES_FILE}"))
+    local = run_folder(run_id) / MEASURES_FILE
+    return load_measures(local if local.is_file() else fetch(f"runs:/{run_id}/{MEASURES_FILE}"))
+
+
+def find_measured(key: str) -> str | None:
+    """The run in which several predictions were measured (see ``save_measured``); None where there is none.
+
+    Raises:
+        UmlError: the store cannot be read.
+    """
+    with saving("study"):
+        found = _search(MEASURED_TAG, key)
+    return str(found[0].info.run_id) if found else None
+
+
+def save_measured(
+    name: str, tags: Mapping[str, str], key: str, measures: Sequence[ImageMeasure], table: str
+) -> None:
+    """Keeps what was measured of several predictions in a run of its own.
+
+    Args:
+        name: of the run, for people.
+        tags: of the run.
+        key: by which it is found again.
+        measures: of the images of a test split.
+        table: the same as ``images.csv``.
+
+    Raises:
+        UmlError: the store cannot be written to.
+    """
+    client = mlflow.MlflowClient()
+    with saving(name):
+        run_id = _create_run(name, tags)
+        folder = run_folder(run_id)
+        folder.mkdir(parents=True, exist_ok=True)
+        save_measures(folder / MEASURES_FILE, measures)
+        write_text(folder / _IMAGES_FILE, table)
+        for file in (MEASURES_FILE, _IMAGES_FILE):
+            client.log_artifact(run_id, str(folder / file))
+        # Last, so that a run that is found is complete.
+        client.set_tag(run_id, MEASURED_TAG, key)
+        client.set_terminated(run_id, "FINISHED")

@@ -20,6 +20,47 @@ Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.-]*")
 
 
+class Combination(BaseModel):
+    """How the networks of an arm give the mean of several predictions as one answer; nothing is trained.
+
+    Attributes:
+        of: the arm.
+        passes: of each network, with dropout (Monte Carlo dropout); None for none.
+        flips: whether each network is asked for an image and for its mirror image.
+        ensemble: whether the networks of all seeds answer together.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    of: str
+    passes: int | None = Field(default=None, ge=2)
+    flips: bool = False
+    ensemble: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _mapping(cls, fields: Any) -> Any:
+        """YAML reads the name of an arm of digits as a number, and an empty combination as None."""
+        if isinstance(fields, dict):
+            of = fields.get("of")
+            return fields | {"of": str(of)} if type(of) is int else fields
+        raise ValueError("expected a mapping with 'of' and one of passes, flips and ensemble")
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """Which of "passes", "flips" and "ensemble" it is; exactly one in a study that was read."""
+        found = {"passes": self.passes is not None, "flips": self.flips, "ensemble": self.ensemble}
+        return tuple(name for name, is_asked in found.items() if is_asked)
+
+    def networks(self, seeds: int) -> int:
+        """How many networks an answer takes, of an arm with that many seeds."""
+        return seeds if self.ensemble else 1
+
+    def predictions(self, seeds: int) -> int:
+        """How many predictions of a network an answer takes, of an arm with that many seeds."""
+        return self.networks(seeds) * (self.passes or (2 if self.flips else 1))
+
+
 class StudySpec(BaseModel):
     """The content of a study's YAML.
 
@@ -28,6 +69,7 @@ class StudySpec(BaseModel):
             the fields themselves.
         arms: name -> dotted field -> value, as ``uml-tf train --set`` takes them. The others are compared
             with the first.
+        combined: name -> how networks of an arm are asked several times; compared with the first arm too.
         seeds: each arm is trained with each of them.
         folds: 1 for the data set's own splits. N > 1 divides all images, those of its test split too, into N
             parts by subject; each is the test split of one training.
@@ -40,6 +82,7 @@ class StudySpec(BaseModel):
 
     config: Path | dict[str, Any] = Field(default_factory=dict)
     arms: dict[str, dict[str, Any]] = Field(min_length=1)
+    combined: dict[str, Combination] = Field(default_factory=dict)
     seeds: tuple[Seed, ...] = Field(default=(0, 1, 2), min_length=1)
     folds: int = Field(default=1, ge=1)
     split_seed: Seed = 0
@@ -54,19 +97,49 @@ class StudySpec(BaseModel):
             return arms
         return {str(name): {} if fields is None else fields for name, fields in arms.items()}
 
+    @field_validator("combined", mode="before")
+    @classmethod
+    def _named_by_text(cls, combined: Any) -> Any:
+        """YAML reads a name of digits as a number."""
+        return {str(k): v for k, v in combined.items()} if isinstance(combined, dict) else combined
+
     @model_validator(mode="after")
     def _consistent(self) -> StudySpec:
-        for name in self.arms:
-            if not _NAME.fullmatch(name):
-                raise ValueError(
-                    f"arms: found '{name}', expected names of letters, digits, blanks, _ . and -"
-                )
+        for field, names in (("arms", self.arms), ("combined", self.combined)):
+            for name in names:
+                if not _NAME.fullmatch(name):
+                    raise ValueError(
+                        f"{field}: found '{name}', expected names of letters, digits, blanks, _ . and -"
+                    )
+        self._check_combined()
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds: found {list(self.seeds)}, expected each seed once")
         for field in ("split_seed", "validation_share"):
             if self.folds == 1 and field in self.model_fields_set:
                 raise ValueError(f"{field}: found it with 1 fold, expected more folds: it divides the images")
         return self
+
+    def _check_combined(self) -> None:
+        known: dict[Combination, str] = {}
+        for name, one in self.combined.items():
+            problem = self._combined_problem(name, one)
+            if not problem and one in known:
+                problem = f": found the same as '{known[one]}', expected another one"
+            if problem:
+                raise ValueError(f"combined.{name}{problem}")
+            known[one] = name
+
+    def _combined_problem(self, name: str, one: Combination) -> str:
+        """What is wrong with it, behind its name; "" where nothing is."""
+        if name in self.arms:
+            return ": found the name of an arm, expected another one"
+        if one.of not in self.arms:
+            return f".of: found '{one.of}', expected an arm, one of {', '.join(self.arms)}"
+        if len(one.asked) != 1:
+            return f": found {' and '.join(one.asked) or 'none'}, expected one of passes, flips and ensemble"
+        if one.ensemble and len(self.seeds) < 2:
+            return f".ensemble: found {len(self.seeds)} seed, expected at least 2: it is of all seeds"
+        return ""
 
 
 def read_study(path: Path) -> StudySpec:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
@@ -30,6 +30,7 @@ _COLUMNS = (
     "difference_high",
     "difference_images",
     "verdict",
+    "gigaflop",
 )
 
 
@@ -83,8 +84,13 @@ def results_markdown(rows: Sequence[ArmMetric]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def results_csv(rows: Sequence[ArmMetric]) -> str:
-    """The same as CSV with a number in each cell, and the number of images and subjects behind it."""
+def results_csv(rows: Sequence[ArmMetric], gigaflop: Mapping[str, float]) -> str:
+    """The same as CSV with a number in each cell, and the number of images and subjects behind it.
+
+    Args:
+        rows: from ``study_results``.
+        gigaflop: arm -> 10^9 operations of an answer; those that are not known may lack.
+    """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(_COLUMNS)
@@ -94,7 +100,8 @@ def results_csv(rows: Sequence[ArmMetric]) -> str:
         values += [mean.low, mean.high, mean.images, mean.subjects]
         if row.difference is not None and change is not None:
             values += [change.value, change.low, change.high, change.images, row.verdict]
-        writer.writerow([*values, *[None] * (len(_COLUMNS) - len(values))])
+        blank = [None] * (len(_COLUMNS) - len(values) - 1)
+        writer.writerow([*values, *blank, gigaflop.get(row.arm)])
     return buffer.getvalue()
 
 
