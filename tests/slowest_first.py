@@ -12,7 +12,7 @@ SLOWEST_FIRST = (
     *("test_teaching", "test_evaluate_options", "test_evaluate_command", "test_teacher_networks"),
     *("test_encoders", "test_import_torch", "test_watch", "test_calibrate", "test_keras_applications"),
     *("test_unknown_pixels", "test_resume_without_file", "test_mean_model"),
-    *("test_report_page", "test_finish"),
+    *("test_report_page", "test_finish", "test_combined", "test_unlocated"),
 )
 """Files that share an expensive fixture (``once``) do not follow each other: the second would wait for it."""
 

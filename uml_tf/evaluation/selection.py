@@ -8,13 +8,19 @@ from uml_tf.metrics.metric import (
     KINDS,
     METRICS,
     ForeignMetric,
+    IntervalMetric,
     MaskMetric,
+    QualityMetric,
     RegionMetric,
 )
 from uml_tf.metrics.metric_base import Metric, ScoredMetric
 from uml_tf.metrics.scores import reported_name
 from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.intervals import RATIO, area_name
 from uml_tf.runtime.regions import region_members
+
+_OF_RATIO = {"cup", "rim"}
+"""The pixel classes of which the vertical cup-to-disc ratio is measured."""
 
 
 def _reported(name: str, metric: Metric, info: DatasetInfo) -> list[str]:
@@ -23,8 +29,12 @@ def _reported(name: str, metric: Metric, info: DatasetInfo) -> list[str]:
         return []
     if isinstance(metric, ScoredMetric):
         return [reported_name(name, score) for score in metric.scores]
-    if isinstance(metric, RegionMetric):
-        return [f"{name}_{region}" for region in region_members(info.pixel_classes, info.unions)]
+    regions = region_members(info.pixel_classes, info.unions)
+    if isinstance(metric, (RegionMetric, QualityMetric)):
+        return [f"{name}_{region}" for region in regions]
+    if isinstance(metric, IntervalMetric):
+        ratio = [RATIO] if set(info.pixel_classes) >= _OF_RATIO else []
+        return [f"{name}_{measured}" for measured in (*map(area_name, regions), *ratio)]
     if isinstance(metric, MaskMetric) and not set(metric.pixel_classes) <= set(info.pixel_classes):
         return []
     return [name]
