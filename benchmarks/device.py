@@ -27,7 +27,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import tensorflow as tf
 from emulation import PROCESSORS, differences, emulated_arm
-from presets import best_time, gigaflop, matrix_gigaflops
+from presets import best_time, matrix_gigaflops
 
 from uml_tf.export.convert import convert
 from uml_tf.export.kind import ExportKind
@@ -35,6 +35,7 @@ from uml_tf.export.kinds import KINDS, kinds_of
 from uml_tf.export.onnx import OnnxModel
 from uml_tf.export.targets import ONNX, TFLITE
 from uml_tf.networks import UML, preset
+from uml_tf.networks.operations import gigaflop
 from uml_tf.runtime.device_model import DeviceModel
 from uml_tf.runtime.model_card import ModelCard
 
@@ -95,7 +96,7 @@ def keras_row(
     """The network in Keras, compiled, and its GFLOP."""
     function = tf.function(lambda x: model(x, training=False))
     concrete = function.get_concrete_function(tf.TensorSpec(image.shape, tf.float32))
-    tensor, flop = tf.constant(image), gigaflop(concrete)
+    tensor, flop = tf.constant(image), gigaflop(model)
     seconds = best_time(lambda: concrete(tensor)["class_belief"].numpy(), 30 if flop < 10 else 5)
     path = folder / f"{model.spec.preset}.keras"
     model.save(path)

@@ -27,6 +27,9 @@ from uml_tf.training.trust_fit import ALONE, CLASS_MIXES, class_answers, familia
 
 COLUMNS = ("AURC", "AUGRC", "failure AUROC", "ECE", "log-loss", "below 1 / K", "unlike: AUROC")
 
+TIE = 1e-6
+"""Chances this near each other are the same: they are computed in float32."""
+
 
 def _measured(chance, right, guess):
     doubt = 1 - chance
@@ -36,8 +39,8 @@ def _measured(chance, right, guess):
         failure_detection_auroc(doubt, right),
         expected_calibration_error(chance, right),
         log_loss(chance, right).mean(),
-        (chance < guess).mean(),
-        (chance > guess).mean() + (chance == guess).mean() / 2,
+        (chance < guess - TIE).mean(),
+        (chance > guess + TIE).mean() + (np.abs(chance - guess) <= TIE).mean() / 2,
     )
 
 

@@ -14,9 +14,9 @@ from collections.abc import Callable
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import tensorflow as tf
-from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from uml_tf.networks import PRESETS, UML
+from uml_tf.networks.operations import gigaflop
 
 
 def best_time(call: Callable[[], object], repeats: int) -> float:
@@ -37,14 +37,6 @@ def matrix_gigaflops() -> float:
     return 2 * 2048**3 / best_time(lambda: product().numpy(), 5) / 1e9
 
 
-def gigaflop(concrete: object) -> float:
-    """The profiler's count for a concrete function."""
-    frozen = convert_variables_to_constants_v2(concrete)
-    options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
-    options["output"] = "none"
-    return tf.compat.v1.profiler.profile(frozen.graph, options=options).total_float_ops / 1e9
-
-
 def main() -> None:
     """Counts and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -53,9 +45,7 @@ def main() -> None:
     print(f"{size} x {size}, one image\n\n| preset | parameters | GFLOP |\n| --- | --- | --- |")
     for name, spec in PRESETS.items():
         model = UML(spec, 2, 3, (size, size))
-        inference = tf.function(lambda x, model=model: model(x, training=False))
-        concrete = inference.get_concrete_function(tf.TensorSpec((1, size, size, 3), tf.float32))
-        print(f"| `{name}` | {model.count_params() / 1e6:.2f} M | {gigaflop(concrete):.2f} |")
+        print(f"| `{name}` | {model.count_params() / 1e6:.2f} M | {gigaflop(model):.2f} |")
 
 
 if __name__ == "__main__":

@@ -36,9 +36,9 @@ def main() -> None:
             seconds[place].append(time.perf_counter() - start)
     for path, values in zip((options.first, options.second), seconds, strict=True):
         print(f"{path}: {statistics.median(values) * 1e3:.2f} ms, fastest {min(values) * 1e3:.2f} ms")
-    medians, fastest = ([of(values) for values in seconds] for of in (statistics.median, min))
-    of_medians, of_fastest = medians[0] / medians[1], fastest[0] / fastest[1]
-    print(f"first / second: {of_medians:.3f} of the medians, {of_fastest:.3f} of the fastest")
+    ratios = [first / second for first, second in zip(*seconds, strict=True)]
+    of_fastest = min(seconds[0]) / min(seconds[1])
+    print(f"first / second: {statistics.median(ratios):.3f} of a round, {of_fastest:.3f} of the fastest")
 
 
 if __name__ == "__main__":

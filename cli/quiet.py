@@ -51,5 +51,7 @@ def import_tensorflow() -> None:
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     with silenced(2), absent(*OPTIONAL_IN_KERAS):
         import keras  # noqa: F401
-    # Warnings of networks that are traced one after the other, and of functions that it will remove.
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    # Of networks that are traced one after the other, and of functions that it will remove.
+    logging.getLogger("tensorflow").addFilter(
+        lambda record: not any(word in str(record.msg) for word in ("retracing", "deprecated"))
+    )

@@ -9,10 +9,10 @@ import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 from scipy.stats import dirichlet as scipy_dirichlet
-from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from uml_tf.networks import PRESETS, UML, DirichletHead, preset, without
 from uml_tf.networks.heads import SoftmaxHead
+from uml_tf.networks.operations import gigaflop
 from uml_tf.networks.spec import EncoderSpec
 from uml_tf.runtime.contract import CONTRACT
 from uml_tf.runtime.errors import UmlError
@@ -244,26 +244,22 @@ def test_other_image_size_keeps_the_weights(edge):
         np.testing.assert_array_equal(a, b)
 
 
-def _gigaflop(model, size):
-    function = tf.function(lambda x: model(x, training=False))
-    frozen = convert_variables_to_constants_v2(
-        function.get_concrete_function(tf.TensorSpec((1, size, size, 3)))
-    )
-    options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
-    options["output"] = "none"
-    return tf.compat.v1.profiler.profile(frozen.graph, options=options).total_float_ops / 1e9
-
-
 @pytest.mark.parametrize("name", ["edge", "edge-pretrained", "unet-edge", "unet-wide"])
 def test_device_presets_stay_within_their_budget(name):
     model = UML(preset(name), K, C, (256, 256))
     assert model.count_params() <= 2.5e6
-    assert _gigaflop(model, 256) <= 1.0
+    assert gigaflop(model) <= 1.0
+
+
+def test_pretrained_presets_learn_at_the_rates_of_the_recipes():
+    for name in ("edge-pretrained", "unet-edge", "unet-wide"):
+        training = preset(name).training
+        assert (training.learning_rate, training.encoder_rate, training.warmup_epochs) == (7e-4, 0.7, 2)
 
 
 def test_the_wide_rival_has_the_arithmetic_of_the_network():
     of_rival, of_network = (
-        _gigaflop(UML(preset(name), K, C, (256, 256)), 256) for name in ("unet-wide", "edge-pretrained")
+        gigaflop(UML(preset(name), K, C, (256, 256))) for name in ("unet-wide", "edge-pretrained")
     )
     assert of_rival == pytest.approx(of_network, rel=0.02)
 

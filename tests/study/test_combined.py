@@ -122,7 +122,7 @@ def test_the_table_and_the_plan_tell_what_an_answer_costs(folder, opened):
     )
     assert line in text
     assert f"| passes | one pass, 3 passes with dropout | 2 of 2 | {count:,} | {passes:.2f} | none |" in text
-    assert "An ensemble of all seeds (ensemble) is one repeat" in text
+    assert "One repeat alone (ensemble)" in text
     plan = plan_markdown(*plan_study(opened.study, 1, _Told()), jobs=1)
     (line,) = [line for line in plan.splitlines() if line.startswith("| passes |")]
     assert f"| {passes:.2f} | 0.0 min | nothing is trained: measured with the networks of one pass |" in line

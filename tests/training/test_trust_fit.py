@@ -10,6 +10,7 @@ from small_networks import SIZE, random_images, random_network
 
 from uml_tf.data.pipeline import Examples
 from uml_tf.evaluation.keras_predictor import KerasPredictor
+from uml_tf.runtime.confidence import Confidence
 from uml_tf.runtime.evidence import Opinion
 from uml_tf.training.confidence_fit import fit_confidence, fit_logistic, fit_mix, fit_temperature
 from uml_tf.training.density_fit import fit_density, fit_gaussian, with_limit
@@ -68,6 +69,21 @@ def test_answers_that_are_worse_than_a_guess_have_its_chance():
     assert fit_mix({"largest": score}, right)(opinion, {})[0, 0] < 0.4
 
 
+@pytest.mark.parametrize("share", [0.3, 0.45])
+def test_more_wrong_answers_than_a_guess_has_leave_no_step(share):
+    rng = np.random.default_rng(10)
+    score = np.sort(rng.exponential(1, 40))
+    right = rng.random(40) < share * 2 * np.arange(40) / 40
+    found = fit_mix({"largest": score}, right, 0.5)
+    assert found.weights["largest"] * score.std() > 0.05
+    chance = np.float32(
+        found.least + (1 - found.least) / (1 + np.exp(-found.weights["largest"] * score - found.bias))
+    )
+    assert len(np.unique(chance)) == 40
+    assert np.isfinite(found.bias)
+    assert found.bias > -6
+
+
 def test_a_mix_weighs_its_scores_by_what_they_tell_of_errors():
     rng = np.random.default_rng(6)
     scores = {name: rng.normal(0, 1, 8000) for name in ("navigator", "mutual", "surroundings")}
@@ -105,9 +121,27 @@ def test_ten_masks_are_enough_for_the_confidence_of_pixels(parts_off, expected):
         model.card = replace(model.card, trust=replace(model.trust, mask_confidence=None))
         found[masks] = fit_trust(model, look(KerasPredictor(model), examples))
         assert found[masks].class_confidence == model.trust.class_confidence, "twelve labels are too few"
+        # Of a pixel what lies around it may speak for another class: it may have less than a guess.
+        assert masks == 9 or found[masks].mask_confidence.least == 0
     assert found[9].mask_confidence is None
     assert tuple(found[10].mask_confidence.weights) == expected
     assert found[10].mask_confidence.name == "+".join(expected)
+
+
+def test_the_confidence_of_a_fitted_class_is_at_least_the_chance_of_a_guess():
+    model = random_network(2, 3, 3)
+    images = random_images(24).astype(np.uint8)
+    labels = np.arange(24, dtype=np.int32) % 3
+    masks = np.zeros((24, *SIZE), np.uint8)
+    examples = Examples(images, labels, masks, np.zeros(24, np.float32), tuple(range(24)))
+    found = fit_trust(model, look(KerasPredictor(model), examples))
+    assert found.class_confidence.least == pytest.approx(1 / 3)
+
+
+def test_a_confidence_of_an_earlier_version_rises_from_0():
+    assert Confidence.from_dict({"name": "largest", "weights": {"largest": 1.0}, "bias": 0.5}).least == 0
+    with pytest.raises(TypeError, match="later"):
+        Confidence.from_dict({"name": "largest", "weights": {}, "bias": 0.5, "later": 1})
 
 
 def test_without_a_clear_gain_the_largest_mean_probability_is_kept():

@@ -132,7 +132,7 @@ class Confidence:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Confidence:
         """From the fields as JSON gives them."""
-        return cls(data["name"], dict(data["weights"]), data["bias"], data.get("least", 0.0))
+        return cls(**{**data, "weights": dict(data["weights"])})
 
     def __call__(self, opinion: Opinion, beside: Mapping[str, Any], xp: ModuleType = np) -> Any:
         """``(..., 1)`` in (``least``, 1); arguments as those of ``score``."""

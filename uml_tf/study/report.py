@@ -79,12 +79,10 @@ def notes(study: Study, rows: Sequence[ArmMetric], runs: Mapping[str, CellRun]) 
     ]
     if len(spec.seeds) == 1:
         found.append("One seed: what another training of the same arm would change is not known.")
-    present = {row.arm for row in rows}
-    ensembles = [name for name, one in spec.combined.items() if one.ensemble and name in present]
-    if ensembles:
+    elif single := dict.fromkeys(row.arm for row in rows if len(row.by_seed) == 1):
         found.append(
-            f"An ensemble of all seeds ({', '.join(ensembles)}) is one repeat: what other trainings would "
-            "change is not known, and better or worse rests on the interval alone."
+            f"One repeat alone ({', '.join(single)}): what other trainings would change is not known, and "
+            "better or worse rests on the interval alone."
         )
     commits = sorted({run.commit for run in own if run.commit})
     if len(commits) > 1:

@@ -186,6 +186,8 @@ def run_study(
             failures = _train(study, parent, jobs, display, scheduler)
             before_results()
             runs = find_runs(study.cells)
+            if study.spec.combined:  # whatever comes of the combinations, the arms have their table
+                files, numbers = _write(study, runs, out, display)
             unmeasured = measure_combined(study, runs, parent, display)
             files, numbers = _write(study, runs, out, display)
             status = "FAILED" if failures or unmeasured else "FINISHED"

@@ -40,10 +40,10 @@ class Combination(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _mapping(cls, fields: Any) -> Any:
-        """YAML reads the name of an arm of digits as a number, and an empty combination as None."""
+        """YAML reads some names as numbers or truth values, and an empty combination as None."""
         if isinstance(fields, dict):
             of = fields.get("of")
-            return fields | {"of": str(of)} if type(of) is int else fields
+            return fields | {"of": str(of)} if isinstance(of, (int, float)) else fields
         raise ValueError("expected a mapping with 'of' and one of passes, flips and ensemble")
 
     @property

@@ -62,7 +62,8 @@ def fit_logistic(scores: Array, right: Array, least: float = 0.0) -> tuple[Array
 
     The targets are Platt's: (n + 1) / (n + 2) and 1 / (m + 2) for n right and m wrong answers, so that the
     chance stays within (0, 1) where none is wrong. A normal prior of one answer's weight keeps few answers
-    from a step, at one side of which every chance would be the least.
+    from a step, at one side of which every chance would be the least. Where there is a least chance, the bias
+    has one too, around the share of right answers above it: many wrong answers would leave no other chance.
 
     Args:
         scores: ``(N, S)``.
@@ -76,20 +77,26 @@ def fit_logistic(scores: Array, right: Array, least: float = 0.0) -> tuple[Array
     target = np.where(right, (good + 1) / (good + 2), 1 / (bad + 2))
     ridge = max(_RIDGE, 1 / len(right))
     log_least = np.log(least) if least else -np.inf
+    known = ((good + 1) / (good + bad + 2) - least) / (1 - least)
+    known = max(known, 1 / (good + bad + 2))
+    centre_of_bias = np.log(known / (1 - known))
+    bias_ridge = ridge if least else 0.0
 
     def loss(parameters: Array) -> tuple[float, Array]:
-        z = standard @ parameters[:-1] + parameters[-1]
-        log_chance = np.logaddexp(log_least, np.log1p(-least) - np.logaddexp(0, -z))
+        weights, bias = parameters[:-1], parameters[-1]
+        z = standard @ weights + bias
+        log_logistic = -np.logaddexp(0, -z)
+        log_chance = np.logaddexp(log_least, np.log1p(-least) + log_logistic)
         log_rest = np.log1p(-least) - np.logaddexp(0, z)
-        value = -np.mean(target * log_chance + (1 - target) * log_rest)
-        chance = np.exp(log_chance)
-        logistic = 1 / (1 + np.exp(-np.clip(z, -500, 500)))
-        error = (chance - target) * logistic / chance
-        by_weight = standard.T @ error / len(error) + ridge * parameters[:-1]
-        return float(value + 0.5 * ridge * (parameters[:-1] ** 2).sum()), np.append(by_weight, error.mean())
+        fit = -np.mean(target * log_chance + (1 - target) * log_rest)
+        off = bias - centre_of_bias
+        value = fit + 0.5 * ridge * (weights**2).sum() + 0.5 * bias_ridge * off**2
+        error = (np.exp(log_chance) - target) * np.exp(np.minimum(log_logistic - log_chance, 0))
+        by_weight = standard.T @ error / len(error) + ridge * weights
+        return float(value), np.append(by_weight, error.mean() + bias_ridge * off)
 
     count = values.shape[1]
-    start = np.append(np.full(count, 0.5), np.log((good + 1) / (bad + 1)))
+    start = np.append(np.full(count, 0.5), centre_of_bias)
     bounds = [(_LEAST, None)] * count + [(None, None)]
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
     weights = found[:-1] / spread
