@@ -19,6 +19,9 @@ FOLDS = 5
 _RIDGE = 1e-3
 """Least precision, beside the mean loss, of the prior of a score's weight, where its deviation is 1."""
 
+_OF_BIAS = 1 / 9
+"""The precision of the bias's prior, as a multiple of that of a weight: a deviation of 3 for one of 1."""
+
 _LEAST = 0.01
 """Least weight of a score with deviation 1: a confidence that rose with no score would rank nothing."""
 
@@ -80,7 +83,7 @@ def fit_logistic(scores: Array, right: Array, least: float = 0.0) -> tuple[Array
     known = ((good + 1) / (good + bad + 2) - least) / (1 - least)
     known = max(known, 1 / (good + bad + 2))
     centre_of_bias = np.log(known / (1 - known))
-    bias_ridge = ridge if least else 0.0
+    bias_ridge = _OF_BIAS * ridge if least else 0.0
 
     def loss(parameters: Array) -> tuple[float, Array]:
         weights, bias = parameters[:-1], parameters[-1]
