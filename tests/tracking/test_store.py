@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import mlflow
+import pytest
 from sqlalchemy import create_engine, text
 
-from uml_tf.tracking.store import DATABASE, EXPERIMENT, FOLDER, use_store
+from uml_tf.runtime.errors import UmlError
+from uml_tf.tracking.store import DATABASE, EXPERIMENT, FINISHED_TAG, FOLDER, last_run_id, use_store
 
 
 def _waits_for_the_disk(uri):
@@ -24,3 +26,17 @@ def test_a_database_appears_complete_and_is_written_to_the_disk_from_then_on(tmp
     assert client.get_experiment_by_name(EXPERIMENT).artifact_location.endswith(f"/{FOLDER}/artifacts")
     full = 2
     assert _waits_for_the_disk(uri) == full
+
+
+def test_the_last_training_is_no_cell_of_a_study(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    use_store()
+    with mlflow.start_run(), mlflow.start_run(nested=True, tags={FINISHED_TAG: "train"}):
+        pass
+    with pytest.raises(UmlError, match=r"model 'last': found no finished training run .* runs:/ID/model"):
+        last_run_id()
+    with mlflow.start_run(tags={FINISHED_TAG: "train"}) as trained:
+        pass
+    with mlflow.start_run(), mlflow.start_run(nested=True, tags={FINISHED_TAG: "train"}):
+        pass
+    assert last_run_id() == trained.info.run_id

@@ -17,13 +17,20 @@ from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import write_text
 from uml_tf.study.cells import Cell, Study, cells_by_seed
 from uml_tf.tracking.models import MODEL_NAME, fetch
-from uml_tf.tracking.store import CHECKPOINT_FILE, EXPERIMENT, FINISHED_TAG, run_folder, saving, use_store
+from uml_tf.tracking.store import (
+    CHECKPOINT_FILE,
+    EXPERIMENT,
+    FINISHED_TAG,
+    PARENT_TAG,
+    run_folder,
+    saving,
+    use_store,
+)
 from uml_tf.tracking.unfinished import running
 
 STUDY_TAG = "uml_tf.study"
 CELL_TAG = "uml_tf.study.cell"
 MEASURED_TAG = "uml_tf.study.measured"
-_PARENT_TAG = "mlflow.parentRunId"
 _IMAGES_FILE = "images.csv"
 _GIGAFLOP = ("network.gigaflop", "locator.gigaflop")
 """Parameters of a cell's run, in the order of ``Gigaflop``."""
@@ -81,7 +88,7 @@ def nested_tags(study: Study, cell: Cell, row: str, parent: str) -> dict[str, st
         parent: the run of the study.
     """
     return {
-        _PARENT_TAG: parent,
+        PARENT_TAG: parent,
         f"{STUDY_TAG}.name": study.name,
         f"{STUDY_TAG}.arm": row,
         f"{STUDY_TAG}.fold": f"{cell.fold} of {cell.folds}",

@@ -20,6 +20,9 @@ EXPERIMENT = "uml-tf"
 FOLDER = "mlruns"
 DATABASE = "mlflow.db"
 FINISHED_TAG = "uml_tf.finished"
+PARENT_TAG = "mlflow.parentRunId"
+"""Names the run that a run is nested in: of a cell the study."""
+
 CONFIG_FILE, CHECKPOINT_FILE = "config.yaml", "checkpoint.npz"
 
 _URI_VARIABLE = "MLFLOW_TRACKING_URI"
@@ -151,7 +154,7 @@ def store_exists() -> bool:
 
 
 def last_run_id() -> str:
-    """The newest finished training run.
+    """The newest finished training run that is no cell of a study.
 
     Raises:
         UmlError: there is none.
@@ -161,11 +164,12 @@ def last_run_id() -> str:
         experiment_names=[EXPERIMENT],
         filter_string=f"attributes.status = 'FINISHED' and tags.{FINISHED_TAG} = 'train'",
         order_by=["attributes.end_time DESC"],
-        max_results=1,
         output_format="list",
     )
-    if not runs:
-        raise UmlError(
-            f"model 'last': found no finished training run in {uri}, expected one (`uml-tf train`)"
-        )
-    return str(runs[0].info.run_id)
+    for run in runs:
+        if PARENT_TAG not in run.data.tags:
+            return str(run.info.run_id)
+    raise UmlError(
+        f"model 'last': found no finished training run in {uri}, expected one (`uml-tf train`; the cells of "
+        "a study are named by runs:/ID/model)"
+    )
