@@ -22,6 +22,7 @@ DATABASE = "mlflow.db"
 FINISHED_TAG = "uml_tf.finished"
 PARENT_TAG = "mlflow.parentRunId"
 """Names the run that a run is nested in: of a cell the study."""
+_RUNS_OF_A_PAGE = 20
 
 CONFIG_FILE, CHECKPOINT_FILE = "config.yaml", "checkpoint.npz"
 
@@ -160,15 +161,21 @@ def last_run_id() -> str:
         UmlError: there is none.
     """
     uri = use_store()
-    runs = mlflow.search_runs(
-        experiment_names=[EXPERIMENT],
-        filter_string=f"attributes.status = 'FINISHED' and tags.{FINISHED_TAG} = 'train'",
-        order_by=["attributes.end_time DESC"],
-        output_format="list",
-    )
-    for run in runs:
-        if PARENT_TAG not in run.data.tags:
-            return str(run.info.run_id)
+    experiment = mlflow.get_experiment_by_name(EXPERIMENT)
+    assert experiment is not None
+    token: str | None = ""
+    while token is not None:  # by pages: the first has it, but after a large study
+        runs = mlflow.MlflowClient().search_runs(
+            [experiment.experiment_id],
+            f"attributes.status = 'FINISHED' and tags.{FINISHED_TAG} = 'train'",
+            max_results=_RUNS_OF_A_PAGE,
+            order_by=["attributes.end_time DESC"],
+            page_token=token or None,
+        )
+        for run in runs:
+            if PARENT_TAG not in run.data.tags:
+                return str(run.info.run_id)
+        token = runs.token or None
     raise UmlError(
         f"model 'last': found no finished training run in {uri}, expected one (`uml-tf train`; the cells of "
         "a study are named by runs:/ID/model)"
