@@ -116,14 +116,25 @@ def _until_asked_to_stop(done: Callable[[int], None], is_asked: Callable[[], boo
     return progress
 
 
+def unmeasured(study: Study, runs: Mapping[str, CellRun]) -> list[Measurement]:
+    """What of the combinations can be measured and is not measured yet; arguments as ``measurements``."""
+    return [
+        one
+        for name in study.spec.combined
+        for folds in measurements(study, name, runs)
+        for one in folds
+        if find_measured(one.key) is None
+    ]
+
+
 def measure_combined(
-    study: Study, runs: Mapping[str, CellRun], parent: str, display: StudyDisplay
+    study: Study, every: Sequence[Measurement], parent: str, display: StudyDisplay
 ) -> dict[str, str]:
-    """Measures what is not measured yet; name of a combination -> why it failed, in one line.
+    """Measures combinations; name of a combination -> why it failed, in one line.
 
     Args:
         study: the study.
-        runs: key of a cell -> its run.
+        every: what is measured.
         parent: the run of the study.
         display: shows the progress.
 
@@ -131,13 +142,6 @@ def measure_combined(
         StoppedError: Ctrl-C or SIGTERM; what is measured is saved.
         UmlError: the store cannot be used.
     """
-    every = [
-        one
-        for name in study.spec.combined
-        for folds in measurements(study, name, runs)
-        for one in folds
-        if find_measured(one.key) is None
-    ]
     failures: dict[str, str] = {}
     with stop_requests() as stop:
         for number, one in enumerate(every, start=1):

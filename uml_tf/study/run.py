@@ -10,7 +10,7 @@ from uml_tf.figures.save import save_figure
 from uml_tf.runtime.files import write_text
 from uml_tf.study.arithmetic import gigaflop_of_rows
 from uml_tf.study.cells import Cell, Study
-from uml_tf.study.combined import measure_combined, measured_repeats
+from uml_tf.study.combined import measure_combined, measured_repeats, unmeasured
 from uml_tf.study.dask_pool import DaskPool
 from uml_tf.study.display import StudyDisplay
 from uml_tf.study.forecast import Forecast
@@ -186,14 +186,15 @@ def run_study(
             failures = _train(study, parent, jobs, display, scheduler)
             before_results()
             runs = find_runs(study.cells)
-            if study.spec.combined:  # whatever comes of the combinations, the arms have their table
+            waiting = unmeasured(study, runs)
+            if waiting:  # whatever comes of the combinations, the arms have their table
                 files, numbers = _write(study, runs, out, display)
-            unmeasured = measure_combined(study, runs, parent, display)
+            without = measure_combined(study, waiting, parent, display)
             files, numbers = _write(study, runs, out, display)
-            status = "FAILED" if failures or unmeasured else "FINISHED"
+            status = "FAILED" if failures or without else "FINISHED"
         except (StoppedError, KeyboardInterrupt):
             status = "KILLED"
             raise
         finally:
             end_study(parent, status, files, numbers)
-    return StudyResult(parent, files, failures, len(study.cells), unmeasured)
+    return StudyResult(parent, files, failures, len(study.cells), without)
