@@ -20,14 +20,14 @@ from uml_tf.training.resplits import check_promise
 
 
 def _read(path):
-    """The labelled images of a table: (confidence, correct, familiar, subject) each."""
+    """The labelled images of a table: (confidence, correct, gradable, subject) each."""
     with path.open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["label"]]
     return [
         (
             float(row["class_confidence"]),
             row["label"] == row["predicted"],
-            float(row["familiarity"] or 1) >= FAMILIAR,
+            float(row["familiarity"] or 1) >= FAMILIAR and row.get("region_found") != "no",
             row["subject"] or row["image"],
         )
         for row in rows

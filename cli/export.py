@@ -13,18 +13,6 @@ from uml_tf.export.kinds import KINDS, check_packages, input_type_of, kinds_of, 
 from uml_tf.export.tolerance import Tolerance, tolerance_help
 from uml_tf.runtime.errors import UmlError
 
-_SHOWN = (
-    "class_agreement",
-    "decision_agreement",
-    "accepted_agreement",
-    "mask_agreement",
-    "class_uncertainty_rho",
-    "mask_uncertainty_rho",
-    "class_uncertainty_mean_difference",
-    "mask_uncertainty_mean_difference",
-    "class_confidence_mean_difference",
-    "mask_confidence_mean_difference",
-)
 _METRICS = ("accuracy", "class_failure_auroc_confidence")
 
 
@@ -190,16 +178,18 @@ def _number(value: float | None) -> str:
     return "not defined here" if value is None else f"{value:.4f}"
 
 
-def _interval(numbers: dict[str, float | None], name: str) -> str:
-    """The 95 % interval of a share of images, or nothing."""
-    low, high = numbers.get(f"{name}_low"), numbers.get(f"{name}_high")
-    return "" if low is None or high is None else f" ({low:.4f} to {high:.4f})"
+def _tolerance(check: Any) -> str:
+    """What was found, its 95 % interval if it is judged by one, and what is required."""
+    found = _number(check.found)
+    if check.interval is not None:
+        found += f" ({check.interval[0]:.4f} to {check.interval[1]:.4f})"
+    return f"{found}, at {check.side} {check.bound:g}"
 
 
 def _report(result: Any, kind: ExportKind, options: dict[str, Any]) -> None:
     numbers = result.numbers
-    for name in _SHOWN:
-        click.echo(f"{name:36s} {_number(numbers.get(name))}{_interval(numbers, name)}")
+    for check in result.checks:
+        click.echo(f"{check.name:36s} {_tolerance(check)}")
     for name, total in (("class_flips", "images"), ("accepted_flips", "accepted_images")):
         click.echo(f"{name:36s} {numbers[name]:.0f} of {numbers[total]:.0f}")
     for name in [*_METRICS, *(n.removeprefix("file_") for n in numbers if n.startswith("file_dice_"))]:

@@ -16,7 +16,7 @@ from uml_tf.evaluation.evaluate import read_chunks
 from uml_tf.evaluation.measure import ImageMeasure
 from uml_tf.evaluation.statistics import statistics
 from uml_tf.export.agreement import Agreement
-from uml_tf.export.tolerance import Check, Tolerance
+from uml_tf.export.tolerance import Check, Tolerance, broken_lines
 from uml_tf.metrics.ranking import FEWEST_FOR_INTERVAL, rank_correlation_interval
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.model_card import ModelCard
@@ -58,7 +58,7 @@ class Fidelity:
     @property
     def broken(self) -> list[str]:
         """The tolerances that were not kept, one sentence each."""
-        return [check.sentence() for check in self.checks if not check.kept]
+        return broken_lines(self.checks)
 
 
 def _auroc_drop(metrics: dict[str, float | None]) -> tuple[float | None, str]:

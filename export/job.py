@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from uml_tf.export.report import Numbers
-from uml_tf.export.tolerance import Tolerance
+from uml_tf.export.tolerance import Check, Tolerance, broken_lines
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class ExportResult:
     Attributes:
         folder: where.
         numbers: the figures of the comparison, and file sizes in bytes.
-        broken: the tolerances that were not kept, one sentence each.
+        checks: every tolerance with what was found.
         remarks: about the conversion, e.g. which layers stay in float, as sentences.
         left_out: what was not written, and why, as sentences.
         deferred: whether the file that was asked for must be built elsewhere.
@@ -60,8 +60,13 @@ class ExportResult:
 
     folder: Path
     numbers: Numbers
-    broken: list[str]
+    checks: list[Check]
     remarks: tuple[str, ...]
     left_out: list[str]
     deferred: bool
     logged: bool
+
+    @property
+    def broken(self) -> list[str]:
+        """The tolerances that were not kept, one sentence each."""
+        return broken_lines(self.checks)

@@ -269,4 +269,5 @@ def export(network: UML, job: ExportJob, stage: Stage, locator: UML | None = Non
         left_out.append(f"not logged: {reason}")
     deferred = written.converted.deferred is not None
     remarks = written.converted.remarks
-    return ExportResult(job.out, written.numbers, broken, remarks, left_out, deferred, logged=reason is None)
+    checks = written.fidelity.checks
+    return ExportResult(job.out, written.numbers, checks, remarks, left_out, deferred, logged=reason is None)

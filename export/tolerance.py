@@ -189,6 +189,11 @@ class Tolerance:
         return Check(name, figure, bound["meaning"], found, side, limit, kept, interval=interval)
 
 
+def broken_lines(checks: Sequence[Check]) -> list[str]:
+    """The tolerances that were not kept, one sentence each."""
+    return [check.sentence() for check in checks if not check.kept]
+
+
 def tolerance_help() -> str:
     """Name and default of every bound, for ``--help``."""
     return ", ".join(f"{bound.name}={bound.default}" for bound in fields(Tolerance))

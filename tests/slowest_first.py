@@ -7,7 +7,7 @@ import pytest
 SLOWEST_FIRST = (
     *("test_registry", "test_export", "test_distributed", "test_step", "test_page", "test_kinds"),
     *("test_resume", "test_study_command", "test_full_disk", "test_cli", "test_arm"),
-    *("test_running", "test_fidelity", "test_uml", "test_python_api", "test_serving", "test_workers"),
+    *("test_running", "test_fidelity", "test_presets", "test_python_api", "test_serving", "test_workers"),
     *("test_quiet", "test_new_kind", "test_new_metric", "test_export_refusals", "test_roi_bundle"),
     *("test_teaching", "test_evaluate_options", "test_evaluate_command", "test_teacher_networks"),
     *("test_encoders", "test_import_torch", "test_watch", "test_calibrate", "test_keras_applications"),

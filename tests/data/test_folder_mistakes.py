@@ -36,10 +36,11 @@ from uml_tf.runtime.errors import UmlError
             ["--labels", "from-folder", "--subject-pattern", "zzz"],
             "--subject-pattern: found 'zzz' in no path",
         ),
-        ([], "--classes: found none, expected at least two image classes"),
+        ([], "expected at least two image classes: --labels from-folder or --labels FILE.csv"),
         (
             ["--labels", "from-folder"],
-            " files), expected --masks '{stem}_mask*', or --images if they are images",
+            " files), expected --masks '{stem}_mask*' (and --pixel-values for the classes of its pixels), "
+            "or --images if they are images",
         ),
         (
             ["--labels", "from-folder", "--unions", "x=y"],

@@ -82,7 +82,13 @@ def test_bundle_is_complete_and_has_its_report(bundle):
         "note": "",
         "interval": [report[f"decision_agreement_{end}"] for end in ("low", "high")],
     }
-    assert f"class_agreement                      {report['class_agreement']:.4f}" in done.stdout
+    check = report["tolerances"]["class_agreement"]
+    low, high = check["interval"]
+    shown = f"{check['found']:.4f} ({low:.4f} to {high:.4f}), at least {check['least']:g}"
+    assert f"class_agreement                      {shown}" in done.stdout
+    assert (
+        f"mask_rho                             {report['mask_uncertainty_rho']:.4f}, at least" in done.stdout
+    )
     file, network = report["file_accuracy"], report["network_accuracy"]
     assert (
         f"accuracy                             {file:.4f} (network {network:.4f}, {file - network:+.4f})"

@@ -14,6 +14,7 @@ import pytest
 
 from uml_tf.study.cells import open_study
 from uml_tf.study.combined import measurements
+from uml_tf.study.measured_runs import find_measured
 from uml_tf.study.plan import plan_markdown, plan_study
 from uml_tf.study.report import rows_markdown
 from uml_tf.study.run import run_study
@@ -101,6 +102,8 @@ def test_a_second_run_measures_nothing_and_other_networks_are_measured_anew(fold
     (first, second), ((both,),) = (measurements(opened.study, n, opened.runs) for n in ("passes", "ensemble"))
     keys = {one.key for one in (*first, *second, both)}
     assert len(keys) == 3
+    measured = mlflow.get_run(find_measured(both.key))
+    assert measured.data.params["git.commit"] == opened.runs[opened.study.cells[0].key].commit
     cell = opened.study.cells[1]
     retrained = opened.runs | {cell.key: replace(opened.runs[cell.key], run_id="another")}
     (kept, changed), ((other,),) = (measurements(opened.study, n, retrained) for n in ("passes", "ensemble"))
@@ -125,7 +128,7 @@ def test_the_table_and_the_plan_tell_what_an_answer_costs(folder, opened):
     assert "One repeat alone (ensemble)" in text
     plan = plan_markdown(*plan_study(opened.study, 1, _Told()), jobs=1)
     (line,) = [line for line in plan.splitlines() if line.startswith("| passes |")]
-    assert f"| {passes:.2f} | 0.0 min | nothing is trained: measured with the networks of one pass |" in line
+    assert f"| {passes:.2f} | none | nothing is trained: measured with the networks of one pass |" in line
 
 
 def test_with_a_locator_an_image_is_located_once(opened):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from dataclasses import dataclass, replace
 
 import keras
@@ -13,6 +15,7 @@ from uml_tf.data.dataset import PreparedDataset
 from uml_tf.data.pipeline import load_examples
 from uml_tf.data.reading import read_row
 from uml_tf.evaluation.evaluate import evaluate
+from uml_tf.evaluation.image_table import image_table
 from uml_tf.evaluation.keras_predictor import KerasPredictor
 from uml_tf.evaluation.opening import as_model
 from uml_tf.export.kind import Request
@@ -112,6 +115,8 @@ def test_a_network_is_fitted_without_them_and_its_evaluation_counts_them_as_refe
     decisions = np.array([m.decision for m in evaluation.measures])
     np.testing.assert_array_equal(decisions == "accept", confident & site.found)
     np.testing.assert_array_equal(decisions == "refer", ~(confident & site.found))
+    rows = csv.DictReader(io.StringIO(image_table(evaluation.measures, model.card)))
+    assert [row["region_found"] for row in rows] == ["yes" if one else "no" for one in site.found]
     metrics = evaluation.metrics
     assert metrics["accepted"].value == pytest.approx((confident & site.found).mean())
     assert metrics["referred"].value == pytest.approx(1 - metrics["accepted"].value)

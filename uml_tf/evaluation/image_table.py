@@ -16,6 +16,10 @@ def _number(value: float) -> str:
     return "" if math.isnan(value) else f"{value:.6g}"
 
 
+def _found(region: float) -> str:
+    return "" if math.isnan(region) else ("yes" if region else "no")
+
+
 def _record(measure: ImageMeasure, card: ModelCard) -> dict[str, str]:
     classes = card.image_classes
     probabilities = {
@@ -31,6 +35,7 @@ def _record(measure: ImageMeasure, card: ModelCard) -> dict[str, str]:
         "class_uncertainty": _number(measure.class_uncertainty),
         "class_confidence": _number(measure.class_confidence),
         "decision": measure.decision,
+        "region_found": _found(measure.region_found),
         "mask_uncertainty": _number(measure.mask_uncertainty),
         "mask_confidence": _number(measure.mask_confidence),
         "familiarity": _number(measure.familiarity),
@@ -48,11 +53,12 @@ def image_table(measures: Sequence[ImageMeasure], card: ModelCard) -> str:
 
     Columns: ``image``, ``dataset`` (its source in a merged set), ``subject``, ``label``, ``predicted`` (the
     most probable class), ``probability_CLASS``, ``class_uncertainty``, ``class_confidence``, ``decision``,
-    ``mask_uncertainty`` and ``mask_confidence`` (means over the pixels), ``familiarity`` (empty where the
-    model does not tell it), ``foreground`` and ``share_REGION`` (predicted share, in [0, 1]), every
-    metric of the mask, e.g. ``dice_REGION``, empty where it is undefined, every score of doubt about the
-    mask, ``mask_doubt_SCORE``, the estimated Dice ``quality_REGION``, and of every measurement with an
-    interval ``MEASUREMENT_low``, ``_high`` and ``_true`` (areas as shares of the predicted area).
+    ``region_found`` (by the locator, "yes" or "no"; empty without one), ``mask_uncertainty`` and
+    ``mask_confidence`` (means over the pixels), ``familiarity`` (empty where the model does not tell it),
+    ``foreground`` and ``share_REGION`` (predicted share, in [0, 1]), every metric of the mask, e.g.
+    ``dice_REGION``, empty where it is undefined, every score of doubt about the mask,
+    ``mask_doubt_SCORE``, the estimated Dice ``quality_REGION``, and of every measurement with an interval
+    ``MEASUREMENT_low``, ``_high`` and ``_true`` (areas as shares of the predicted area).
 
     Args:
         measures: of the images, at least one.

@@ -77,6 +77,8 @@ class ImageMeasure:
         experts: what ``uml_tf.evaluation.expert_pixels`` keeps of an image that several experts marked.
         grade_disagreement: share of the experts whose grade of the class differs from most, in [0, 1); nan
             where fewer than two graded the image.
+        region_found: 1 where the locator found the region that the network reads around, else 0; nan of a
+            network without a locator.
     """
 
     image: str
@@ -100,6 +102,7 @@ class ImageMeasure:
     intervals: Mapping[str, float] = field(default_factory=dict)
     experts: Mapping[str, float] = field(default_factory=dict)
     grade_disagreement: float = nan
+    region_found: float = nan
 
     def __post_init__(self) -> None:
         for name in _NUMBERS:
@@ -232,6 +235,7 @@ def measure_image(
         "mask_confidence": float(mask_confidence(outputs).mean()),
         "familiarity": familiarity(outputs),
         "grade_disagreement": grade_disagreement(row.grade_counts),
+        "region_found": nan if placement.around is None else float(not placement.missing),
         **_predicted_shares(outputs, info, placement),
         "quality": {name: nan if value is None else value for name, value in quality.items()},
     }

@@ -23,7 +23,7 @@ MEASURES_FILE = "measures.npz"
 
 _TEXTS = ("image", "subject", "source", "decision")
 _NUMBERS = ("label", "class_uncertainty", "mask_uncertainty", "foreground")
-_LATER_NUMBERS = ("class_confidence", "mask_confidence", "familiarity", "grade_disagreement")
+_LATER_NUMBERS = ("class_confidence", "mask_confidence", "familiarity", "grade_disagreement", "region_found")
 """Missing in files of earlier versions."""
 _VECTORS = ("probability", "belief")
 _OF_ALL, _OF_MASKED = ("shares", "quality"), ("values", "mask_doubts", "intervals", "experts")

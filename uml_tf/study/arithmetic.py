@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from uml_tf.runtime.errors import UmlError
 from uml_tf.study.cells import Study
 from uml_tf.study.display import StudyDisplay
-from uml_tf.study.runs import CellRun, Gigaflop, network_of, record_gigaflop
+from uml_tf.study.runs import CellRun, Gigaflop, finished_runs, network_of, record_gigaflop
 
 
 def _count(model: str) -> Gigaflop:
@@ -28,10 +28,7 @@ def gigaflop_of_rows(study: Study, runs: Mapping[str, CellRun], display: StudyDi
         runs: key of a cell -> its run.
         display: shows the progress.
     """
-    finished = {
-        arm: [runs[cell.key] for cell in study.of_arm(arm) if cell.key in runs and runs[cell.key].finished]
-        for arm in study.spec.arms
-    }
+    finished = {arm: finished_runs(study, arm, runs) for arm in study.spec.arms}
     counted = {
         arm: next((run.gigaflop for run in own if run.gigaflop is not None), None)
         for arm, own in finished.items()

@@ -19,16 +19,9 @@ from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.model_card import ModelCard
 from uml_tf.study.cells import Cell, Study
 from uml_tf.study.display import StudyDisplay
+from uml_tf.study.measured_runs import find_measured, save_measured
 from uml_tf.study.results import Pooled, pooled
-from uml_tf.study.runs import (
-    CellRun,
-    find_measured,
-    finished_seeds,
-    nested_tags,
-    network_of,
-    run_measures,
-    save_measured,
-)
+from uml_tf.study.runs import CellRun, finished_seeds, nested_tags, network_of, run_measures
 from uml_tf.study.spec import Combination
 from uml_tf.training.interruption import StoppedError, stop_requests
 

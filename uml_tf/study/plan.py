@@ -9,7 +9,7 @@ from uml_tf.data.dataset import SPLITS
 from uml_tf.study.cells import Cell, Study
 from uml_tf.study.display import StudyDisplay
 from uml_tf.study.pool import Pool, Task, threads_of_each
-from uml_tf.study.runs import CellRun, find_runs
+from uml_tf.study.runs import CellRun, find_runs, finished_runs
 from uml_tf.tracking.store import local_store
 from uml_tf.training.interruption import StoppedError
 
@@ -23,7 +23,7 @@ class ArmCost:
     Attributes:
         arm: name.
         images: split -> number of images of the first fold.
-        epochs: of a cell, at most.
+        epochs: of a cell, at most; 0 of a combination, of which nothing is trained.
         states: "finished", "begun" or "to do" -> number of cells.
         minutes: of a cell; None where it could not be measured.
         basis: where ``minutes`` is from, or why there is none.
@@ -90,10 +90,7 @@ def plan_study(study: Study, jobs: int, display: StudyDisplay) -> tuple[list[Arm
         The cost of every arm and combination, and name of a cell -> its state.
     """
     runs = find_runs(study.cells)
-    finished = {
-        arm: [runs[c.key] for c in study.of_arm(arm) if state_of(c, runs) == "finished"]
-        for arm in study.spec.arms
-    }
+    finished = {arm: finished_runs(study, arm, runs) for arm in study.spec.arms}
     measured = _measured(study, [arm for arm, known in finished.items() if not known], jobs, display)
     costs = {arm: _arm_cost(study, arm, runs, finished[arm], measured.get(arm)) for arm in study.spec.arms}
     combined = [_combined_cost(study, name, costs[one.of]) for name, one in study.spec.combined.items()]
@@ -180,7 +177,8 @@ def plan_markdown(costs: Sequence[ArmCost], states: Mapping[str, str], jobs: int
         images = ", ".join(str(cost.images[split]) for split in SPLITS)
         parameters = "" if cost.parameters is None else f"{cost.parameters:,}"
         flop = "" if cost.gigaflop is None else f"{cost.gigaflop:.2f}"
-        cells = [cost.arm, images, str(cost.epochs), parameters, flop, _duration(cost.minutes), cost.basis]
+        epochs, minutes = (str(cost.epochs), _duration(cost.minutes)) if cost.epochs else ("none", "none")
+        cells = [cost.arm, images, epochs, parameters, flop, minutes, cost.basis]
         lines.append("| " + " | ".join(cells) + " |")
     todo = sum(cost.states["begun"] + cost.states["to do"] for cost in costs)
     lines += [

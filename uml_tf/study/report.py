@@ -6,12 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from uml_tf.study.cells import Study
 from uml_tf.study.results import ArmMetric
-from uml_tf.study.runs import CellRun
+from uml_tf.study.runs import CellRun, finished_runs
 from uml_tf.study.spec import Combination
-
-
-def _finished(study: Study, arm: str, runs: Mapping[str, CellRun]) -> list[CellRun]:
-    return [runs[cell.key] for cell in study.of_arm(arm) if cell.key in runs and runs[cell.key].finished]
 
 
 def _line(cells: Sequence[str]) -> str:
@@ -43,7 +39,7 @@ def rows_markdown(
         return f"{gigaflop[row]:.2f}" if row in gigaflop else ""
 
     for arm, fields in spec.arms.items():
-        own = _finished(study, arm, runs)
+        own = finished_runs(study, arm, runs)
         changes = ", ".join(f"`{name}={value}`" for name, value in fields.items()) or "none"
         seeds = f"{repeats.get(arm, 0)} of {len(spec.seeds)}"
         parameters, minutes = "", ""
@@ -52,7 +48,7 @@ def rows_markdown(
             minutes = f"{sum(run.minutes for run in own) / len(own):.1f}"
         lines.append(_line([arm, changes, seeds, parameters, flop(arm), minutes]))
     for name, one in spec.combined.items():
-        own = _finished(study, one.of, runs)
+        own = finished_runs(study, one.of, runs)
         parameters = f"{own[0].parameters * one.networks(len(spec.seeds)):,}" if own else ""
         seeds = "all" if one.ensemble and name in repeats else f"{repeats.get(name, 0)} of {len(spec.seeds)}"
         lines.append(_line([name, _how(one, len(spec.seeds)), seeds, parameters, flop(name), "none"]))

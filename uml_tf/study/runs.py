@@ -12,9 +12,8 @@ import mlflow
 from mlflow.entities import Run
 
 from uml_tf.evaluation.measure import ImageMeasure
-from uml_tf.evaluation.measures_file import MEASURES_FILE, load_measures, save_measures
+from uml_tf.evaluation.measures_file import MEASURES_FILE, load_measures
 from uml_tf.runtime.errors import UmlError
-from uml_tf.runtime.files import write_text
 from uml_tf.study.cells import Cell, Study, cells_by_seed
 from uml_tf.tracking.models import MODEL_NAME, fetch
 from uml_tf.tracking.store import (
@@ -30,8 +29,7 @@ from uml_tf.tracking.unfinished import running
 
 STUDY_TAG = "uml_tf.study"
 CELL_TAG = "uml_tf.study.cell"
-MEASURED_TAG = "uml_tf.study.measured"
-_IMAGES_FILE = "images.csv"
+COMMIT_PARAM = "git.commit"
 _GIGAFLOP = ("network.gigaflop", "locator.gigaflop")
 """Parameters of a cell's run, in the order of ``Gigaflop``."""
 
@@ -95,7 +93,7 @@ def nested_tags(study: Study, cell: Cell, row: str, parent: str) -> dict[str, st
     }
 
 
-def _search(tag: str, value: str) -> list[Run]:
+def search_runs(tag: str, value: str) -> list[Run]:
     """Runs with a tag, the newest first."""
     found: list[Run] = mlflow.search_runs(
         experiment_names=[EXPERIMENT],
@@ -116,7 +114,7 @@ def _cell_run(run: Run) -> CellRun:
     return CellRun(
         run.info.run_id,
         FINISHED_TAG in run.data.tags,
-        params.get("git.commit", ""),
+        params.get(COMMIT_PARAM, ""),
         _minutes(run.info.run_id),
         int(params.get("network.parameters", 0)),
         Gigaflop(*(float(params[name]) for name in _GIGAFLOP)) if _GIGAFLOP[-1] in params else None,
@@ -147,7 +145,7 @@ def find_runs(cells: Sequence[Cell]) -> dict[str, CellRun]:
     found = {}
     with saving("study"):
         for cell in cells:
-            runs = _search(CELL_TAG, cell.key)
+            runs = search_runs(CELL_TAG, cell.key)
             finished = [run for run in runs if FINISHED_TAG in run.data.tags]
             begun = [run for run in runs if (run_folder(run.info.run_id) / CHECKPOINT_FILE).is_file()]
             if finished or begun:
@@ -164,6 +162,12 @@ def finished_seeds(study: Study, arm: str, runs: Mapping[str, CellRun]) -> list[
     ]
 
 
+def finished_runs(study: Study, arm: str, runs: Mapping[str, CellRun]) -> list[CellRun]:
+    """The runs of an arm's finished cells, in the order of its cells."""
+    own = (runs.get(cell.key) for cell in study.of_arm(arm))
+    return [run for run in own if run is not None and run.finished]
+
+
 def network_of(run: CellRun) -> str:
     """The MODEL that a finished cell trained, as ``uml-tf evaluate`` takes it; its local file if any."""
     from uml_tf.training.finish import MODEL_FILE  # imports TensorFlow, for which a training does not wait
@@ -177,13 +181,14 @@ def end_abandoned(cells: Sequence[Cell]) -> None:
     client = mlflow.MlflowClient()
     with saving("study"):
         for cell in cells:
-            for run in _search(CELL_TAG, cell.key):
+            for run in search_runs(CELL_TAG, cell.key):
                 begun = (run_folder(run.info.run_id) / CHECKPOINT_FILE).is_file()
                 if run.info.status == "RUNNING" and not begun and FINISHED_TAG not in run.data.tags:
                     client.set_terminated(run.info.run_id, "KILLED")
 
 
-def _create_run(name: str, tags: Mapping[str, str]) -> str:
+def create_run(name: str, tags: Mapping[str, str]) -> str:
+    """Begins a run of this name; its id."""
     client = mlflow.MlflowClient()
     experiment = client.get_experiment_by_name(EXPERIMENT)
     assert experiment is not None, "use_store creates it"
@@ -198,10 +203,10 @@ def parent_run(study: Study) -> str:
     """
     use_store()
     with saving("study"):
-        known = _search(STUDY_TAG, study.identity)
+        known = search_runs(STUDY_TAG, study.identity)
         if known:
             return str(known[0].info.run_id)
-        run_id = _create_run(f"study {study.name}", {STUDY_TAG: study.identity})
+        run_id = create_run(f"study {study.name}", {STUDY_TAG: study.identity})
         mlflow.MlflowClient().log_text(run_id, study.text, "study.yaml")
         return run_id
 
@@ -252,43 +257,3 @@ def run_measures(run_id: str) -> list[ImageMeasure]:
     """
     local = run_folder(run_id) / MEASURES_FILE
     return load_measures(local if local.is_file() else fetch(f"runs:/{run_id}/{MEASURES_FILE}"))
-
-
-def find_measured(key: str) -> str | None:
-    """The run in which several predictions were measured (see ``save_measured``); None where there is none.
-
-    Raises:
-        UmlError: the store cannot be read.
-    """
-    with saving("study"):
-        found = _search(MEASURED_TAG, key)
-    return str(found[0].info.run_id) if found else None
-
-
-def save_measured(
-    name: str, tags: Mapping[str, str], key: str, measures: Sequence[ImageMeasure], table: str
-) -> None:
-    """Keeps what was measured of several predictions in a run of its own.
-
-    Args:
-        name: of the run, for people.
-        tags: of the run.
-        key: by which it is found again.
-        measures: of the images of a test split.
-        table: the same as ``images.csv``.
-
-    Raises:
-        UmlError: the store cannot be written to.
-    """
-    client = mlflow.MlflowClient()
-    with saving(name):
-        run_id = _create_run(name, tags)
-        folder = run_folder(run_id)
-        folder.mkdir(parents=True, exist_ok=True)
-        save_measures(folder / MEASURES_FILE, measures)
-        write_text(folder / _IMAGES_FILE, table)
-        for file in (MEASURES_FILE, _IMAGES_FILE):
-            client.log_artifact(run_id, str(folder / file))
-        # Last, so that a run that is found is complete.
-        client.set_tag(run_id, MEASURED_TAG, key)
-        client.set_terminated(run_id, "FINISHED")

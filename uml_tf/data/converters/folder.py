@@ -27,7 +27,8 @@ def _image_classes(options: FolderOptions, labels: Sequence[str]) -> tuple[str, 
     if len(classes) < 2:
         found = ", ".join(classes) or "none"
         raise UmlError(
-            f"--classes: found {found}, expected at least two image classes by --labels or --classes"
+            f"--classes: found {found}, expected at least two image classes: "
+            "--labels from-folder or --labels FILE.csv, or named by --classes"
         )
     return classes
 
@@ -89,7 +90,8 @@ def _refuse_masks_as_images(images: Sequence[Path]) -> None:
         image, owner = found[0]
         raise UmlError(
             f"{image}: found a name like that of a mask of {owner.name} ({len(found)} such files), expected "
-            f"--masks '{{stem}}{image.stem[len(owner.stem) :]}*', or --images if they are images"
+            f"--masks '{{stem}}{image.stem[len(owner.stem) :]}*' (and --pixel-values for the classes of its "
+            "pixels), or --images if they are images"
         )
 
 
