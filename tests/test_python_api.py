@@ -51,7 +51,8 @@ def test_the_examples_of_the_page_run_from_top_to_bottom(tmp_path):
     assert re.search(r"^test accuracy [01]\.\d\d \(", done.stdout, re.MULTILINE)
     assert "class_head" in done.stdout  # of network.summary()
     assert done.stdout.rstrip().endswith(
-        "model 'nothing.keras': no such file, expected a .keras file, runs:/..., models:/... or last"
+        "model 'nothing.keras': no such file, expected a .keras file, runs:/ID/model, "
+        "models:/NAME/VERSION or last"
     )
     assert (tmp_path / "measured" / "metrics.json").is_file()
     images = list(csv.DictReader((tmp_path / "measured" / "images.csv").open()))

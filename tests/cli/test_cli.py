@@ -209,7 +209,12 @@ def test_predict_writes_good_images_and_names_bad_ones(trained, phantoms, uml_tf
 
 @pytest.mark.parametrize(
     ("model", "line"),
-    [("nowhere.keras", "no such file"), ("runs:/abc/model", "not found in the MLflow store")],
+    [
+        ("nowhere.keras", "no such file"),
+        ("runs:/abc", "model 'runs:/abc/model': not found in the MLflow store"),
+        ("mlruns", "model 'mlruns': found a folder, expected a .keras file, runs:/ID/model"),
+        ("0123" * 8, f"no such file, expected a .keras file, runs:/{'0123' * 8}/model, models:/"),
+    ],
 )
 def test_missing_model_is_one_line(trained, phantoms, uml_tf_command, model, line):
     image = phantoms.root / phantoms.rows[0].image

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import tempfile
 import warnings
 from importlib.metadata import version
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 MODEL_NAME = "model"
 REQUEST_FILE = "request.json"
 _IN_STORE = ("runs:/", "models:/")
+_RUN = re.compile(r"runs:/\w+")
+_RUN_ID = re.compile(r"[0-9a-f]{32}")
 SERVED_PACKAGES = ("keras", "keras-cv", "numpy", "opencv-python-headless", "tensorflow")
 """What a served model imports, apart from uml-tf, MLflow (which pins itself), and their dependencies."""
 
@@ -101,20 +104,23 @@ def fetch(reference: str) -> Path:
 
 
 def resolve_model(reference: str) -> Path:
-    """The ``.keras`` file of a MODEL: a path, ``runs:/ID/...``, ``models:/...`` or ``last``.
+    """The ``.keras`` file of a MODEL: a path, ``runs:/ID/model``, ``models:/NAME/VERSION`` or ``last``.
 
     Raises:
         UmlError: it does not exist, or holds no ``.keras`` file.
     """
     if reference == "last":
-        reference = f"runs:/{last_run_id()}/{MODEL_NAME}"
+        reference = f"runs:/{last_run_id()}"
+    if _RUN.fullmatch(reference):
+        reference = f"{reference}/{MODEL_NAME}"
     path = fetch(reference)
     if reference.startswith(_IN_STORE):
         return _keras_file(path, reference)
     if not path.is_file():
-        raise UmlError(
-            f"model '{reference}': no such file, expected a .keras file, runs:/..., models:/... or last"
-        )
+        found = "found a folder" if path.is_dir() else "no such file"
+        run = reference if _RUN_ID.fullmatch(reference) else "ID"
+        forms = f"a .keras file, runs:/{run}/{MODEL_NAME}, models:/NAME/VERSION or last"
+        raise UmlError(f"model '{reference}': {found}, expected {forms}")
     return path
 
 
