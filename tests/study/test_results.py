@@ -68,6 +68,21 @@ def test_a_difference_within_the_deviation_of_the_seeds_is_not_called_better():
     assert other.verdict not in ("better", "worse")
 
 
+def test_the_seeds_are_compared_on_the_images_of_the_difference():
+    arms = _arms(((-0.03, 0.0, 0.03), (-0.02, 0.01, 0.04)), (0.5, 0.5))
+    hard = [f"{i}" for i in range(40, IMAGES)]  # measured by the first arm alone
+    for seed in arms["plain"]:
+        seed.update({i: replace(seed[i], values=dict.fromkeys(seed[i].values, 0.0)) for i in hard})
+    arms["better"] = [{i: m for i, m in seed.items() if i not in hard} for seed in arms["better"]]
+    plain, other = study_results(arms, ["mean_dice"])
+    assert exceeds_seeds(plain.by_seed, other.by_seed), "by the images of each arm"
+    assert other.difference.change.low > 0
+    assert other.verdict not in ("better", "worse")
+    first, own = other.compared_by_seed
+    assert own == pytest.approx(other.by_seed)
+    assert np.mean(own) - np.mean(first) == pytest.approx(other.difference.change.value)
+
+
 def test_welch_t_test():
     assert exceeds_seeds([0.5, 0.51, 0.49], [0.6, 0.61, 0.59])
     assert not exceeds_seeds([0.5, 0.6, 0.4], [0.55, 0.65, 0.45])

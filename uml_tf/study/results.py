@@ -41,7 +41,8 @@ class ArmMetric:
         by_seed: the metric of every seed; nan where it is undefined.
         difference: to the first arm, on the images that both have measured; None for the first arm itself,
             and where it is undefined.
-        first_by_seed: ``by_seed`` of the first arm.
+        compared_by_seed: the metric of every seed of the first arm and of this one, on the images of the
+            difference; empty where there is none.
     """
 
     metric: str
@@ -49,7 +50,7 @@ class ArmMetric:
     mean: Estimate
     by_seed: tuple[float, ...]
     difference: Difference | None
-    first_by_seed: tuple[float, ...] = ()
+    compared_by_seed: tuple[tuple[float, ...], ...] = ()
 
     @property
     def verdict(self) -> str:
@@ -60,7 +61,7 @@ class ArmMetric:
         """
         if self.difference is None:
             return ""
-        if exceeds_seeds(self.first_by_seed, self.by_seed):
+        if exceeds_seeds(*self.compared_by_seed):
             return self.difference.verdict
         return replace(self.difference, change=_UNDEFINED).verdict  # that of a difference without interval
 
@@ -113,38 +114,58 @@ def _common_images(*arms: Sequence[Pooled]) -> list[str]:
     return [image for image in every[0] if all(image in seed for seed in every)]
 
 
+def _each(repeats: Sequence[Sequence[ImageMeasure]], metrics: Sequence[str]) -> dict[str, tuple[float, ...]]:
+    """Metric -> its value by every repeat."""
+    found: dict[str, list[float]] = {}
+    for measures in repeats:
+        for one in statistics(measures, metrics):
+            for name, value in one.of_all_images.items():
+                found.setdefault(name, []).append(float(value))
+    return {name: tuple(values) for name, values in found.items()}
+
+
 class _Means(NamedTuple):
     """The metrics of an arm: the mean over its seeds, and each seed's own on the same images."""
 
     seeds: int
     mean: dict[str, Estimate]
-    each: dict[str, list[float]]
+    each: dict[str, tuple[float, ...]]
 
     def mean_of(self, metric: str) -> Estimate:
         return self.mean.get(metric, _UNDEFINED)
 
     def each_of(self, metric: str) -> tuple[float, ...]:
-        return tuple(self.each.get(metric, [np.nan] * self.seeds))
+        return self.each.get(metric, (np.nan,) * self.seeds)
 
 
 def _means(seeds: Sequence[Pooled], metrics: Sequence[str]) -> _Means:
     common = commonly_defined(_of_images(seeds, _common_images(seeds)))
-    found = _Means(len(seeds), estimates(mean_statistics(common, metrics), common[0]), {})
-    for measures in common:
-        for one in statistics(measures, metrics):
-            for name, value in one.of_all_images.items():
-                found.each.setdefault(name, []).append(float(value))
-    return found
+    mean = estimates(mean_statistics(common, metrics), common[0])
+    return _Means(len(seeds), mean, _each(common, metrics))
 
 
-def _differences(
+class _Compared(NamedTuple):
+    """A difference, and the metric of every seed of both arms on its images."""
+
+    difference: Difference
+    by_seed: tuple[tuple[float, ...], ...]
+
+
+def _compared(
     first: Sequence[Pooled], other: Sequence[Pooled], metrics: Sequence[str]
-) -> dict[str, Difference]:
+) -> dict[str, _Compared]:
+    """Metric -> the comparison; those that are not defined on the images of both are left out."""
     images = _common_images(first, other)
     if not images:
         return {}
-    found = differences_of_means(_of_images(first, images), _of_images(other, images), metrics)
-    return {d.metric: d for d in found if d.change.value is not None}
+    common = commonly_defined([*_of_images(first, images), *_of_images(other, images)])
+    sides = common[: len(first)], common[len(first) :]
+    before, after = (_each(side, metrics) for side in sides)
+    return {
+        d.metric: _Compared(d, (before[d.metric], after[d.metric]))
+        for d in differences_of_means(*sides, metrics)
+        if d.change.value is not None
+    }
 
 
 def study_results(arms: Mapping[str, Sequence[Pooled]], metrics: Sequence[str]) -> list[ArmMetric]:
@@ -156,18 +177,13 @@ def study_results(arms: Mapping[str, Sequence[Pooled]], metrics: Sequence[str]) 
     """
     first = next(iter(arms))
     means = {arm: _means(seeds, metrics) for arm, seeds in arms.items()}
-    differences = {
-        arm: _differences(arms[first], seeds, metrics) if arm != first else {} for arm, seeds in arms.items()
+    compared = {
+        arm: _compared(arms[first], seeds, metrics) if arm != first else {} for arm, seeds in arms.items()
     }
-    return [
-        ArmMetric(
-            metric,
-            arm,
-            means[arm].mean_of(metric),
-            means[arm].each_of(metric),
-            differences[arm].get(metric),
-            means[first].each_of(metric),
-        )
-        for metric in metrics
-        for arm in arms
-    ]
+    rows = []
+    for metric in metrics:
+        for arm in arms:
+            difference, by_seed = compared[arm].get(metric, (None, ()))
+            mean, each = means[arm].mean_of(metric), means[arm].each_of(metric)
+            rows.append(ArmMetric(metric, arm, mean, each, difference, by_seed))
+    return rows
