@@ -224,7 +224,7 @@ def _log(run_id: str, job: ExportJob, written: _Written) -> str | None:
     kept = job.force or not written.fidelity.broken
     try:
         logged = log_export(run_id, job.out, job.kind, files, written.numbers, kept)
-    except (MlflowException, OSError) as error:  # the store refuses, or the disk of the artifacts is full
+    except (UmlError, MlflowException, OSError) as error:  # no store, it refuses, or its disk is full
         return first_line(error)
     return None if logged else "the training run is not in this MLflow store"
 

@@ -9,7 +9,7 @@ _ONNX = ("onnx", "onnxruntime", "tf2onnx")
 TFLITE = Target(
     "tflite",
     "A device bundle: model.tflite and what runs it.",
-    options=("input", "example", "web"),
+    options=("input", "example", "web", "sbom"),
     bundle=True,
 )
 ONNX = Target("onnx", "model.onnx, checked by ONNX Runtime.", requires=_ONNX, extra="onnx")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import zipfile
 
 import pytest
 
@@ -10,9 +12,17 @@ from uml_tf.runtime.errors import UmlError
 from uml_tf.study.cells import cells_by_seed, open_study
 
 
-class _Quiet:
+class _Told:
+    """A display that keeps the warnings."""
+
+    def __init__(self):
+        self.warnings = []
+
     def stage(self, name, total):
         return lambda done: None
+
+    def warn(self, message):
+        self.warnings.append(message)
 
 
 @pytest.fixture
@@ -21,10 +31,10 @@ def opened(phantoms, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shutil.copytree(phantoms.root, tmp_path / "set")
 
-    def read(text, name="study.yaml"):
+    def read(text, name="study.yaml", display=None):
         path = tmp_path / name
         path.write_text(f"config: {{data: set, epochs: 3}}\n{text}")
-        return open_study(path, _Quiet())
+        return open_study(path, display or _Told())
 
     return read
 
@@ -79,7 +89,7 @@ def test_the_place_of_the_data_is_not_a_part_of_a_cell(opened, tmp_path):
     (tmp_path / "set").rename(tmp_path / "moved")
     path = tmp_path / "study.yaml"
     path.write_text(path.read_text().replace("data: set", "data: moved"))
-    assert [cell.key for cell in open_study(path, _Quiet()).cells] == first
+    assert [cell.key for cell in open_study(path, _Told()).cells] == first
 
 
 def test_metrics_are_those_of_the_registry_unless_they_are_named(opened):
@@ -95,3 +105,34 @@ def test_metrics_are_those_of_the_registry_unless_they_are_named(opened):
         UmlError, match=r"study\.yaml: metrics: found 'dice_lesion', expected some of .*dice_cup"
     ):
         opened(TEXT + "metrics: [dice_lesion]\n")
+
+
+LOCATED = "arms: {{plain: , located: {{roi: {{model: {}}}}}}}\nseeds: [0]\n"
+
+
+def test_a_locator_named_last_is_a_run_for_all_cells_and_saw_no_test_image(
+    opened, trained_quickly, monkeypatch
+):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{trained_quickly}/mlruns/mlflow.db")
+    display = _Told()
+    (cell,) = opened(LOCATED.format("last"), display=display).of_arm("located")
+    assert re.fullmatch(r"runs:/\w{32}/model", cell.config.roi.model)
+    assert not display.warnings
+    with pytest.raises(UmlError, match=rf"images that the model '{cell.config.roi.model}' of arm 'located'"):
+        opened(LOCATED.format("last") + "folds: 2\n")
+
+
+def test_a_locator_of_a_file_counts_by_its_content(opened, trained_quickly, tmp_path):
+    (model,) = trained_quickly.glob("mlruns/runs/*/model.keras")
+    copy = tmp_path / "locator.keras"
+    shutil.copy(model, copy)
+    display = _Told()
+    plain, first = opened(LOCATED.format("locator.keras"), display=display).cells
+    assert first.config.roi.model == str(copy)
+    (line,) = display.warnings  # this store does not know the run that trained it
+    assert line.startswith(f"study: model '{copy}': it is not known whether it was trained on test images")
+    with zipfile.ZipFile(copy, "a") as archive:
+        archive.writestr("other", "weights")
+    same, second = opened(LOCATED.format("locator.keras")).cells
+    assert same.key == plain.key
+    assert second.key != first.key

@@ -11,7 +11,7 @@ import numpy as np
 
 from uml_tf.tracking.store import CHECKPOINT_FILE, CONFIG_FILE, FINISHED_TAG, run_folder, use_store
 from uml_tf.tracking.unfinished import running
-from uml_tf.training.checkpoint import FORMAT
+from uml_tf.training.checkpoint_format import FORMAT
 from uml_tf.training.config import TrainingConfig
 from uml_tf.training.run import _unfinished
 

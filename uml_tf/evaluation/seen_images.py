@@ -45,5 +45,5 @@ def check_unseen(dataset: PreparedDataset, split: str, trained_on: Mapping[str, 
         if known:
             raise UmlError(
                 f"{dataset.root}: split '{split}': found {len(known)} of {len(hashes)} images that {model} "
-                f"was trained on, first {known[0]}; expected images that neither model was trained on"
+                f"was trained on, first {known[0]}; expected images that no model was trained on"
             )

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import yaml
 
@@ -17,6 +17,7 @@ from uml_tf.evaluation.selection import check_names, default_names
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import read_bytes
 from uml_tf.study.folds import Division, fold_datasets
+from uml_tf.study.other_models import by_content, check_tested_unseen, with_fixed_models
 from uml_tf.study.spec import StudySpec, arm_configs, read_study
 from uml_tf.tracking.store import local_store
 from uml_tf.training.config import TrainingConfig
@@ -34,7 +35,8 @@ class Cell:
         folds: number of all folds.
         config: resolved.
         dataset: with the splits of the fold.
-        key: SHA-256 of everything that decides the result: config, data, and the encoder weights' file.
+        key: SHA-256 of everything that decides the result: config, data, and the files of encoder weights,
+            locator and teachers.
     """
 
     arm: str
@@ -109,7 +111,7 @@ def _folds(dataset: PreparedDataset, spec: StudySpec) -> list[_Fold]:
 
 
 def _key(config: TrainingConfig, fold: _Fold) -> str:
-    content: dict[str, Any] = config.model_dump(mode="json", exclude={"data"})
+    content: dict[str, Any] = by_content(config).model_dump(mode="json", exclude={"data"})
     weights = Path(config.encoder_weights or "")
     if weights.is_file():
         content["encoder_weights"] = hashlib.sha256(read_bytes(weights)).hexdigest()
@@ -151,7 +153,14 @@ def _common_classes(folds: dict[str, list[_Fold]], path: Path) -> None:
                 )
 
 
-def open_study(path: Path, display: StageDisplay) -> Study:
+class OpeningDisplay(StageDisplay, Protocol):
+    """Shows the progress while a study is opened."""
+
+    def warn(self, message: str) -> None:
+        """Shows a line about something that the user may want to change."""
+
+
+def open_study(path: Path, display: OpeningDisplay) -> Study:
     """Reads a study, opens its data and lays out its cells; trains nothing.
 
     Args:
@@ -159,12 +168,15 @@ def open_study(path: Path, display: StageDisplay) -> Study:
         display: shows the progress where phantoms are drawn.
 
     Raises:
-        UmlError: the YAML, a config, the data or a metric is wrong.
+        UmlError: the YAML, a config, the data or a metric is wrong, or a locator or teacher was trained on
+            test images.
     """
     spec = read_study(path)
-    configs = arm_configs(spec, path)
+    configs = with_fixed_models(arm_configs(spec, path))
     folds = _arm_folds(configs, spec, display)
     _common_classes(folds, path)
+    tested = {arm: [fold.dataset for fold in own] for arm, own in folds.items()}
+    check_tested_unseen(configs, tested, display.warn)
     info = next(iter(folds.values()))[0].dataset.info
     check_names(spec.metrics, info, f"{path}: metrics")
     cells = [

@@ -61,6 +61,7 @@ def _measure(order: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
     from uml_tf.training.build import build_loop
     from uml_tf.training.cluster import Cluster
     from uml_tf.training.display import SILENT
+    from uml_tf.training.locator import open_locator
     from uml_tf.training.validation import validate
 
     config = parse_config(order["config"], "config of the cell", {})
@@ -72,7 +73,9 @@ def _measure(order: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
     reading = time.perf_counter()
     splits = {split: load_examples(few, split, size, fit=config.fit) for split in ("train", "val")}
     per_read = (time.perf_counter() - reading) / sum(map(len, splits.values()))
-    loop = build_loop(config, few, splits, SILENT, Cluster.alone())
+    locator = open_locator(config.roi)
+    roi = None if locator is None else locator.roi
+    loop = build_loop(config, few, splits, SILENT, Cluster.alone(), roi)
     images = np.resize(np.arange(len(splits["train"])), (_STEPS + 1) * config.batch_size)
     stream = training_batches(splits["train"], images, config.batch_size, loop.augmentation)
     times = [_seconds(partial(_step, loop.step, batch)) for batch in stream]

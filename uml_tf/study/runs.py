@@ -26,6 +26,7 @@ from uml_tf.tracking.store import (
     use_store,
 )
 from uml_tf.tracking.unfinished import running
+from uml_tf.training.checkpoint_format import FORMAT, found_format
 
 STUDY_TAG = "uml_tf.study"
 CELL_TAG = "uml_tf.study.cell"
@@ -133,6 +134,11 @@ def record_gigaflop(run_id: str, counted: Gigaflop) -> None:
             client.log_param(run_id, name, value)
 
 
+def _is_resumable(run_id: str) -> bool:
+    # Another version's checkpoint, or one that was cut off, would fail each time: the cell begins anew.
+    return found_format(run_folder(run_id) / CHECKPOINT_FILE) == FORMAT
+
+
 def find_runs(cells: Sequence[Cell]) -> dict[str, CellRun]:
     """Key of a cell -> its run: a finished one, or the newest that can be resumed on this machine.
 
@@ -147,7 +153,7 @@ def find_runs(cells: Sequence[Cell]) -> dict[str, CellRun]:
         for cell in cells:
             runs = search_runs(CELL_TAG, cell.key)
             finished = [run for run in runs if FINISHED_TAG in run.data.tags]
-            begun = [run for run in runs if (run_folder(run.info.run_id) / CHECKPOINT_FILE).is_file()]
+            begun = [run for run in runs if _is_resumable(run.info.run_id)]
             if finished or begun:
                 found[cell.key] = _cell_run((finished or begun)[0])
     return found

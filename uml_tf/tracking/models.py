@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 MODEL_NAME = "model"
 REQUEST_FILE = "request.json"
 _IN_STORE = ("runs:/", "models:/")
+_ALIAS = re.compile(r"models:/([^/@]+)@([^/@]+)")
 _RUN = re.compile(r"runs:/\w+")
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 SERVED_PACKAGES = ("keras", "keras-cv", "numpy", "opencv-python-headless", "tensorflow")
@@ -99,8 +100,33 @@ def fetch(reference: str) -> Path:
     try:
         return Path(mlflow.artifacts.download_artifacts(artifact_uri=reference))
     except (MlflowException, OSError) as error:
-        reason = first_line(error)
-        raise UmlError(f"model '{reference}': not found in the MLflow store ({reason})") from error
+        raise _not_in_store(reference, error) from error
+
+
+def fixed_reference(reference: str) -> str:
+    """The model by a name that means the same one later: what ``last`` or an alias names now.
+
+    Args:
+        reference: a MODEL; a path is returned as it is.
+
+    Raises:
+        UmlError: there is no such training, or no version with this alias.
+    """
+    if reference == "last":
+        return f"runs:/{last_run_id()}/{MODEL_NAME}"
+    alias = _ALIAS.fullmatch(reference)
+    if alias is None:
+        return reference
+    use_store()
+    try:
+        version = mlflow.MlflowClient().get_model_version_by_alias(*alias.groups()).version
+    except MlflowException as error:
+        raise _not_in_store(reference, error) from error
+    return f"models:/{alias[1]}/{version}"
+
+
+def _not_in_store(reference: str, error: Exception) -> UmlError:
+    return UmlError(f"model '{reference}': not found in the MLflow store ({first_line(error)})")
 
 
 def resolve_model(reference: str) -> Path:
@@ -110,7 +136,7 @@ def resolve_model(reference: str) -> Path:
         UmlError: it does not exist, or holds no ``.keras`` file.
     """
     if reference == "last":
-        reference = f"runs:/{last_run_id()}"
+        reference = fixed_reference(reference)
     if _RUN.fullmatch(reference):
         reference = f"{reference}/{MODEL_NAME}"
     path = fetch(reference)

@@ -18,12 +18,17 @@ LOCK_FILE = ".running"
 """In a run's folder: locked by the process that trains, and its name. The lock ends with the process."""
 
 
+class RunningError(UmlError):
+    """Another process trains the run."""
+
+
 @contextmanager
 def running(run_id: str) -> Iterator[None]:
     """Holds a training for this process until the block ends, or the process does.
 
     Raises:
-        UmlError: another process holds it; it is named.
+        RunningError: another process holds it; it is named.
+        UmlError: the lock cannot be written.
     """
     path = run_folder(run_id) / LOCK_FILE
     lock = FileLock(path)
@@ -33,7 +38,7 @@ def running(run_id: str) -> Iterator[None]:
         path.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
     except Timeout:
         owner = path.read_text(encoding="utf-8") or "another process"
-        raise UmlError(
+        raise RunningError(
             f"run {run_id}: found it running ({owner}), expected a training that was stopped"
         ) from None
     except OSError as error:
@@ -45,7 +50,16 @@ def running(run_id: str) -> Iterator[None]:
         lock.release()
 
 
-def _is_finished(run_id: str, option: str) -> bool:
+def is_finished(run_id: str, option: str) -> bool:
+    """Whether a training is finished.
+
+    Args:
+        run_id: of MLflow.
+        option: what named it, for the message.
+
+    Raises:
+        UmlError: there is no such run.
+    """
     try:
         return FINISHED_TAG in mlflow.get_run(run_id).data.tags
     except MlflowException as error:
@@ -65,7 +79,7 @@ def _last(option: str) -> str:
         UmlError: there is none, or a newer checkpoint is of a run that is not in the store.
     """
     for run_id in _with_checkpoint():
-        if not _is_finished(run_id, option):
+        if not is_finished(run_id, option):
             return run_id
     raise UmlError(
         f"{option}: found no checkpoint in {local_store() / 'runs'}, expected that of a training that was "
@@ -93,7 +107,7 @@ def unfinished_run_id(reference: str) -> str:
     """
     option = f"--resume {reference}"
     run_id = _last(option) if reference == "last" else reference
-    if _is_finished(run_id, option):
+    if is_finished(run_id, option):
         raise UmlError(f"{option}: found a finished training, expected one that was stopped")
     if not (run_folder(run_id) / CHECKPOINT_FILE).is_file():
         raise UmlError(f"{option}: found no checkpoint of it on this machine")

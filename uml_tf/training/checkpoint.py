@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 from uml_tf.losses import TERMS
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import replacing
+from uml_tf.training.checkpoint_format import FORMAT
 from uml_tf.training.epoch_choice import EpochChoice
 from uml_tf.training.report import EpochReport
 from uml_tf.training.step import TrainStep
 from uml_tf.training.validation import Validation
 
 Array = NDArray[Any]
-
-FORMAT = 4
 
 
 @dataclass
@@ -100,15 +99,6 @@ def read_checkpoint(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise UmlError(f"{path}: cannot be read as a checkpoint ({error.strerror or error})") from error
-
-
-def is_of_another_format(path: Path) -> bool:
-    """Whether another version of uml-tf wrote the checkpoint; False also of one that cannot be read."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return bool(json.loads(file["progress"].tobytes())["format"] != FORMAT)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return False
 
 
 def load_checkpoint(content: bytes, path: Path, step: TrainStep) -> Progress:

@@ -151,11 +151,6 @@ class TrainingConfig(Section):
         update: dict[str, Any] = {}
         if self.data is not None:
             update["data"] = self.data.resolve()  # so that the config is valid in any working folder
-        if self.roi.model is not None and Path(self.roi.model).is_file():
-            update["roi"] = self.roi.model_copy(update={"model": str(Path(self.roi.model).resolve())})
-        if self.teachers:
-            found = (str(Path(m).resolve()) if Path(m).is_file() else m for m in self.teachers)
-            update["teachers"] = tuple(found)
         for name in ("learning_rate", "encoder_weights", "encoder_rate", "warmup_epochs"):
             if getattr(self, name) is None:
                 update[name] = getattr(defaults, name)
@@ -165,7 +160,19 @@ class TrainingConfig(Section):
         missing = {name: value for name, value in of_loss.items() if getattr(self.loss, name) is None}
         if missing:
             update["loss"] = self.loss.model_copy(update=missing)
-        return self.model_copy(update=update)
+        files = {model: str(Path(model).resolve()) for model in self.models if Path(model).is_file()}
+        return self.with_models(files).model_copy(update=update)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The trained models that it names: the locator, and the teachers."""
+        return tuple(model for model in (self.roi.model, *self.teachers) if model is not None)
+
+    def with_models(self, names: Mapping[str, str]) -> TrainingConfig:
+        """A copy in which these ``models`` are called otherwise."""
+        roi = self.roi.model_copy(update={"model": names.get(self.roi.model or "", self.roi.model)})
+        teachers = tuple(names.get(model, model) for model in self.teachers)
+        return self.model_copy(update={"roi": roi, "teachers": teachers})
 
     def flat(self) -> dict[str, Any]:
         """Dotted name -> value, for MLflow's parameters."""

@@ -19,19 +19,18 @@ from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import read_text
 from uml_tf.runtime.placement import Box
 from uml_tf.runtime.two_pass import with_locator
-from uml_tf.tracking.models import MODEL_NAME, log_model
+from uml_tf.tracking.models import fixed_reference, log_model
 from uml_tf.tracking.store import (
     CHECKPOINT_FILE,
     CONFIG_FILE,
     FINISHED_TAG,
-    last_run_id,
     run_folder,
     saving,
     use_store,
 )
 from uml_tf.tracking.unfinished import resumable_run_ids, running, unfinished_run_id
 from uml_tf.training.build import build_loop, open_same_dataset
-from uml_tf.training.checkpoint import is_of_another_format
+from uml_tf.training.checkpoint_format import FORMAT, found_format
 from uml_tf.training.cluster import Cluster
 from uml_tf.training.config import TrainingConfig, parse_config
 from uml_tf.training.display import SILENT, Display
@@ -129,7 +128,7 @@ def _unfinished(config: TrainingConfig) -> str:
         path = run_folder(run_id) / CONFIG_FILE
         try:
             is_same = parse_config(read_text(path), str(path), {}) == config
-            if is_same and not is_of_another_format(run_folder(run_id) / CHECKPOINT_FILE):
+            if is_same and found_format(run_folder(run_id) / CHECKPOINT_FILE) in (FORMAT, None):
                 return run_id
         except UmlError:
             continue
@@ -137,20 +136,18 @@ def _unfinished(config: TrainingConfig) -> str:
 
 
 def _with_named_models(config: TrainingConfig, cluster: Cluster) -> TrainingConfig:
-    """The config with the run of a locator or teacher "last", which another time is another run.
+    """The config with the run or version of a locator or teacher that is named "last" or by an alias.
 
     Raises:
         UmlError: there are several workers, which would each need the locator.
     """
     if config.roi.model is not None and cluster.workers > 1:
         raise UmlError(f"roi.model: found {cluster.workers} workers, expected one to train with a locator")
-    if "last" not in (config.roi.model, *config.teachers):
+    if not config.models:
         return config
-    last = cluster.from_chief(lambda: f"runs:/{last_run_id()}/{MODEL_NAME}".encode()).decode()
-    located = last if config.roi.model == "last" else config.roi.model
-    teachers = tuple(last if model == "last" else model for model in config.teachers)
-    roi = config.roi.model_copy(update={"model": located})
-    return config.model_copy(update={"roi": roi, "teachers": teachers})
+    # Every worker opens the models that the chief found.
+    found = cluster.from_chief(lambda: json.dumps({m: fixed_reference(m) for m in config.models}).encode())
+    return config.with_models(json.loads(found))
 
 
 def resume(reference: str, display: Display = SILENT) -> RunResult | None:
