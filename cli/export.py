@@ -153,6 +153,7 @@ def export(model: str, tolerance: tuple[str, ...], **options: Any) -> None:
     from uml_tf.tracking.models import load_pair
 
     job = ExportJob(
+        model=model,
         out=options["out"],
         kind=kind.name,
         input_type=input_type,

@@ -28,12 +28,11 @@ def monitor(
     stability of doubt, familiarity, decisions and classes, and the daily shares with control limits.
     """
     from uml_tf.cli.quiet import import_tensorflow
-    from uml_tf.tracking.card import read_stated
+    from uml_tf.tracking.card import fitted_anew, read_stated
 
     stated = read_stated(model)
     card = stated.card
     import_tensorflow()  # some metrics do, and it prints notices
-    from uml_tf.reports.calibrated import fitted_anew
     from uml_tf.reports.material import open_material
     from uml_tf.reports.monitoring import as_json, as_text, compare, counts_of_measures, read_tallies
     from uml_tf.runtime.files import write_json

@@ -244,7 +244,7 @@ def card(model: str, out: Path, columns: tuple[str, ...]) -> None:
     Intended use, data, metrics with intervals, subgroups, thresholds and their promise, limits, hashes.
     """
     from uml_tf.cli.quiet import import_tensorflow
-    from uml_tf.tracking.card import read_stated
+    from uml_tf.tracking.card import fitted_anew, read_stated
 
     stated = read_stated(model)
     if not stated.card.run_id:
@@ -252,7 +252,7 @@ def card(model: str, out: Path, columns: tuple[str, ...]) -> None:
             f"model '{model}': found no training run in its card, expected a model of `uml-tf train`"
         )
     import_tensorflow()  # some metrics do, and it prints notices
-    from uml_tf.reports.calibrated import fitted_anew, without_decisions
+    from uml_tf.reports.calibrated import without_decisions
     from uml_tf.reports.card import card_data, write_card
     from uml_tf.reports.groups import LABEL, groupings_of
     from uml_tf.reports.material import open_material

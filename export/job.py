@@ -15,6 +15,7 @@ class ExportJob:
 
     Attributes:
         out: a new folder.
+        model: the MODEL that is exported, to whose run the export is logged; None for that on its card.
         kind: name of an export kind, e.g. "tflite-int8" (``uml_tf.export.kinds.KINDS``).
         input_type: "float32" or "uint8"; None for the kind's default.
         batch: the fixed batch size.
@@ -30,6 +31,7 @@ class ExportJob:
     """
 
     out: Path
+    model: str | None = None
     kind: str = "tflite-none"
     input_type: str | None = None
     batch: int = 1
@@ -55,7 +57,7 @@ class ExportResult:
         remarks: about the conversion, e.g. which layers stay in float, as sentences.
         left_out: what was not written, and why, as sentences.
         deferred: whether the file that was asked for must be built elsewhere.
-        logged: whether the export was logged to the training run; if not, ``left_out`` says why.
+        logged: whether the export was logged to the model's run; if not, ``left_out`` says why.
     """
 
     folder: Path

@@ -28,8 +28,10 @@ from uml_tf.networks import UML
 from uml_tf.runtime.errors import UmlError, first_line
 from uml_tf.runtime.files import new_folder, write_text
 from uml_tf.runtime.metadata import FileMetadata
+from uml_tf.runtime.model_card import ModelCard
 from uml_tf.runtime.opening import LOCATOR_FILE
 from uml_tf.runtime.prediction import Model
+from uml_tf.tracking.export_run import run_of_export
 from uml_tf.tracking.exports import dataset_of, log_export
 
 
@@ -215,14 +217,15 @@ def _complete(job: ExportJob, kind: ExportKind, written: _Written, example: Path
     return left_out
 
 
-def _log(run_id: str, job: ExportJob, written: _Written) -> str | None:
-    """Logs the export to the training run; returns why it was not logged, or None.
+def _log(card: ModelCard, job: ExportJob, written: _Written) -> str | None:
+    """Logs the export to the model's run; returns why it was not logged, or None.
 
     What is written stays, whatever the store refuses.
     """
     files = [*REPORT, MANIFEST, LOCATOR_FILE, *(file.name for file in written.converted.files)]
     kept = job.force or not written.fidelity.broken
     try:
+        run_id = run_of_export(card, job.model)
         logged = log_export(run_id, job.out, job.kind, files, written.numbers, kept)
     except (UmlError, MlflowException, OSError) as error:  # no store, it refuses, or its disk is full
         return first_line(error)
@@ -264,7 +267,7 @@ def export(network: UML, job: ExportJob, stage: Stage, locator: UML | None = Non
             written.remove()
         if job.force or not broken:
             left_out = _complete(job, kind, written, example)
-    reason = _log(network.card.run_id, job, written)
+    reason = _log(network.card, job, written)
     if reason:
         left_out.append(f"not logged: {reason}")
     deferred = written.converted.deferred is not None

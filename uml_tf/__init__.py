@@ -188,7 +188,7 @@ def export_model(
     from uml_tf.tracking.models import load_pair
 
     network, locator = load_pair(str(model))
-    job = ExportJob(out=Path(out), kind=kind, **options)
+    job = ExportJob(out=Path(out), model=str(model), kind=kind, **options)
     return export(network, job, lambda name, total: lambda done: None, locator)
 
 

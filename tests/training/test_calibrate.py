@@ -16,7 +16,9 @@ from uml_tf.export.metadata import add_metadata, describe
 from uml_tf.export.tflite import convert_network
 from uml_tf.networks.files import read_network
 from uml_tf.runtime.device_model import DeviceModel
+from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.metadata import CONFIDENT_FORMAT, FORMAT
+from uml_tf.tracking.export_run import run_of_export
 from uml_tf.tracking.models import MODEL_NAME, log_model, resolve_model
 from uml_tf.tracking.store import use_store
 from uml_tf.training.calibrate import CALIBRATED_FROM
@@ -82,10 +84,11 @@ def test_a_registered_network_becomes_a_new_version_and_the_old_one_stays(
 ):
     monkeypatch.chdir(tmp_path)
     network = quick_network(3, phantoms.info)
-    network.save(tmp_path / "old.keras")
     client = mlflow.MlflowClient(use_store())
     example = np.zeros((1, *network.image_size, 3), np.uint8)
     with mlflow.start_run() as run:
+        network.card = replace(network.card, run_id=run.info.run_id)
+        network.save(tmp_path / "old.keras")
         outputs = KerasPredictor(network, 1, is_compiled=False)(example)
         log_model(tmp_path / "old.keras", example[0], outputs)
     first = mlflow.register_model(f"runs:/{run.info.run_id}/{MODEL_NAME}", "site")
@@ -106,6 +109,12 @@ def test_a_registered_network_becomes_a_new_version_and_the_old_one_stays(
         found = resolve_model(f"models:/site/{number}").read_bytes()
         assert found == (tmp_path / file).read_bytes()
     new = read_network(tmp_path / "new.keras")
+    assert new.card.run_id == run.info.run_id
+    for number, card in ((1, network.card), (2, new.card)):
+        assert run_of_export(card, f"models:/site/{number}") == versions[number].run_id
+    assert run_of_export(network.card, "old.keras") == run_of_export(network.card, None) == run.info.run_id
+    with pytest.raises(UmlError, match="calibrated after its training"):
+        run_of_export(new.card, "new.keras")
     assert new.card.trust.class_temperature is not None
     assert network.card.trust.class_temperature is None
     for one, other in zip(new.get_weights(), network.get_weights(), strict=True):

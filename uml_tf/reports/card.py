@@ -14,7 +14,6 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from uml_tf.evaluation.summary import Metrics, as_json
-from uml_tf.reports.calibrated import fitted_anew
 from uml_tf.reports.facts import confidence_facts, promise, split_counts
 from uml_tf.reports.groups import FEW, Grouping
 from uml_tf.reports.material import Material
@@ -25,7 +24,7 @@ from uml_tf.runtime.metadata import INTENDED_USE
 from uml_tf.runtime.model_card import ModelCard
 from uml_tf.runtime.referral import FAMILIAR
 from uml_tf.runtime.version import VERSION
-from uml_tf.tracking.card import StatedModel
+from uml_tf.tracking.card import StatedModel, fitted_anew
 from uml_tf.tracking.exports import ROOT_PARAM
 
 CARD_FILES = ("model-card.md", "model-card.json")
