@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from uml_tf.figures.save import save_figure
@@ -63,7 +63,6 @@ class _Progress:
     resumed: frozenset[str]
     forecast: Forecast
     done: int
-    epochs: dict[str, int] = field(default_factory=dict)
 
     def started(self, task: Task) -> None:
         self.forecast.begin(task.name)

@@ -159,5 +159,5 @@ def with_mask_fits(
     found = _fit_intervals(cases, comparable)
     if len(comparable) < len(fits):
         found.pop(RATIO, None)  # its doubt is that of several regions
-    intervals = {n: i for n, i in found.items() if i.quantile or n not in card.intervals}
+    intervals = {n: i for n, i in found.items() if i.quantile is not None or n not in card.intervals}
     return replace(card, mask_quality=fits, intervals=card.intervals | intervals)
