@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from small_networks import random_network
 
+from uml_tf.cli.evaluate import _names
 from uml_tf.data.dataset import PreparedDataset
 from uml_tf.evaluation.corruptions import CORRUPTIONS
 from uml_tf.evaluation.evaluate import measure_split
@@ -41,11 +42,13 @@ def told(model, phantoms, tmp_path_factory, uml_tf_command):
     """The output folder of one command with all options that go together, and what it printed."""
     folder = tmp_path_factory.mktemp("options")
     model.model.save(folder / "random.keras")
-    (folder / "grey").mkdir()
-    for i in range(3):
-        cv2.imwrite(str(folder / "grey" / f"{i}.png"), np.full((40, 50, 3), 60 + 40 * i, np.uint8))
-    arguments = ("random.keras", "--data", phantoms.root, "--split", "val", "--out", "out")
-    done = uml_tf_command("evaluate", *arguments, "--robustness", "--out-of-distribution", "grey", cwd=folder)
+    for name, count in (("grey", 3), ("site/grey", 2)):
+        (folder / name).mkdir(parents=True)
+        for i in range(count):
+            cv2.imwrite(str(folder / name / f"{i}.png"), np.full((40, 50, 3), 60 + 40 * i, np.uint8))
+    arguments = ("../random.keras", "--data", phantoms.root, "--split", "val", "--out", "../out")
+    others = [part for kind in (".", "../grey", "grey") for part in ("--out-of-distribution", kind)]
+    done = uml_tf_command("evaluate", *arguments, "--robustness", *others, cwd=folder / "site")
     return folder / "out", done, folder
 
 
@@ -143,12 +146,14 @@ def test_the_command_writes_a_table_and_a_figure_of_the_corruptions(told, phanto
     assert sum(shares) == pytest.approx(1)
 
 
-def test_the_command_tells_foreign_images_and_tiles(told):
+def test_the_command_tells_foreign_images_and_tiles(told, phantoms):
     out, done, _ = told
     rows = list(csv.DictReader((out / "out_of_distribution.csv").open()))
-    assert {row["kind"] for row in rows} == {"shuffled tiles", "grey"}
     assert {row["metric"] for row in rows} == {"ood_auroc", "ood_fpr95"}
-    assert {row["images"] for row in rows if row["kind"] == "grey"} == {"3"}
+    own = str(len(phantoms.split("val")))
+    assert {(row["kind"], row["images"]) for row in rows} == {
+        *(("shuffled tiles", own), ("site", "2"), ("grey", "3"), ("grey-2", "2")),
+    }
     assert (out / "out_of_distribution.md").read_text() in done.stdout
 
 
@@ -166,3 +171,7 @@ def test_what_is_wrong_is_one_line(told, phantoms, uml_tf_command, arguments, st
     done = uml_tf_command("evaluate", *common, *arguments, cwd=folder, expect=status)
     assert line in done.stderr
     assert not (folder / "no").exists()
+
+
+def test_equal_names_are_numbered_past_those_that_are_taken():
+    assert _names(["a 2", "a", "a", "a-2", "a", ""]) == ["a-2", "a", "a-3", "a-2-2", "a-4", "data"]
