@@ -179,8 +179,8 @@ def evaluate(
     from uml_tf.evaluation.report import write_evaluation, write_evaluations
     from uml_tf.evaluation.sources import compared_groups, foreground_warnings
 
-    predictor, card = open_predictor(model, batch_size=16)
-    predictor = _as_asked(predictor, passes, flips, others)
+    predictor = _as_asked(open_predictor(model, batch_size=16)[0], passes, flips, others)
+    card = predictor.card
     for dataset in datasets:
         check_classes(card, dataset)
     found, tables = {}, []

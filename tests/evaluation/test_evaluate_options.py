@@ -21,6 +21,7 @@ from uml_tf.evaluation.mean_model import with_flips
 from uml_tf.evaluation.robustness import measure_robustness, steps_of_each_image
 from uml_tf.runtime.intervals import RATIO, Interval
 from uml_tf.runtime.mask_quality import DiceFit
+from uml_tf.runtime.trust import NO_TRUST
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +91,10 @@ def test_a_mean_of_predictions_decides_nothing(model, few):
     kept, network.card = network.card, fitted
     try:
         assert (flipped.card.mask_quality, flipped.card.intervals) == ({}, {})
+        assert (flipped.card.trust, flipped.card.accept_above) == (NO_TRUST, None)
+        assert network.card.accept_above == 0.6
+        decision = flipped.predict(few.root / few.rows[0].image).decision
+        assert decision.action != "accept"
     finally:
         network.card = kept
 
