@@ -63,7 +63,7 @@ class ImageMeasure:
             what ``stage_counts`` returns; they add up over images. Empty where ``values`` is.
         source: the data set that the image came from; "" where the manifest does not say.
         decision: "accept", "refer" or "ungradable"; "" where no thresholds were given.
-        mask_uncertainty: mean over the pixels, in (0, 1].
+        mask_uncertainty: mean over the pixels that the network read, without padding, in (0, 1].
         foreground: share of the pixels whose most probable class is not the background, in [0, 1].
         shares: the same of every region.
         class_confidence: in [0, 1]; of a model without confidences its largest probability.
@@ -230,9 +230,9 @@ def measure_image(
         "class_uncertainty": float(outputs["class_uncertainty"][0]),
         "source": row.dataset,
         "decision": decision,
-        "mask_uncertainty": float(outputs["mask_uncertainty"].mean()),
+        "mask_uncertainty": float(shown["mask_uncertainty"].mean()),
         "class_confidence": class_confidence(outputs),
-        "mask_confidence": float(mask_confidence(outputs).mean()),
+        "mask_confidence": float(mask_confidence(shown).mean()),
         "familiarity": familiarity(outputs),
         "grade_disagreement": grade_disagreement(row.grade_counts),
         "region_found": nan if placement.around is None else float(not placement.missing),
