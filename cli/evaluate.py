@@ -10,7 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from uml_tf.cli.display import TerminalDisplay
-    from uml_tf.data.dataset import PreparedDataset
+    from uml_tf.data.dataset import PreparedDataset, Row
     from uml_tf.evaluation.evaluate import Evaluation
     from uml_tf.runtime.model_card import ModelCard
     from uml_tf.runtime.prediction import Model
@@ -80,7 +80,7 @@ def _out_of_distribution(
     model: Model,
     dataset: PreparedDataset,
     found: Evaluation,
-    kinds: dict[str, list[Path]],
+    kinds: dict[str, list[Row]],
     folder: Path,
     display: TerminalDisplay,
 ) -> Path:
@@ -168,11 +168,11 @@ def evaluate(
 
     datasets = [PreparedDataset.open(folder) for folder in folders]
     counts = [len(dataset.split(split)) for dataset in datasets]
-    from uml_tf.evaluation.foreign import foreign_paths
+    from uml_tf.evaluation.foreign import foreign_rows
 
     # "." and ".." have no name of their own.
     named = _names([path.name.strip(".") or path.resolve().name for path in foreign])
-    kinds = {name: foreign_paths(path, split) for name, path in zip(named, foreign, strict=True)}
+    kinds = {name: foreign_rows(path, split) for name, path in zip(named, foreign, strict=True)}
     from uml_tf.evaluation.evaluate import check_classes
     from uml_tf.evaluation.evaluate import evaluate as measure
     from uml_tf.evaluation.overview import measures_by_name

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -15,7 +17,7 @@ from uml_tf.cli.evaluate import _names
 from uml_tf.data.dataset import PreparedDataset
 from uml_tf.evaluation.corruptions import CORRUPTIONS
 from uml_tf.evaluation.evaluate import measure_split
-from uml_tf.evaluation.foreign import compare_foreign, measure_images, measure_tiles
+from uml_tf.evaluation.foreign import compare_foreign, foreign_rows, measure_images, measure_tiles
 from uml_tf.evaluation.keras_predictor import KerasPredictor
 from uml_tf.evaluation.mean_model import with_flips
 from uml_tf.evaluation.robustness import measure_robustness, steps_of_each_image
@@ -132,9 +134,27 @@ def test_foreign_images_are_told_by_the_scores_that_the_model_tells(model, few, 
     assert [m.image for m in tiles] == [m.image for m in own]
     assert all(not m.masked and m.label == -1 for m in tiles)
     assert any(t.class_uncertainty != m.class_uncertainty for t, m in zip(tiles, own, strict=True))
-    paths = [few.root / row.image for row in few.rows]
-    again = measure_images(model, few, paths)
+    again = measure_images(model, few, foreign_rows(few.root, "test")[:5])
     assert [m.class_uncertainty for m in again] == pytest.approx([m.class_uncertainty for m in own])
+
+
+def test_images_of_another_prepared_set_are_resampled_by_subject(model, few, tmp_path):
+    other = shutil.copytree(few.root, tmp_path / "other")
+    rows = list(csv.DictReader((other / "manifest.csv").open()))
+    for number, row in enumerate(rows):
+        row["subject"] = f"patient {number // 4}"
+    with (other / "manifest.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    expected = [row["subject"] for row in rows if row["split"] == "test"]
+    found = foreign_rows(other, "test")
+    measures = measure_images(model, few, found)
+    assert [m.subject for m in measures] == [row.subject for row in found] == expected
+    own = measure_split(model, few, "test")
+    (estimate, *_) = compare_foreign("other", own, measures).estimates.values()
+    assert estimate.subjects == len({m.resampled_with for m in own}) + len(set(expected))
+    assert {row.subject for row in foreign_rows(few.root / Path(few.rows[0].image).parent, "test")} == {""}
 
 
 def test_the_command_writes_a_table_and_a_figure_of_the_corruptions(told, phantoms):
