@@ -16,7 +16,7 @@ import numpy as np
 from uml_tf.data.dataset import PreparedDataset
 from uml_tf.evaluation.corruptions import SEVERITIES
 from uml_tf.evaluation.evaluate import measure_split, read_chunks
-from uml_tf.evaluation.foreign import TILES_SEVERITY, foreign_paths, measure_images
+from uml_tf.evaluation.foreign import TILES_SEVERITY, foreign_rows, measure_images
 from uml_tf.evaluation.keras_predictor import KerasPredictor
 from uml_tf.evaluation.robustness import TILES, corrupted
 from uml_tf.evaluation.summary import estimates_of
@@ -76,9 +76,9 @@ def _row(predictor, dataset, split, others):
     plain = damaged[NOISE, 0]
     row = {}
     for other in others:
-        paths = foreign_paths(other, "test")
-        found = _measured(measure_images(predictor, dataset, paths))
-        row[f"{other.name}, {len(paths)} images"] = _aurocs(_measured(own), found)
+        images = foreign_rows(other, "test")
+        found = _measured(measure_images(predictor, dataset, images))
+        row[f"{other.name}, {len(images)} images"] = _aurocs(_measured(own), found)
     row[TILES] = _aurocs(plain, damaged[TILES, TILES_SEVERITY])
     row["noise of 40"] = _aurocs(plain, damaged[NOISE, FORTY])
     for name in (NOISE, BLUR):

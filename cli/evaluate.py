@@ -10,7 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from uml_tf.cli.display import TerminalDisplay
-    from uml_tf.data.dataset import PreparedDataset
+    from uml_tf.data.dataset import PreparedDataset, Row
     from uml_tf.evaluation.evaluate import Evaluation
     from uml_tf.runtime.model_card import ModelCard
     from uml_tf.runtime.prediction import Model
@@ -24,13 +24,16 @@ def _list_metrics(context: click.Context, parameter: click.Parameter, asked: boo
         context.exit()
 
 
-def _names(datasets: list[PreparedDataset]) -> list[str]:
-    """A name for each data set that can be a folder's, and that no other has."""
+def _names(wanted: list[str]) -> list[str]:
+    """For each wanted name one that can be a folder's, and that no other has: of equal ones, NAME-2, ..."""
     names: list[str] = []
-    for dataset in datasets:
-        plain = re.sub(r"[^\w.-]+", "-", dataset.info.name).strip(".-") or "data"
-        same = [name for name in names if re.fullmatch(rf"{re.escape(plain)}(-\d+)?", name)]
-        names.append(f"{plain}-{len(same) + 1}" if same else plain)
+    for one in wanted:
+        plain = re.sub(r"[^\w.-]+", "-", one).strip(".-") or "data"
+        name, number = plain, 1
+        while name in names:
+            number += 1
+            name = f"{plain}-{number}"
+        names.append(name)
     return names
 
 
@@ -77,7 +80,7 @@ def _out_of_distribution(
     model: Model,
     dataset: PreparedDataset,
     found: Evaluation,
-    kinds: dict[str, list[Path]],
+    kinds: dict[str, list[Row]],
     folder: Path,
     display: TerminalDisplay,
 ) -> Path:
@@ -165,22 +168,25 @@ def evaluate(
 
     datasets = [PreparedDataset.open(folder) for folder in folders]
     counts = [len(dataset.split(split)) for dataset in datasets]
-    from uml_tf.evaluation.foreign import foreign_paths
+    from uml_tf.evaluation.foreign import foreign_rows
 
-    kinds = {path.name: foreign_paths(path, split) for path in foreign}
+    # "." and ".." have no name of their own.
+    named = _names([path.name.strip(".") or path.resolve().name for path in foreign])
+    kinds = {name: foreign_rows(path, split) for name, path in zip(named, foreign, strict=True)}
     from uml_tf.evaluation.evaluate import check_classes
     from uml_tf.evaluation.evaluate import evaluate as measure
     from uml_tf.evaluation.overview import measures_by_name
     from uml_tf.evaluation.report import write_evaluation, write_evaluations
     from uml_tf.evaluation.sources import compared_groups, foreground_warnings
 
-    predictor, card = open_predictor(model, batch_size=16)
-    predictor = _as_asked(predictor, passes, flips, others)
+    predictor = _as_asked(open_predictor(model, batch_size=16)[0], passes, flips, others)
+    card = predictor.card
     for dataset in datasets:
         check_classes(card, dataset)
     found, tables = {}, []
     with TerminalDisplay() as display:
-        for name, dataset, count in zip(_names(datasets), datasets, counts, strict=True):
+        names = _names([dataset.info.name for dataset in datasets])
+        for name, dataset, count in zip(names, datasets, counts, strict=True):
             title = f"evaluating {split}" if len(datasets) == 1 else f"evaluating {split} of {name}"
             found[name] = measure(predictor, dataset, split, display.stage(title, count))
             folder = out if len(datasets) == 1 else out / name

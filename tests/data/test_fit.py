@@ -13,6 +13,8 @@ from uml_tf.data.masks import read_mask
 from uml_tf.data.pipeline import load_examples, training_batches
 from uml_tf.evaluation.evaluate import measure_split
 from uml_tf.evaluation.keras_predictor import KerasPredictor
+from uml_tf.evaluation.mean_model import MeanModel
+from uml_tf.evaluation.robustness import PLAIN, measure_robustness
 from uml_tf.losses import LossSpec, joint_loss
 from uml_tf.runtime.images import read_image
 from uml_tf.runtime.placement import FITS, place
@@ -86,3 +88,33 @@ def test_what_crop_does_not_read_counts_as_background(oblong, network, monkeypat
         expected = 2 * (true & found).sum() / (true.sum() + found.sum())
         assert measure.values["dice_cup"] == pytest.approx(expected)
         assert np.asarray(measure.counts["mask_ece"])[..., 0].sum() in (mask.size, pytest.approx(mask.size))
+
+
+def _sure_of_bars(predictor):
+    """The predictor as a model that is sure of the mask where a row or column of its input is black."""
+
+    def said(images):
+        outputs = dict(predictor(images))
+        rows, columns = (images.max(axis=axes, keepdims=True) == 0 for axes in ((2, 3), (1, 3)))
+        sure = np.eye(outputs["mask_probability"].shape[-1], dtype=np.float32)[-1]
+        outputs["mask_probability"] = np.where(rows | columns, sure, outputs["mask_probability"])
+        return outputs
+
+    return MeanModel(predictor, [said])
+
+
+def test_padded_pixels_count_in_no_mean_over_the_pixels(oblong, network, monkeypatch):
+    monkeypatch.setattr(network, "card", replace(network.card, fit="letterbox"))
+    model, few = _sure_of_bars(KerasPredictor(network)), replace(oblong, rows=oblong.split("val")[:2])
+    measures = measure_split(model, few, "val")
+    plain = measure_robustness(model, few, "val").means[PLAIN]
+    for name in ("mask_uncertainty", "mask_confidence"):
+        expected = []
+        for measure, row in zip(measures, few.rows, strict=True):
+            image = read_image(few.root / row.image)
+            placement = place("letterbox", image.shape[:2], SIZE)
+            maps = model(placement.image(image)[None])[name][0]
+            expected.append(placement.shown(maps).mean())
+            assert getattr(measure, name) == pytest.approx(expected[-1], abs=1e-4)
+            assert abs(maps.mean() - expected[-1]) > 0.1
+        assert plain[name] == pytest.approx(np.mean(expected), abs=1e-3)  # rounded to grey levels

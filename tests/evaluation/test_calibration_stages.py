@@ -21,6 +21,7 @@ from uml_tf.metrics.calibration_counts import (
     counted_ece,
 )
 from uml_tf.runtime.contract import tempered
+from uml_tf.runtime.trust import NO_TRUST, Trust
 
 
 def test_counts_give_the_errors_of_the_pixels_themselves():
@@ -77,7 +78,7 @@ def test_the_report_shows_what_the_temperature_gains():
                 class_confidence=true.max(),
             )
         )
-    found = calibration_stages(measures, 3.0)
+    found = calibration_stages(measures, Trust(class_temperature=3.0))
     assert [(one.part, one.stage) for one in found] == [
         (part, stage) for part in ("class", "pixels") for stage in (BEFORE, AFTER, CONFIDENCE)
     ]
@@ -91,4 +92,7 @@ def test_the_report_shows_what_the_temperature_gains():
     low, high = found[2].if_calibrated[1:]
     assert low < found[2].estimates["ECE"].value < high
     assert found[5].if_calibrated is None
-    assert calibration_stages([], None) == []
+    assert calibration_stages([], NO_TRUST) == []
+    alone = calibration_stages(measures, NO_TRUST)
+    assert [(one.part, one.stage) for one in alone] == [("class", CONFIDENCE), ("pixels", CONFIDENCE)]
+    assert [one.estimates for one in alone] == [found[2].estimates, found[5].estimates]

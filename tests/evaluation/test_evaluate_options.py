@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from small_networks import random_network
 
+from uml_tf.cli.evaluate import _names
 from uml_tf.data.dataset import PreparedDataset
 from uml_tf.evaluation.corruptions import CORRUPTIONS
 from uml_tf.evaluation.evaluate import measure_split
-from uml_tf.evaluation.foreign import compare_foreign, measure_images, measure_tiles
+from uml_tf.evaluation.foreign import compare_foreign, foreign_rows, measure_images, measure_tiles
 from uml_tf.evaluation.keras_predictor import KerasPredictor
 from uml_tf.evaluation.mean_model import with_flips
 from uml_tf.evaluation.robustness import measure_robustness, steps_of_each_image
 from uml_tf.runtime.intervals import RATIO, Interval
 from uml_tf.runtime.mask_quality import DiceFit
+from uml_tf.runtime.trust import NO_TRUST
 
 
 @pytest.fixture(scope="module")
@@ -41,11 +45,13 @@ def told(model, phantoms, tmp_path_factory, uml_tf_command):
     """The output folder of one command with all options that go together, and what it printed."""
     folder = tmp_path_factory.mktemp("options")
     model.model.save(folder / "random.keras")
-    (folder / "grey").mkdir()
-    for i in range(3):
-        cv2.imwrite(str(folder / "grey" / f"{i}.png"), np.full((40, 50, 3), 60 + 40 * i, np.uint8))
-    arguments = ("random.keras", "--data", phantoms.root, "--split", "val", "--out", "out")
-    done = uml_tf_command("evaluate", *arguments, "--robustness", "--out-of-distribution", "grey", cwd=folder)
+    for name, count in (("grey", 3), ("site/grey", 2)):
+        (folder / name).mkdir(parents=True)
+        for i in range(count):
+            cv2.imwrite(str(folder / name / f"{i}.png"), np.full((40, 50, 3), 60 + 40 * i, np.uint8))
+    arguments = ("../random.keras", "--data", phantoms.root, "--split", "val", "--out", "../out")
+    others = [part for kind in (".", "../grey", "grey") for part in ("--out-of-distribution", kind)]
+    done = uml_tf_command("evaluate", *arguments, "--robustness", *others, cwd=folder / "site")
     return folder / "out", done, folder
 
 
@@ -87,6 +93,10 @@ def test_a_mean_of_predictions_decides_nothing(model, few):
     kept, network.card = network.card, fitted
     try:
         assert (flipped.card.mask_quality, flipped.card.intervals) == ({}, {})
+        assert (flipped.card.trust, flipped.card.accept_above) == (NO_TRUST, None)
+        assert network.card.accept_above == 0.6
+        decision = flipped.predict(few.root / few.rows[0].image).decision
+        assert decision.action != "accept"
     finally:
         network.card = kept
 
@@ -124,9 +134,27 @@ def test_foreign_images_are_told_by_the_scores_that_the_model_tells(model, few, 
     assert [m.image for m in tiles] == [m.image for m in own]
     assert all(not m.masked and m.label == -1 for m in tiles)
     assert any(t.class_uncertainty != m.class_uncertainty for t, m in zip(tiles, own, strict=True))
-    paths = [few.root / row.image for row in few.rows]
-    again = measure_images(model, few, paths)
+    again = measure_images(model, few, foreign_rows(few.root, "test")[:5])
     assert [m.class_uncertainty for m in again] == pytest.approx([m.class_uncertainty for m in own])
+
+
+def test_images_of_another_prepared_set_are_resampled_by_subject(model, few, tmp_path):
+    other = shutil.copytree(few.root, tmp_path / "other")
+    rows = list(csv.DictReader((other / "manifest.csv").open()))
+    for number, row in enumerate(rows):
+        row["subject"] = f"patient {number // 4}"
+    with (other / "manifest.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    expected = [row["subject"] for row in rows if row["split"] == "test"]
+    found = foreign_rows(other, "test")
+    measures = measure_images(model, few, found)
+    assert [m.subject for m in measures] == [row.subject for row in found] == expected
+    own = measure_split(model, few, "test")
+    (estimate, *_) = compare_foreign("other", own, measures).estimates.values()
+    assert estimate.subjects == len({m.resampled_with for m in own}) + len(set(expected))
+    assert {row.subject for row in foreign_rows(few.root / Path(few.rows[0].image).parent, "test")} == {""}
 
 
 def test_the_command_writes_a_table_and_a_figure_of_the_corruptions(told, phantoms):
@@ -143,12 +171,14 @@ def test_the_command_writes_a_table_and_a_figure_of_the_corruptions(told, phanto
     assert sum(shares) == pytest.approx(1)
 
 
-def test_the_command_tells_foreign_images_and_tiles(told):
+def test_the_command_tells_foreign_images_and_tiles(told, phantoms):
     out, done, _ = told
     rows = list(csv.DictReader((out / "out_of_distribution.csv").open()))
-    assert {row["kind"] for row in rows} == {"shuffled tiles", "grey"}
     assert {row["metric"] for row in rows} == {"ood_auroc", "ood_fpr95"}
-    assert {row["images"] for row in rows if row["kind"] == "grey"} == {"3"}
+    own = str(len(phantoms.split("val")))
+    assert {(row["kind"], row["images"]) for row in rows} == {
+        *(("shuffled tiles", own), ("site", "2"), ("grey", "3"), ("grey-2", "2")),
+    }
     assert (out / "out_of_distribution.md").read_text() in done.stdout
 
 
@@ -166,3 +196,7 @@ def test_what_is_wrong_is_one_line(told, phantoms, uml_tf_command, arguments, st
     done = uml_tf_command("evaluate", *common, *arguments, cwd=folder, expect=status)
     assert line in done.stderr
     assert not (folder / "no").exists()
+
+
+def test_equal_names_are_numbered_past_those_that_are_taken():
+    assert _names(["a 2", "a", "a", "a-2", "a", ""]) == ["a-2", "a", "a-3", "a-2-2", "a-4", "data"]

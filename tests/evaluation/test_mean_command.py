@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from small_networks import quick_network
 
+from uml_tf.evaluation.calibration_stages import MEASURES
 from uml_tf.evaluation.evaluate import read_chunks
 from uml_tf.evaluation.keras_predictor import KerasPredictor
+from uml_tf.evaluation.origin import load_origin
+from uml_tf.evaluation.stage_counts import CONFIDENCE
+from uml_tf.metrics.calibration import expected_calibration_error
+from uml_tf.runtime.trust import NO_TRUST, Trust
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +26,9 @@ def networks(phantoms, tmp_path_factory):
         tmp_path_factory.mktemp("mean"),
         (quick_network(n, phantoms.info) for n in (0, 1)),
     )
-    for name, network in (("first", first), ("second", second)):
+    for name, network, temperature in (("first", first, 2.0), ("second", second, 0.5)):
+        trust = Trust(class_temperature=temperature, mask_temperature=temperature)
+        network.card = replace(network.card, trust=trust, accept_above=0.6, run_id=name)
         network.save(folder / f"{name}.keras")
     (chunk,) = read_chunks(phantoms, "val")
     images = chunk.inputs(KerasPredictor(first, is_compiled=False)).images
@@ -43,7 +51,21 @@ def _evaluated(run, folder, phantoms, *options):
     numbers = json.loads((out / "metrics.json").read_text())
     assert "accuracy" in numbers
     assert not {"accepted", "referred", "quality_error"} & set(numbers)
+    _check_that_nothing_is_fitted(out, phantoms, np.array(found))
     return np.array(found), json.loads((out / "evaluation.json").read_text())["mean_of"]
+
+
+def _check_that_nothing_is_fitted(out, phantoms, probability):
+    """The card is the mean's own, and the only stage of calibration that of its largest probability."""
+    card = load_origin(out).card
+    assert (card.run_id, card.trust, card.accept_above) == ("first", NO_TRUST, None)
+    rows = list(csv.DictReader((out / "calibration.csv").open()))
+    assert {(row["part"], row["stage"]) for row in rows} == {("class", CONFIDENCE)}
+    assert [row["measure"] for row in rows[:-1]] == list(MEASURES)
+    labels = np.array([phantoms.label_index(row) for row in phantoms.split("val")])
+    error = expected_calibration_error(probability.max(axis=1), probability.argmax(axis=1) == labels)
+    assert float(rows[0]["value"]) == pytest.approx(error, abs=1e-5)
+    assert "the temperature" not in (out / "metrics.md").read_text()
 
 
 def test_the_mean_with_another_model(networks, run, phantoms):

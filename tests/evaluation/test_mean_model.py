@@ -37,7 +37,9 @@ def test_the_dice_of_members_by_hand():
 
 
 def test_the_outputs_of_a_mean_are_those_of_a_softmax_network_with_the_mean_probability(model, other):
-    found = ensemble([model, other])(IMAGES[:2])
+    both = ensemble([model, other])
+    assert (both.batch_size, both.card.dataset) == (2, "random")
+    found = both(IMAGES[:2])
     alone = [model(IMAGES[:2]), other(IMAGES[:2])]
     for part in ("class", "mask"):
         mean = (alone[0][f"{part}_probability"] + alone[1][f"{part}_probability"]) / 2

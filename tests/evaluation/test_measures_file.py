@@ -25,6 +25,7 @@ from uml_tf.metrics.scores import MASK_SCORES, PIXEL_SCORES
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.intervals import RATIO, Interval, area_name
 from uml_tf.runtime.mask_quality import DiceFit
+from uml_tf.runtime.trust import Trust
 
 
 @pytest.fixture(scope="module")
@@ -150,9 +151,10 @@ def test_metrics_of_packed_counts_are_those_of_dense_ones_and_of_an_earlier_file
     for others in (dense, earlier):
         for name, found in as_json(estimates_of(others, wanted)).items():
             assert found == pytest.approx(packed[name], rel=0, abs=1e-12), name
-    expected = [one.estimates for one in calibration_stages(measures, None) if one.part == "pixels"]
+    trust = Trust(mask_temperature=1.0)
+    expected = [one.estimates for one in calibration_stages(measures, trust) if one.part == "pixels"]
     for others in (dense, earlier):
-        found = [one.estimates for one in calibration_stages(others, None) if one.part == "pixels"]
+        found = [one.estimates for one in calibration_stages(others, trust) if one.part == "pixels"]
         assert len(found) == 3
         for one, other in zip(expected, found, strict=True):
             assert as_json(one).keys() == as_json(other).keys()

@@ -19,6 +19,7 @@ from uml_tf.evaluation.sources import (
     places_by_source,
 )
 from uml_tf.evaluation.summary import summarise
+from uml_tf.runtime.placement import Box, place
 
 
 def _images(source, count, foreground, dice=None):
@@ -65,12 +66,13 @@ def test_where_nothing_has_a_mask_there_is_nothing_to_compare_with():
     assert not foreground_warnings({"a": _images("a", 5, 0.9), "b": _images("b", 5, 0.1)})
 
 
-def test_a_measure_holds_the_predicted_shares_with_and_without_a_mask(phantoms):
+def _two_rows_of_disc():
+    """Outputs for one image whose mask shows 12 pixels of rim and 4 of cup at the top of 8 x 8."""
     probability = np.zeros((8, 8, 3), np.float32)
     probability[..., 0] = 1
     probability[:2, :, 1:] = (2, 0)
     probability[0, :4, 2] = 3
-    outputs = {
+    return {
         "class_probability": np.array([0.5, 0.5]),
         "class_belief": np.array([0.0, 0.0]),
         "class_uncertainty": np.array([1.0]),
@@ -78,7 +80,10 @@ def test_a_measure_holds_the_predicted_shares_with_and_without_a_mask(phantoms):
         "mask_belief": np.zeros((8, 8, 3), np.float32),
         "mask_uncertainty": np.full((8, 8, 1), 0.25, np.float32),
     }
-    row = Row("a.png", "", "", "val", "", dataset="origa")
+
+
+def test_a_measure_holds_the_predicted_shares_with_and_without_a_mask(phantoms):
+    outputs, row = _two_rows_of_disc(), Row("a.png", "", "", "val", "", dataset="origa")
     found = measure_image(row, -1, outputs, None, phantoms.info, decision="refer")
     assert (found.source, found.decision, found.masked) == ("origa", "refer", False)
     assert found.foreground == found.shares["disc"] == 16 / 64
@@ -87,6 +92,25 @@ def test_a_measure_holds_the_predicted_shares_with_and_without_a_mask(phantoms):
     masked = measure_image(row, -1, outputs, np.zeros((16, 16), np.uint8), phantoms.info)
     assert masked.masked
     assert masked.shares == found.shares
+
+
+@pytest.mark.parametrize(
+    ("fit", "box", "read", "shown"),
+    [
+        ("stretch", Box(10, 10, 20, 20), 400, 1),  # the part around what a locator found
+        ("stretch", None, 3200, 1),  # it found nothing, and all is read
+        ("crop", None, 1600, 1),
+        ("letterbox", None, 3200, 0),  # both rows lie in the bar above the picture
+    ],
+)
+def test_predicted_shares_are_of_the_whole_picture_however_much_of_it_is_read(
+    phantoms, fit, box, read, shown
+):
+    placement = place(fit, (40, 80), (8, 8), box)
+    row = Row("a.png", "", "", "val", "")
+    found = measure_image(row, -1, _two_rows_of_disc(), None, phantoms.info, placement)
+    assert found.foreground == found.shares["disc"] == pytest.approx(shown * 16 / 64 * read / 3200)
+    assert found.shares["cup"] == pytest.approx(shown * 4 / 64 * read / 3200)
 
 
 def test_the_overview_has_a_row_for_each_set_and_each_source():

@@ -135,3 +135,17 @@ def test_an_old_card_is_read_as_stretch_and_an_unknown_fit_is_refused():
     assert ModelCard.from_dict(data).fit == "stretch"
     with pytest.raises(UmlError, match="fit: found 'pad', expected one of stretch, letterbox, crop"):
         ModelCard.from_dict({**data, "fit": "pad"})
+
+
+@pytest.mark.parametrize("box", [None, Box(60, 90, 140, 140), Box(60, 90, 100, 140)])
+@pytest.mark.parametrize("fit", FITS)
+def test_a_share_of_the_picture_is_that_of_all_of_it_whatever_part_is_read(fit, box):
+    mask = np.zeros((240, 320), np.uint8)
+    mask[80:140, 130:190] = 1
+    placement = place(fit, mask.shape, SIZE, box)
+    chosen = placement.mask(mask) == 1
+    found = placement.share_of_picture(chosen)
+    assert found == pytest.approx(mask.mean(), rel=0.05)
+    assert placement.share_of_picture(chosen | ~placement.inside) == found
+    if fit == "stretch" and box is None:
+        assert found == chosen.mean()

@@ -14,7 +14,7 @@ from uml_tf.data.pipeline import Examples, load_examples
 from uml_tf.evaluation.keras_predictor import KerasPredictor
 from uml_tf.networks import UML, preset
 from uml_tf.runtime.confidence import FEWEST_LABELS
-from uml_tf.runtime.placement import place
+from uml_tf.runtime.placement import Box, place
 from uml_tf.training.confidence_fit import fit_temperature
 from uml_tf.training.config import TrainingConfig
 from uml_tf.training.display import SILENT
@@ -245,6 +245,15 @@ def test_padding_is_no_foreground():
     padded = tuple(place("letterbox", (SIZE, 2 * SIZE), (SIZE, SIZE)) for _ in rows)
     result = validate(_Fixed([[1, 0]] * 2, predicted, 2), replace(examples, rows=rows, placements=padded))
     assert result.source_foreground == {"drishti": 0.0, "origa": 0.0}
+
+
+def test_foreground_is_a_share_of_the_picture_where_a_part_is_read():
+    predicted = np.ones((2, SIZE, SIZE), np.uint8)
+    examples = _examples([0, 1], np.zeros_like(predicted))
+    rows = tuple(Row("a.png", "", "", "val", "", dataset=source) for source in ("drishti", "origa"))
+    parts = tuple(place("stretch", (40, 40), (SIZE, SIZE), box) for box in (Box(5, 5, 20, 10), None))
+    result = validate(_Fixed([[1, 0]] * 2, predicted, 2), replace(examples, rows=rows, placements=parts))
+    assert result.source_foreground == {"drishti": pytest.approx(1 / 8), "origa": 1.0}
 
 
 def test_one_source_is_not_named():

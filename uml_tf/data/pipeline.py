@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from uml_tf.data.augmentation import Augmentation
 from uml_tf.data.dataset import PreparedDataset, Row
@@ -71,6 +72,10 @@ class Examples:
     def shown(self, index: int, maps: Array) -> Array:
         """The part of an image's ``(H, W, ...)`` that is not padded."""
         return self.placements[index].shown(maps) if self.placements else maps
+
+    def share_of_picture(self, index: int, chosen: NDArray[np.bool_]) -> float:
+        """Share of an image's whole picture that is chosen of its ``(H, W)`` input, in [0, 1]."""
+        return self.placements[index].share_of_picture(chosen) if self.placements else float(chosen.mean())
 
     def shown_images(self) -> Iterator[Array]:
         """Yields every image without its padding."""

@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uml_tf.evaluation.measure import Counts, ImageMeasure
-from uml_tf.evaluation.stage_counts import COUNTED, STAGES, untempered
+from uml_tf.evaluation.stage_counts import AFTER, BEFORE, CONFIDENCE, COUNTED, STAGES, untempered
 from uml_tf.metrics.adaptive_calibration import adaptive_calibration_error_of_draws
 from uml_tf.metrics.bootstrap import Estimate, bootstrap
 from uml_tf.metrics.calibration import calibration_error_if_calibrated, calibration_error_of_draws
 from uml_tf.metrics.calibration_counts import counted_adaptive_ece, counted_brier, counted_ece
 from uml_tf.metrics.draws import in_parts, mean_of_draws, sums_of_draws
+from uml_tf.runtime.trust import NO_TRUST, Trust
 
 Array = NDArray[Any]
 
@@ -44,16 +45,19 @@ class Calibration:
     if_calibrated: tuple[float, float, float] | None = None
 
 
-def _of_class(measures: Sequence[ImageMeasure], temperature: float | None) -> list[Calibration]:
+def _of_class(
+    measures: Sequence[ImageMeasure], temperature: float | None, stages: Sequence[str]
+) -> list[Calibration]:
     labelled = [m for m in measures if m.label >= 0]
     if not labelled:
         return []
     after = np.array([m.probability for m in labelled])
     right = after.argmax(axis=1) == np.array([m.label for m in labelled])
-    confidence = np.array([m.class_confidence for m in labelled])
-    stages = dict(
-        zip(STAGES, (untempered(after, temperature).max(axis=1), after.max(axis=1), confidence), strict=True)
-    )
+    stated = {
+        BEFORE: untempered(after, temperature).max(axis=1),
+        AFTER: after.max(axis=1),
+        CONFIDENCE: np.array([m.class_confidence for m in labelled]),
+    }
     subjects = [m.resampled_with for m in labelled]
 
     def of(values: Array) -> Callable[[Array], Array]:
@@ -68,11 +72,11 @@ def _of_class(measures: Sequence[ImageMeasure], temperature: float | None) -> li
         Calibration(
             "class",
             stage,
-            dict(zip(MEASURES, bootstrap(of(values), subjects), strict=True)),
-            calibration_error_if_calibrated(values),
+            dict(zip(MEASURES, bootstrap(of(stated[stage]), subjects), strict=True)),
+            calibration_error_if_calibrated(stated[stage]),
         )
-        for stage, values in stages.items()
-        if not np.isnan(values).any()
+        for stage in stages
+        if not np.isnan(stated[stage]).any()
     ]
 
 
@@ -86,9 +90,9 @@ def counted_calibration(counts: Sequence[Counts]) -> Callable[[Array], Array]:
     return values
 
 
-def _of_pixels(measures: Sequence[ImageMeasure]) -> list[Calibration]:
+def _of_pixels(measures: Sequence[ImageMeasure], stages: Sequence[str]) -> list[Calibration]:
     found = []
-    for stage in STAGES:
+    for stage in stages:
         counted = [m for m in measures if f"{COUNTED}{stage}" in m.counts]
         if counted:
             values = counted_calibration([m.counts[f"{COUNTED}{stage}"] for m in counted])
@@ -97,16 +101,16 @@ def _of_pixels(measures: Sequence[ImageMeasure]) -> list[Calibration]:
     return found
 
 
-def calibration_stages(
-    measures: Sequence[ImageMeasure], class_temperature: float | None
-) -> list[Calibration]:
+def calibration_stages(measures: Sequence[ImageMeasure], trust: Trust) -> list[Calibration]:
     """What every stage changes, of class and pixels, with intervals over subjects.
 
     Args:
         measures: of the images.
-        class_temperature: what was fitted, or None.
+        trust: what was fitted; where nothing was, as for a mean of several predictions, there is nothing
+            before and after it, and ``CONFIDENCE`` is the only stage.
     """
-    return _of_class(measures, class_temperature) + _of_pixels(measures)
+    stages = (CONFIDENCE,) if trust == NO_TRUST else STAGES
+    return _of_class(measures, trust.class_temperature, stages) + _of_pixels(measures, stages)
 
 
 def calibration_markdown(found: Sequence[Calibration]) -> str:

@@ -49,26 +49,33 @@ class Foreign:
     estimates: Mapping[tuple[str, str], Estimate]
 
 
-def foreign_paths(path: Path, split: str) -> list[Path]:
-    """The images of a prepared data set's split, or of a folder at any depth.
+def _row(path: Path, subject: str = "") -> Row:
+    return Row(str(path), "", "", "test", subject)
+
+
+def foreign_rows(path: Path, split: str) -> list[Row]:
+    """The images of a prepared data set's split with their subjects, or of a folder at any depth.
+
+    Returns:
+        Rows with the path of an image and its subject alone; in a folder each image is its own.
 
     Raises:
         UmlError: there is none.
     """
     if (path / YAML_NAME).is_file():
         dataset = PreparedDataset.open(path)
-        return [dataset.root / row.image for row in dataset.split(split)]
+        return [_row(dataset.root / row.image, row.subject) for row in dataset.split(split)]
     found = sorted(p for p in path.rglob("*") if p.is_file() and is_picture(p))
     if not found:
         raise UmlError(f"{path}: found no image, expected a prepared data set or a folder of images")
-    return found
+    return [_row(image) for image in found]
 
 
-def _chunks(paths: Sequence[Path], intensity: Intensity) -> Iterator[Chunk]:
-    reading, waiting = FileReading(intensity), iter(paths)
+def _chunks(rows: Sequence[Row], intensity: Intensity) -> Iterator[Chunk]:
+    reading, waiting = FileReading(intensity), iter(rows)
     while part := list(islice(waiting, CHUNK)):
-        rows = [Row(str(path), "", "", "test", "") for path in part]
-        yield Chunk(rows, [reading.read(path).pixels for path in part], [None] * len(part))
+        images = [reading.read(Path(row.image)).pixels for row in part]
+        yield Chunk(part, images, [None] * len(part))
 
 
 def _measures(
@@ -94,12 +101,19 @@ def _measures(
 def measure_images(
     model: Model,
     dataset: PreparedDataset,
-    paths: Sequence[Path],
+    rows: Sequence[Row],
     progress: Callable[[int], None] = lambda done: None,
 ) -> list[ImageMeasure]:
-    """What a model makes of images of another kind, which have neither label nor mask for it."""
+    """What a model makes of images of another kind, which have neither label nor mask for it.
+
+    Args:
+        model: in any form.
+        dataset: a data set with the model's classes.
+        rows: of ``foreign_rows``.
+        progress: called with the number of images done.
+    """
     return _measures(
-        model, dataset, _chunks(paths, model.card.mapping), lambda chunk, inputs: inputs, progress
+        model, dataset, _chunks(rows, model.card.mapping), lambda chunk, inputs: inputs, progress
     )
 
 

@@ -54,8 +54,8 @@ def image_table(measures: Sequence[ImageMeasure], card: ModelCard) -> str:
     Columns: ``image``, ``dataset`` (its source in a merged set), ``subject``, ``label``, ``predicted`` (the
     most probable class), ``probability_CLASS``, ``class_uncertainty``, ``class_confidence``, ``decision``,
     ``region_found`` (by the locator, "yes" or "no"; empty without one), ``mask_uncertainty`` and
-    ``mask_confidence`` (means over the pixels), ``familiarity`` (empty where the model does not tell it),
-    ``foreground`` and ``share_REGION`` (predicted share, in [0, 1]), every metric of the mask, e.g.
+    ``mask_confidence`` (means over the pixels that were read), ``familiarity`` (empty where not told),
+    ``foreground`` and ``share_REGION`` (predicted share of the whole picture), every metric of the mask, e.g.
     ``dice_REGION``, empty where it is undefined, every score of doubt about the mask,
     ``mask_doubt_SCORE``, the estimated Dice ``quality_REGION``, and of every measurement with an interval
     ``MEASUREMENT_low``, ``_high`` and ``_true`` (areas as shares of the predicted area).

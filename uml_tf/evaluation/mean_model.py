@@ -18,6 +18,7 @@ from uml_tf.runtime.model_card import ModelCard
 from uml_tf.runtime.placement import Placement
 from uml_tf.runtime.prediction import Model, Prediction, predict_image
 from uml_tf.runtime.predictor import Outputs
+from uml_tf.runtime.trust import NO_TRUST
 
 Array = NDArray[Any]
 Member = Callable[[Array], Outputs]
@@ -81,17 +82,25 @@ class MeanModel:
 
     Args:
         first: tells how a picture becomes an input, and the card.
-        members: each returns outputs for ``(N, h, w, 3)``, N at most the first's batch size.
+        members: each returns outputs for ``(N, h, w, 3)``, N at most the batch size.
+        batch_size: the smallest of the members; None for the first's.
     """
 
-    def __init__(self, first: Model, members: Sequence[Member]) -> None:
+    def __init__(self, first: Model, members: Sequence[Member], batch_size: int | None = None) -> None:
         self._first, self._members = first, tuple(members)
-        self.image_size, self.batch_size = first.image_size, first.batch_size
+        self.image_size, self.batch_size = first.image_size, batch_size or first.batch_size
 
     @property
     def card(self) -> ModelCard:
-        """The first's names of the classes; what was fitted of its masks holds for a single prediction."""
-        return replace(self._first.card, mask_quality={}, intervals={})
+        """The first's names and origin, without what was fitted: that holds for a single prediction."""
+        return replace(
+            self._first.card,
+            accept_above=None,
+            accept_reason="nothing is fitted for a mean of several predictions",
+            trust=NO_TRUST,
+            mask_quality={},
+            intervals={},
+        )
 
     @property
     def identity(self) -> str:
@@ -127,8 +136,7 @@ def ensemble(models: Sequence[Model]) -> MeanModel:
             raise UmlError(
                 f"ensemble: image size: found {model.image_size}, expected the first's {first.image_size}"
             )
-    smallest = min(models, key=lambda model: model.batch_size)
-    return MeanModel(smallest, list(models))
+    return MeanModel(first, models, min(model.batch_size for model in models))
 
 
 def with_flips(model: Model) -> MeanModel:

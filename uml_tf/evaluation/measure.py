@@ -63,8 +63,9 @@ class ImageMeasure:
             what ``stage_counts`` returns; they add up over images. Empty where ``values`` is.
         source: the data set that the image came from; "" where the manifest does not say.
         decision: "accept", "refer" or "ungradable"; "" where no thresholds were given.
-        mask_uncertainty: mean over the pixels, in (0, 1].
-        foreground: share of the pixels whose most probable class is not the background, in [0, 1].
+        mask_uncertainty: mean over the pixels that the network read, without padding, in (0, 1].
+        foreground: share of the whole picture whose most probable class is not the background, in [0, 1];
+            what the network did not read is background.
         shares: the same of every region.
         class_confidence: in [0, 1]; of a model without confidences its largest probability.
         mask_confidence: the same of the pixels, their mean.
@@ -177,16 +178,14 @@ def _intervals(
 
 
 def _predicted_shares(
-    outputs: Mapping[str, NDArray[Any]], info: DatasetInfo, placement: Placement | None
+    outputs: Mapping[str, NDArray[Any]], members: Mapping[str, list[int]], placement: Placement
 ) -> dict[str, Any]:
-    """Predicted shares of what the network read, at its resolution: the same with and without a mask."""
+    """Predicted shares of the picture, at the network's resolution: the same with and without a mask."""
     predicted = outputs["mask_probability"].argmax(axis=-1)
-    if placement is not None:  # nothing is learned of padding, so anything can be predicted there
-        predicted = placement.shown(predicted)
-    members = region_members(info.pixel_classes, info.unions)
+    share = placement.share_of_picture
     return {
-        "foreground": float((predicted > 0).mean()),
-        "shares": {name: float(np.isin(predicted, indices).mean()) for name, indices in members.items()},
+        "foreground": share(predicted > 0),
+        "shares": {name: share(np.isin(predicted, indices)) for name, indices in members.items()},
     }
 
 
@@ -230,13 +229,13 @@ def measure_image(
         "class_uncertainty": float(outputs["class_uncertainty"][0]),
         "source": row.dataset,
         "decision": decision,
-        "mask_uncertainty": float(outputs["mask_uncertainty"].mean()),
+        "mask_uncertainty": float(shown["mask_uncertainty"].mean()),
         "class_confidence": class_confidence(outputs),
-        "mask_confidence": float(mask_confidence(outputs).mean()),
+        "mask_confidence": float(mask_confidence(shown).mean()),
         "familiarity": familiarity(outputs),
         "grade_disagreement": grade_disagreement(row.grade_counts),
         "region_found": nan if placement.around is None else float(not placement.missing),
-        **_predicted_shares(outputs, info, placement),
+        **_predicted_shares(outputs, members, placement),
         "quality": {name: nan if value is None else value for name, value in quality.items()},
     }
     known = None if mask is None else class_is_known(mask)

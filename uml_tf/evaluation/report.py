@@ -50,14 +50,14 @@ def write_evaluation(folder: Path, evaluation: Evaluation, card: ModelCard) -> l
     Args:
         folder: where; the figures go to ``figures`` in it.
         evaluation: what was measured.
-        card: class names and referral threshold of the model.
+        card: of the model; of a mean of several predictions the mean's own, to which nothing was fitted.
 
     Returns:
         The written files.
     """
     numbers, table, images = (folder / name for name in ("metrics.json", "metrics.md", "images.csv"))
     write_json(numbers, as_json(evaluation.metrics))
-    stages = calibration_stages(evaluation.measures, card.trust.class_temperature)
+    stages = calibration_stages(evaluation.measures, card.trust)
     experts = experts_markdown(experts_agreement(evaluation.measures))
     parts = (_markdown(evaluation, card), calibration_markdown(stages), experts)
     write_text(table, "\n".join(part for part in parts if part))

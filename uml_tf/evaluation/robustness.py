@@ -24,6 +24,7 @@ from uml_tf.metrics.ranking import rank_correlation
 from uml_tf.metrics.region_overlap import mean_dice
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import read_text, write_text
+from uml_tf.runtime.placement import Placement
 from uml_tf.runtime.prediction import Model
 from uml_tf.runtime.predictor import Outputs, predict_all
 
@@ -93,15 +94,15 @@ def _dice(truth: Array | None, predicted: Array, info: DatasetInfo) -> float:
     return mean_dice(pair) if pair.told else float("nan")
 
 
-def _image_row(outputs: Outputs, place: int, label: int, decision: str) -> dict[str, float]:
-    one = {name: value[place] for name, value in outputs.items()}
+def _image_row(one: Outputs, placement: Placement, label: int, decision: str) -> dict[str, float]:
     wrong = float(one["class_probability"].argmax() != label) if label >= 0 else np.nan
     row = {
         "accuracy": 1 - wrong,
         "class_uncertainty": float(one["class_uncertainty"][0]),
         "class_confidence": class_confidence(one),
-        "mask_uncertainty": float(one["mask_uncertainty"].mean()),
-        "mask_confidence": float(mask_confidence(one).mean()),
+        # Without the padding, of which nothing is learned.
+        "mask_uncertainty": float(placement.shown(one["mask_uncertainty"]).mean()),
+        "mask_confidence": float(placement.shown(mask_confidence(one)).mean()),
     }
     for measure, action in (("accepted", "accept"), ("referred", "refer"), ("ungradable", "ungradable")):
         row[measure] = float(decision == action) if decision else np.nan
@@ -118,10 +119,11 @@ def _rows(
     decisions = decisions_of(model, outputs, inputs) or [""] * len(chunk.rows)
     found = []
     for place, (row, decision) in enumerate(zip(chunk.rows, decisions, strict=True)):
-        predicted = plain.placements[place].shown(outputs["mask_probability"][place].argmax(axis=-1))
+        one, placement = {key: value[place] for key, value in outputs.items()}, plain.placements[place]
+        predicted = placement.shown(one["mask_probability"].argmax(axis=-1))
         truth = _truth(chunk, plain, place, name, severity, seed)
         dice = _dice(truth, predicted, dataset.info)
-        own = _image_row(outputs, place, dataset.label_index(row), decision)
+        own = _image_row(one, placement, dataset.label_index(row), decision)
         found.append({**own, "mean_dice": dice})
     return found
 

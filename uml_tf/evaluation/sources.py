@@ -60,7 +60,7 @@ def compared_groups(measures: Sequence[ImageMeasure]) -> dict[str, list[ImageMea
 
 
 def mean_foreground(measures: Sequence[ImageMeasure]) -> float:
-    """Mean predicted share of foreground, in [0, 1]; nan without images."""
+    """Mean share of the picture that is predicted as foreground, in [0, 1]; nan without images."""
     return float(np.mean([m.foreground for m in measures])) if measures else float("nan")
 
 

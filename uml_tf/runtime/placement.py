@@ -119,6 +119,15 @@ class Placement:
         """The part of ``(h, w, ...)`` that shows the picture."""
         return maps[self.target.slices]
 
+    def share_of_picture(self, chosen: NDArray[np.bool_]) -> float:
+        """Share of the whole picture that is chosen, in [0, 1]: nothing of what was not read, and no padding.
+
+        Args:
+            chosen: ``(h, w)`` of the network's input.
+        """
+        read = self.crop.height * self.crop.width / (self.original[0] * self.original[1])
+        return float(self.shown(chosen).mean() * read)
+
     def restored(self, outputs: Mapping[str, Array], name: str) -> Array:
         """A map of the output contract at the picture's size, ``(H, W, D)``.
 

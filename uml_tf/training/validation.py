@@ -44,8 +44,8 @@ class Validation:
         class_uncertainty, mask_uncertainty: means over the images, in (0, 1]; padded pixels do not count.
         source_dice: source -> ``dice`` of its images alone, where the split has several sources; a source
             without masks is left out.
-        source_foreground: source -> mean predicted share of foreground, in [0, 1], which can be told of
-            images without masks too.
+        source_foreground: source -> mean share of the picture that is predicted as foreground, in [0, 1],
+            which can be told of images without masks too.
         influence: of each subject on the score of the tasks that are trained, see ``EpochScore``.
     """
 
@@ -241,8 +241,8 @@ def validate(predictor: KerasPredictor, examples: Examples, tasks: Tasks = "both
         mask_uncertainty.append([examples.shown(index, one).mean() for index, one in maps])
         masked = examples.has_mask[place] > 0
         predicted = batch["mask_probability"].argmax(axis=-1)
-        # Without the padding, of which nothing is learned and nothing is shown.
-        foreground.append([examples.shown(i, one > 0).mean() for i, one in enumerate(predicted, place.start)])
+        regions = enumerate(predicted > 0, place.start)
+        foreground.append([examples.share_of_picture(index, region) for index, region in regions])
         dice.append(_image_dice(examples.masks[place][masked], predicted[masked], classes))
     labelled = np.flatnonzero(examples.labels >= 0)
     by_image, shares = np.concatenate(dice), np.concatenate(foreground)
