@@ -135,6 +135,19 @@ def test_a_black_and_white_palette_is_read_by_its_colours(raw, tmp_path):
     np.testing.assert_array_equal(read_mask(tmp_path / "out" / rows["benign_5"].mask), mask > 0)
 
 
+def test_masks_of_0_and_1_show_their_lesion_and_one_of_1_alone_is_told(raw, tmp_path):
+    for n, top in ((3, 10), (4, 0)):
+        drawn = np.zeros((60, 70 + n), np.uint8)
+        drawn[top:] = 1
+        _write(raw / f"malignant/malignant ({n})_mask.png", drawn)
+    dataset, problems = _convert(raw, tmp_path / "out")
+    rows = _by_name(dataset)
+    assert read_mask(dataset.root / rows["malignant_3"].mask).sum() == 50 * 73
+    assert rows["malignant_4"].mask == ""
+    (problem,) = [line for line in problems if "malignant" in line]
+    assert "malignant (4)_mask.png: found grey values 1 alone, expected black, and the region in" in problem
+
+
 def test_empty_folder_is_refused(tmp_path):
     with pytest.raises(UmlError, match=r"found no 'CLASS/CLASS \(N\).png'"):
         _convert(tmp_path, tmp_path / "out")

@@ -1,4 +1,4 @@
-"""Reading masks: class indices as stored, or the white area of a black-and-white picture."""
+"""Reading masks: class indices as stored, or the bright area of a picture of a region."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import read_bytes
 from uml_tf.runtime.images import Array, decode_image, decode_pixels
 from uml_tf.runtime.regions import ANY_REGION_PIXEL, UNKNOWN_PIXEL, class_is_known
+
+_MID_GREY = 127
 
 
 def _palette_indices(content: bytes) -> Array | None:
@@ -48,13 +50,24 @@ def read_mask(path: Path) -> Array:
 
 
 def read_foreground(path: Path) -> Array:
-    """Reads a black-and-white picture of a region, ``(H, W)`` bool: True where it is brighter than mid-grey.
+    """Reads a picture of a region, ``(H, W)`` bool: True where it is brighter than mid-grey.
+
+    In a picture that has black and one other value alone, such as 0 and 1, True is the other.
 
     Raises:
-        UmlError: as ``uml_tf.runtime.images.read_image``.
+        UmlError: as ``uml_tf.runtime.images.read_image``; or no pixel is brighter than mid-grey, and it is
+            neither black everywhere nor of black and one other value: it may show a region or none.
     """
-    image = decode_image(read_bytes(path), str(path))
-    return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) > 127
+    grey = cv2.cvtColor(decode_image(read_bytes(path), str(path)), cv2.COLOR_RGB2GRAY)
+    present = np.flatnonzero(np.bincount(grey.ravel(), minlength=256))
+    if len(present) == 2 and present[0] == 0:
+        return grey > 0
+    if 0 < present[-1] <= _MID_GREY:
+        found = f"{present[0]} to {present[-1]}" if len(present) > 1 else f"{present[0]} alone"
+        raise UmlError(
+            f"{path}: found grey values {found}, expected black, and the region in white or one other value"
+        )
+    return grey > _MID_GREY
 
 
 def read_union(

@@ -6,19 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
+from uml_tf.data.masks import read_foreground
 from uml_tf.data.raw.file_patterns import FilePattern
 from uml_tf.data.raw.pixel_values import class_index, read_class_mask
 from uml_tf.data.raw.values import PixelValues, parse_pairs, pixel_classes
 from uml_tf.runtime.errors import UmlError
-from uml_tf.runtime.files import read_bytes
-from uml_tf.runtime.images import Array, decode_image
+from uml_tf.runtime.images import Array
 from uml_tf.runtime.regions import UNKNOWN_PIXEL
 
 FOREGROUND = "foreground"
-_MID_GREY = 127
 
 
 @dataclass(frozen=True)
@@ -109,7 +107,7 @@ class MaskFiles:
         if not region:
             return read_class_mask(path, self.values)
         index = class_index(region, self.values)
-        return np.where(read_region(path), np.uint8(index), np.uint8(0))
+        return np.where(read_foreground(path), np.uint8(index), np.uint8(0))
 
 
 def draw_over(mask: Array, drawn: Array, covers_all: bool) -> None:
@@ -124,21 +122,6 @@ def draw_over(mask: Array, drawn: Array, covers_all: bool) -> None:
     if not covers_all:
         covering &= (drawn != UNKNOWN_PIXEL) | (mask == 0)
     mask[covering] = drawn[covering]
-
-
-def read_region(path: Path) -> Array:
-    """A picture of a region, ``(H, W)`` bool: True where it is brighter than mid-grey.
-
-    In a picture that has black and one other value alone, such as 0 and 1, True is the other.
-
-    Raises:
-        UmlError: as ``uml_tf.runtime.images.read_image``.
-    """
-    grey = cv2.cvtColor(decode_image(read_bytes(path), str(path)), cv2.COLOR_RGB2GRAY)
-    present = np.flatnonzero(np.bincount(grey.ravel(), minlength=256))
-    if len(present) == 2 and present[0] == 0:
-        return grey > 0
-    return grey > _MID_GREY
 
 
 def _check_size(mask: Array, size: Sequence[int], path: Path, image: Path) -> None:
