@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
@@ -68,6 +68,32 @@ def read_foreground(path: Path) -> Array:
             f"{path}: found grey values {found}, expected black, and the region in white or one other value"
         )
     return grey > _MID_GREY
+
+
+def read_together(
+    files: Sequence[tuple[Path, Callable[[Path], Array]]], size: tuple[int, int], image_name: str
+) -> tuple[list[Array], list[str]]:
+    """The pictures that make up the mask of one image: all of them or none.
+
+    Without one of them the mask would say of the pixels that it shows that there is nothing.
+
+    Args:
+        files: paths, and what reads each, ``(H, W)``.
+        size: (H, W) of the image.
+        image_name: the image's name, for messages.
+
+    Returns:
+        The pictures in the order of the files, none where one does not fit; and a line for each that does not.
+    """
+    pictures, problems = [], []
+    others = f"; with it the other mask files of {image_name}" if len(files) > 1 else ""
+    for path, read in files:
+        try:
+            pictures.append(read(path))
+            _check_size(pictures[-1], size, str(path), image_name)
+        except UmlError as error:
+            problems.append(f"{error}{others}")
+    return ([] if problems else pictures), problems
 
 
 def read_union(

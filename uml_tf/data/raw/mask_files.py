@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from uml_tf.data.masks import read_foreground
+from uml_tf.data.masks import read_foreground, read_together
 from uml_tf.data.raw.file_patterns import FilePattern
 from uml_tf.data.raw.pixel_values import class_index, read_class_mask
 from uml_tf.data.raw.values import PixelValues, parse_pairs, pixel_classes
@@ -88,20 +88,18 @@ class MaskFiles:
             size: its (H, W).
 
         Returns:
-            ``(H, W)`` uint8 class indices, or None where no file fits; and a line for each that does not fit.
+            ``(H, W)`` uint8 class indices, or None where there is no file or one does not fit; and a line for
+            each that does not fit.
         """
-        mask, problems = None, []
-        for rule in self.rules:
-            for path in rule.pattern.matches(image):
-                try:
-                    drawn = self._read(path, rule.region)
-                    _check_size(drawn, size, path, image)
-                except UmlError as error:
-                    problems.append(str(error))
-                else:
-                    mask = np.zeros(size, np.uint8) if mask is None else mask
-                    draw_over(mask, drawn, covers_all=bool(rule.region))
-        return mask, problems
+        found = [(path, rule.region) for rule in self.rules for path in rule.pattern.matches(image)]
+        readers = [(path, partial(self._read, region=region)) for path, region in found]
+        pictures, problems = read_together(readers, size, image.name)
+        if not pictures:
+            return None, problems
+        mask = np.zeros(size, np.uint8)
+        for (_, region), drawn in zip(found, pictures, strict=True):
+            draw_over(mask, drawn, covers_all=bool(region))
+        return mask, []
 
     def _read(self, path: Path, region: str) -> Array:
         if not region:
@@ -122,11 +120,3 @@ def draw_over(mask: Array, drawn: Array, covers_all: bool) -> None:
     if not covers_all:
         covering &= (drawn != UNKNOWN_PIXEL) | (mask == 0)
     mask[covering] = drawn[covering]
-
-
-def _check_size(mask: Array, size: Sequence[int], path: Path, image: Path) -> None:
-    if mask.shape != tuple(size):
-        raise UmlError(
-            f"{path}: found {mask.shape[1]} x {mask.shape[0]} pixels, "
-            f"expected {size[1]} x {size[0]} as {image.name}"
-        )
