@@ -67,7 +67,8 @@ def test_conversion(raw, tmp_path):
     (problem,) = problems
     assert "benign (2)_mask_1.png" in problem
     assert "found 30 x 30 pixels, expected 72 x 60" in problem
-    assert rows["benign_2"].mask != ""
+    assert problem.endswith("; with it the other mask files of benign (2).png; left out")
+    assert (rows["benign_2"].label, rows["benign_2"].mask) == ("benign", "")
 
 
 def test_strict_stops_and_leaves_nothing(raw, tmp_path):
@@ -135,6 +136,19 @@ def test_a_black_and_white_palette_is_read_by_its_colours(raw, tmp_path):
     np.testing.assert_array_equal(read_mask(tmp_path / "out" / rows["benign_5"].mask), mask > 0)
 
 
+def test_masks_of_0_and_1_show_their_lesion_and_one_of_1_alone_is_told(raw, tmp_path):
+    for n, top in ((3, 10), (4, 0)):
+        drawn = np.zeros((60, 70 + n), np.uint8)
+        drawn[top:] = 1
+        _write(raw / f"malignant/malignant ({n})_mask.png", drawn)
+    dataset, problems = _convert(raw, tmp_path / "out")
+    rows = _by_name(dataset)
+    assert read_mask(dataset.root / rows["malignant_3"].mask).sum() == 50 * 73
+    assert rows["malignant_4"].mask == ""
+    (problem,) = [line for line in problems if "malignant" in line]
+    assert "malignant (4)_mask.png: found grey values 1 alone, expected black, and the region in" in problem
+
+
 def test_empty_folder_is_refused(tmp_path):
     with pytest.raises(UmlError, match=r"found no 'CLASS/CLASS \(N\).png'"):
         _convert(tmp_path, tmp_path / "out")
@@ -143,9 +157,10 @@ def test_empty_folder_is_refused(tmp_path):
 def test_real_images(busi_raw, tmp_path):
     dataset, problems = _convert(busi_raw, tmp_path / "out")
     assert len(dataset.rows) == 529
-    assert sum(bool(row.mask) for row in dataset.rows) == 119
+    assert sum(bool(row.mask) for row in dataset.rows) == 118
     (problem,) = problems
     assert "benign (4)_mask_1.png" in problem
+    assert _by_name(dataset)["benign_4"].mask == ""
     groups = defaultdict(set)
     split = {row.image: row.split for row in dataset.rows}
     with (busi_raw / "groups.csv").open() as file:
@@ -161,7 +176,7 @@ def test_real_images_with_all_masks(busi_raw, tmp_path):
     dataset, problems = _convert(busi_raw, tmp_path / "out", extra_masks="labels_only_masks")
     assert len(problems) == 1
     assert len(dataset.rows) == 529
-    assert all(row.mask for row in dataset.rows)
-    empty = [row for row in dataset.rows if not read_mask(dataset.root / row.mask).any()]
+    assert [row.image for row in dataset.rows if not row.mask] == ["images/benign_4.png"]
+    empty = [row for row in dataset.rows if row.mask and not read_mask(dataset.root / row.mask).any()]
     assert {row.label for row in empty} == {"normal"}
     assert len(empty) == 93

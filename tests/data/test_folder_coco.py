@@ -45,7 +45,10 @@ def coco(tmp_path):
 def test_coco_polygons_and_run_lengths(coco, tmp_path):
     dataset, problems = convert_raw("folder", coco, tmp_path / "out", labels="from-folder", coco="coco.json")
     (problem,) = problems
-    assert "coco.json: found compressed run lengths, expected polygons or run lengths as a list" in problem
+    assert (
+        "coco.json: 2.png: segmentation: found compressed run lengths, expected polygons or run lengths as a"
+        in problem
+    )
     assert dataset.info.pixel_classes == ("background", "rim", "cup")
     mask = mask_of(dataset, "0")
     assert (mask == 2).sum() == 80
@@ -63,6 +66,62 @@ def test_coco_categories_can_be_named_anew(coco, tmp_path):
     assert (mask_of(dataset, "0") == 1).sum() == pytest.approx(432, abs=5)
     with pytest.raises(UmlError, match="found category 'cup', expected one of"):
         convert_raw("folder", coco, tmp_path / "two", pixel_values="rim=disc,other=background", **options)
+
+
+def _changed(raw, part, number, **fields):
+    path = raw / "coco.json"
+    data = json.loads(path.read_text())
+    data[part][number] |= fields
+    path.write_text(json.dumps(data))
+
+
+@pytest.mark.parametrize(
+    ("segmentation", "found"),
+    [
+        ([], "found [] (a box alone?), expected polygons or run lengths"),
+        (None, "found null (a box alone?), expected polygons or run lengths"),
+        ([1, 2, 9, 2, 9, 8], "found 1 for a polygon, expected a list of numbers in a list of polygons"),
+        ([[1, 2, 9, 2, 9, None]], "found [1, 2, 9, 2, 9, null] for a polygon, expected a list of numbers"),
+        ([[1, 2, 9, 2, float("nan"), 8]], "found [1, 2, 9, 2, NaN, 8] for a polygon, expected a list of"),
+        ([[1, 2, 9, 2, 9]], "found a polygon of 5 numbers, expected x and y of 3 corners"),
+        ({"size": [40, 50], "counts": [2000.0]}, "expected polygons or run lengths as a list of numbers"),
+        ({"size": None, "counts": [2000]}, "found run lengths of size None, expected [40, 50]"),
+    ],
+)
+def test_an_area_that_is_none_leaves_its_image_the_label_alone(coco, tmp_path, segmentation, found):
+    _changed(coco, "annotations", 1, segmentation=segmentation)
+    dataset, problems = convert_raw("folder", coco, tmp_path / "out", labels="from-folder", coco="coco.json")
+    (problem,) = [line for line in problems if "compressed" not in line]
+    assert "coco.json: 0.png: segmentation: found " in problem
+    assert found in problem
+    row = by_stem(dataset)["0"]
+    assert (row.label, row.mask) == ("a", "")
+    assert (mask_of(dataset, "5") == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("part", "number", "fields", "line"),
+    [
+        ("categories", 0, {"id": "a"}, "coco.json: category 'cup': id: found 'a', expected a whole number"),
+        ("categories", 1, {"id": None}, "coco.json: category 'rim': id: found 'None', expected a whole"),
+        ("images", 3, {"height": None}, "coco.json: 3.png: height: found 'None', expected a whole number"),
+        ("images", 3, {"width": 50.5}, "coco.json: 3.png: width: found '50.5', expected a whole number"),
+    ],
+)
+def test_a_number_that_is_none_is_refused_in_one_line(coco, tmp_path, part, number, fields, line):
+    _changed(coco, part, number, **fields)
+    with pytest.raises(UmlError) as refused:
+        convert_raw("folder", coco, tmp_path / "out", labels="from-folder", coco="coco.json")
+    assert line in str(refused.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_size_may_have_a_decimal_point_and_another_size_names_its_image(coco, tmp_path):
+    _changed(coco, "images", 0, height=40.0, width=50.0)
+    _changed(coco, "images", 1, height=41)
+    dataset, problems = convert_raw("folder", coco, tmp_path / "out", labels="from-folder", coco="coco.json")
+    assert mask_of(dataset, "0").any()
+    assert any("coco.json: 1.png: found 50 x 41 pixels, expected 50 x 40; left out" in p for p in problems)
 
 
 def test_filled_polygons_have_the_area_of_the_formula():

@@ -128,3 +128,21 @@ def test_a_mask_of_another_size_is_left_out_and_its_image_kept(class_folders, tm
     (problem,) = problems
     assert "benign (2)_mask.png: found 20 x 20 pixels, expected 50 x 40 as benign (2).png" in problem
     assert by_stem(dataset)["benign_2"].mask == ""
+
+
+@pytest.mark.parametrize("damaged", [True, False])
+def test_one_misfit_of_several_mask_files_leaves_the_image_its_label_alone(class_folders, tmp_path, damaged):
+    path = class_folders / "benign/benign (0)_mask_1.png"
+    if damaged:
+        path.write_bytes(b"no image")
+    else:
+        write(path, box(1, 3, 1, 3, size=(20, 20)))
+    dataset, problems = convert_raw(
+        "folder", class_folders, tmp_path / "out", labels="from-folder", masks="{stem}_mask*.png"
+    )
+    (problem,) = problems
+    assert "benign (0)_mask_1.png: " in problem
+    assert problem.endswith("; with it the other mask files of benign (0).png; left out")
+    row = by_stem(dataset)["benign_0"]
+    assert (row.label, row.mask) == ("benign", "")
+    assert mask_of(dataset, "benign_2").any()

@@ -134,5 +134,30 @@ def test_refuge_with_index_files_and_a_damaged_mask(tmp_path):
     assert (rows["V0003"].label, rows["T0002"].label) == ("glaucoma", "normal")
     assert len(splits(dataset)) == 3
     (raw / "val/index.json").write_text('{"1": {"ImgName": "V0001.jpg", "Label": 3}}')
-    with pytest.raises(UmlError, match=r"index.json: label: found '3', expected 0 or 1"):
+    with pytest.raises(UmlError, match=r"index.json: V0001.jpg: label: found '3', expected 0 or 1"):
         convert_raw("refuge", raw, tmp_path / "no")
+
+
+def _relabelled(raw, change):
+    path = raw / "REFUGE-Validation400-GT/Fovea_locations.csv"
+    path.write_text(path.read_text().replace("V0003.jpg,1,1\n", f"V0003.jpg,1,{change}\n"))
+
+
+@pytest.mark.parametrize("stored", ["-1", "1.7", "inf", "nan", "yes"])
+def test_refuge_label_that_is_none_is_refused(refuge, tmp_path, stored):
+    _relabelled(refuge, stored)
+    with pytest.raises(UmlError) as refused:
+        convert_raw("refuge", refuge, tmp_path / "out")
+    line = f"Fovea_locations.csv: V0003.jpg: label: found '{stored}', expected 0 or 1, or nothing where it is"
+    assert line in str(refused.value)
+
+
+@pytest.mark.parametrize(("stored", "label"), [("", ""), ("1.0", "glaucoma"), ("0.0", "normal")])
+def test_refuge_label_may_be_empty_or_of_tenths(refuge, tmp_path, stored, label):
+    _relabelled(refuge, stored)
+    index = {"1": {"ImgName": "V0001.jpg", "Label": None}}
+    (refuge / "index.json").write_text(json.dumps(index))
+    dataset, problems = convert_raw("refuge", refuge, tmp_path / "out")
+    assert problems == []
+    rows = by_stem(dataset)
+    assert (rows["V0003"].label, rows["V0001"].label) == (label, "glaucoma")

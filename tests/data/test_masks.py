@@ -61,14 +61,40 @@ def test_foreground_is_what_is_bright_whatever_the_format(tmp_path, labels):
     assert (read_foreground(tmp_path / "grey.jpg") == region).mean() > 0.95
 
 
-def test_union_leaves_out_what_does_not_fit(tmp_path):
+@pytest.mark.parametrize("value", [1, 100, 255])
+def test_a_region_beside_black_has_any_value(tmp_path, value):
+    drawn = np.zeros((40, 50), np.uint8)
+    drawn[5:15, 5:25] = value
+    cv2.imwrite(str(tmp_path / "mask.png"), drawn)
+    np.testing.assert_array_equal(read_foreground(tmp_path / "mask.png"), drawn > 0)
+
+
+def test_one_value_alone_is_all_or_nothing_only_where_it_is_black_or_bright(tmp_path):
+    path = tmp_path / "mask.png"
+    for value in (0, 255):
+        cv2.imwrite(str(path), np.full((40, 50), value, np.uint8))
+        assert (read_foreground(path) == (value > 0)).all()
+    for picture, found in ((np.ones((40, 50)), "1 alone"), (np.tile([0, 1, 2, 3], (40, 10)), "0 to 3")):
+        cv2.imwrite(str(path), picture.astype(np.uint8))
+        with pytest.raises(UmlError, match=rf"mask.png: found grey values {found}, expected black, and the"):
+            read_foreground(path)
+
+
+def test_a_union_is_of_all_its_pictures_or_none(tmp_path):
     first, second = np.zeros((40, 50), np.uint8), np.zeros((40, 50), np.uint8)
     first[:10], second[30:] = 255, 255
     for name, picture in (("a.png", first), ("b.png", second), ("c.png", first[:20])):
         cv2.imwrite(str(tmp_path / name), picture)
     (tmp_path / "d.png").write_text("no image")
-    union, problems = read_union([tmp_path / f"{n}.png" for n in "abcd"], (40, 50), "x.png")
+    union, problems = read_union([tmp_path / f"{n}.png" for n in "ab"], (40, 50), "x.png")
     np.testing.assert_array_equal(union, (first | second) > 0)
+    assert problems == []
+    union, problems = read_union([tmp_path / f"{n}.png" for n in "abcd"], (40, 50), "x.png")
+    assert union is None
     assert len(problems) == 2
     assert "c.png: found 50 x 20 pixels, expected 50 x 40 as x.png" in problems[0]
+    assert "d.png: not an image" in problems[1]
+    assert all(problem.endswith("; with it the other mask files of x.png") for problem in problems)
+    _, (problem,) = read_union([tmp_path / "c.png"], (40, 50), "x.png")
+    assert problem.endswith("expected 50 x 40 as x.png")
     assert read_union([], (40, 50), "x.png") == (None, [])

@@ -16,13 +16,16 @@ from small_networks import random_network
 from uml_tf.cli.evaluate import _names
 from uml_tf.data.dataset import PreparedDataset
 from uml_tf.evaluation.corruptions import CORRUPTIONS
-from uml_tf.evaluation.evaluate import measure_split
+from uml_tf.evaluation.evaluate import Evaluation, measure_split
 from uml_tf.evaluation.foreign import compare_foreign, foreign_rows, measure_images, measure_tiles
 from uml_tf.evaluation.keras_predictor import KerasPredictor
 from uml_tf.evaluation.mean_model import with_flips
+from uml_tf.evaluation.report import write_evaluation
 from uml_tf.evaluation.robustness import measure_robustness, steps_of_each_image
+from uml_tf.evaluation.summary import summarise
 from uml_tf.runtime.intervals import RATIO, Interval
 from uml_tf.runtime.mask_quality import DiceFit
+from uml_tf.runtime.regions import UNKNOWN_PIXEL
 from uml_tf.runtime.trust import NO_TRUST
 
 
@@ -78,6 +81,25 @@ def test_the_plain_pictures_are_measured_as_the_split_is(model, few):
         assert plain["accepted"] + plain["referred"] + plain["ungradable"] == pytest.approx(1)
     assert found.means["Gaussian noise", 5] != found.means["Gaussian noise", 0]
     assert measure_robustness(model, few, "test").means == found.means
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_split_of_which_nothing_is_known_is_measured_without_a_figure(model, few, tmp_path, masked):
+    rows = [replace(row, label="", mask=row.mask if masked else "") for row in few.rows]
+    for row in few.rows:
+        for name in (row.image, row.mask):
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(few.root / row.image, tmp_path / row.image)
+        size = cv2.imread(str(few.root / row.image)).shape[:2]
+        assert cv2.imwrite(str(tmp_path / row.mask), np.full(size, UNKNOWN_PIXEL, np.uint8))
+    measures = measure_split(model, PreparedDataset(tmp_path, few.info, rows), "test")
+    evaluation = Evaluation("test", measures, summarise(measures))
+    written = write_evaluation(tmp_path / "out", evaluation, model.card)
+    assert {path.suffix for path in written} == {".json", ".md", ".csv"}
+    assert not (tmp_path / "out/figures").exists()
+    table = list(csv.DictReader((tmp_path / "out/images.csv").open()))
+    assert [row["image"] for row in table] == [row.image for row in rows]
+    assert all(row["predicted"] for row in table)
 
 
 def test_a_mean_of_predictions_decides_nothing(model, few):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import shutil
@@ -225,6 +226,22 @@ def test_a_run_needs_no_evaluation(trained, run, monkeypatch, tmp_path):
         r"Confidence of the pixels not fitted: \d validation images with a mask, 10 wanted;", text
     )
     assert "It was not fitted on validation pictures" in text
+
+
+def test_a_split_of_which_nothing_is_known_has_a_page_without_figures(evaluated, run, monkeypatch, tmp_path):
+    work, _, data = evaluated
+    unknown = shutil.copytree(data, tmp_path / "unknown")
+    rows = list(csv.DictReader((unknown / "manifest.csv").open()))
+    with (unknown / "manifest.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(row | {"label": "", "mask": ""} for row in rows)
+    monkeypatch.chdir(tmp_path)
+    run("evaluate", work / "network.keras", "--data", unknown, "--split", "val", "--out", "out")
+    run("report", "out", "--no-images", "--out", "page.html")
+    assert not (tmp_path / "out/figures").exists()
+    assert "<svg" not in (tmp_path / "page.html").read_text()
+    assert "With a class that is known 0" in _text(tmp_path / "page.html")
 
 
 def test_mistakes_are_one_line(evaluated, run, monkeypatch, tmp_path):

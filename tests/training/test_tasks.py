@@ -14,7 +14,7 @@ from uml_tf.networks import UML, preset
 from uml_tf.networks.dropout import PathDropout
 from uml_tf.runtime.errors import UmlError
 from uml_tf.training.config import TrainingConfig, with_fields
-from uml_tf.training.specs import check_dirichlet_options, loss_spec, network_spec
+from uml_tf.training.specs import check_options, loss_spec, network_spec
 from uml_tf.training.validation import Validation
 
 SIZE = 32
@@ -52,13 +52,21 @@ def test_one_task_alone_teaches_nothing_to_the_other_head(tasks, untaught):
 def test_what_dirichlet_heads_learn_is_refused_for_softmax_heads(fields):
     config = with_fields(TrainingConfig(preset="unet-edge"), fields).resolved()
     with pytest.raises(UmlError, match=f"{next(iter(fields))}: found a network with softmax heads"):
-        check_dirichlet_options(config)
+        check_options(config)
 
 
 def test_destroyed_images_need_others_in_their_batch():
     config = with_fields(TrainingConfig(batch_size=1), {"augmentation.destroyed": 0.1}).resolved()
     with pytest.raises(UmlError, match="found batches of 1 image, expected 2 or more"):
-        check_dirichlet_options(config)
+        check_options(config)
+
+
+def test_a_share_with_masks_needs_batches_that_can_be_shared():
+    config = TrainingConfig(batch_size=1, masked_share=0.5).resolved()
+    with pytest.raises(UmlError, match=r"masked_share: found 0.5 of batches of 1 image, expected"):
+        check_options(config)
+    check_options(config.model_copy(update={"batch_size": 2}))
+    check_options(config.model_copy(update={"masked_share": None}))
 
 
 def test_the_settings_of_evidence_reach_network_and_loss():

@@ -1,9 +1,9 @@
-"""Reading masks: class indices as stored, or the white area of a black-and-white picture."""
+"""Reading masks: class indices as stored, or the bright area of a picture of a region."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
@@ -14,6 +14,8 @@ from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import read_bytes
 from uml_tf.runtime.images import Array, decode_image, decode_pixels
 from uml_tf.runtime.regions import ANY_REGION_PIXEL, UNKNOWN_PIXEL, class_is_known
+
+_MID_GREY = 127
 
 
 def _palette_indices(content: bytes) -> Array | None:
@@ -48,19 +50,56 @@ def read_mask(path: Path) -> Array:
 
 
 def read_foreground(path: Path) -> Array:
-    """Reads a black-and-white picture of a region, ``(H, W)`` bool: True where it is brighter than mid-grey.
+    """Reads a picture of a region, ``(H, W)`` bool: True where it is brighter than mid-grey.
+
+    In a picture that has black and one other value alone, such as 0 and 1, True is the other.
 
     Raises:
-        UmlError: as ``uml_tf.runtime.images.read_image``.
+        UmlError: as ``uml_tf.runtime.images.read_image``; or no pixel is brighter than mid-grey, and it is
+            neither black everywhere nor of black and one other value: it may show a region or none.
     """
-    image = decode_image(read_bytes(path), str(path))
-    return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) > 127
+    grey = cv2.cvtColor(decode_image(read_bytes(path), str(path)), cv2.COLOR_RGB2GRAY)
+    present = np.flatnonzero(np.bincount(grey.ravel(), minlength=256))
+    if len(present) == 2 and present[0] == 0:
+        return grey > 0
+    if 0 < present[-1] <= _MID_GREY:
+        found = f"{present[0]} to {present[-1]}" if len(present) > 1 else f"{present[0]} alone"
+        raise UmlError(
+            f"{path}: found grey values {found}, expected black, and the region in white or one other value"
+        )
+    return grey > _MID_GREY
+
+
+def read_together(
+    files: Sequence[tuple[Path, Callable[[Path], Array]]], size: tuple[int, int], image_name: str
+) -> tuple[list[Array], list[str]]:
+    """The pictures that make up the mask of one image: all of them or none.
+
+    Without one of them the mask would say of the pixels that it shows that there is nothing.
+
+    Args:
+        files: paths, and what reads each, ``(H, W)``.
+        size: (H, W) of the image.
+        image_name: the image's name, for messages.
+
+    Returns:
+        The pictures in the order of the files, none where one does not fit; and a line for each such file.
+    """
+    pictures, problems = [], []
+    others = f"; with it the other mask files of {image_name}" if len(files) > 1 else ""
+    for path, read in files:
+        try:
+            pictures.append(read(path))
+            _check_size(pictures[-1], size, str(path), image_name)
+        except UmlError as error:
+            problems.append(f"{error}{others}")
+    return ([] if problems else pictures), problems
 
 
 def read_union(
     paths: Sequence[Path], size: tuple[int, int], image_name: str
 ) -> tuple[Array | None, list[str]]:
-    """The union of several black-and-white pictures, for formats with a file for each region of one class.
+    """The union of several pictures of a region, for formats with a file for each region of one class.
 
     Args:
         paths: the pictures; see ``read_foreground``.
@@ -68,18 +107,11 @@ def read_union(
         image_name: the image's name, for messages.
 
     Returns:
-        ``(H, W)`` bool, or None when no picture fits; and one line for each that does not fit.
+        ``(H, W)`` bool, or None where there is no picture or one does not fit; and a line for each that does
+        not fit.
     """
-    union, problems = None, []
-    for path in paths:
-        try:
-            region = read_foreground(path)
-            _check_size(region, size, str(path), image_name)
-        except UmlError as error:
-            problems.append(str(error))
-        else:
-            union = region if union is None else union | region
-    return union, problems
+    regions, problems = read_together([(path, read_foreground) for path in paths], size, image_name)
+    return (np.any(regions, axis=0) if regions else None), problems
 
 
 def check_mask(mask: Array, size: tuple[int, int], pixel_classes: int, name: str, image_name: str) -> None:

@@ -181,7 +181,7 @@ def epoch_order(
 
     Args:
         examples: the training split.
-        batch_size: global batch size; the number of indices is a multiple of it.
+        batch_size: global batch size; the number of indices is a multiple of it. With a share 2 or more.
         seed: seed of the run, at least 0.
         epoch: epoch number from 0.
         masked_share: share of the images in every batch that have a mask, in (0, 1); images with a mask are

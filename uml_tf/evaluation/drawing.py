@@ -20,8 +20,8 @@ from uml_tf.metrics.calibration import calibration_histogram
 from uml_tf.runtime.model_card import ModelCard
 
 
-def _reliability(measures: Sequence[ImageMeasure], arrays: ClassArrays) -> Figure:
-    """Reliability of the class and of the pixels, as far as the split has labels and masks."""
+def _reliability(measures: Sequence[ImageMeasure], arrays: ClassArrays) -> dict[str, Figure]:
+    """Reliability of the class and of the pixels, as far as the split has labels and masks; none without."""
     panels = {}
     if arrays.images:
         title = f"class, {len(arrays.images)} images"
@@ -29,7 +29,7 @@ def _reliability(measures: Sequence[ImageMeasure], arrays: ClassArrays) -> Figur
     masked = [m.counts["mask_ece"] for m in measures if m.counts]
     if masked:
         panels[f"pixels of {len(masked)} images"] = np.sum(masked, axis=0)
-    return reliability_diagram(panels)
+    return {"reliability": reliability_diagram(panels)} if panels else {}
 
 
 def _decided(metrics: Metrics) -> tuple[float, float, tuple[float, float]] | None:
@@ -45,13 +45,15 @@ def evaluation_figures(
 ) -> dict[str, Figure]:
     """Reliability and, with labels, confusion matrix, risk-coverage curve and decided images, by name.
 
+    A split without a label and without a pixel whose class is known has no figure.
+
     Args:
         measures: of the images of a split.
         metrics: of these measures; the accepted share and its risk are marked.
         card: names of the model's classes.
     """
     arrays = class_arrays(measures)
-    figures = {"reliability": _reliability(measures, arrays)}
+    figures = _reliability(measures, arrays)
     if arrays.images:
         predicted = arrays.probability.argmax(axis=1)
         orders = {

@@ -75,7 +75,8 @@ def reliability_diagram(histograms: Mapping[str, NDArray[Any]]) -> Figure:
     """Confidence against the share of correct predictions.
 
     Args:
-        histograms: panel title -> ``(BINS, 3)`` of ``uml_tf.metrics.calibration.calibration_histogram``.
+        histograms: panel title -> ``(BINS, 3)`` of ``uml_tf.metrics.calibration.calibration_histogram``; at
+            least one.
     """
     figure = Figure(figsize=(4.5 * len(histograms), 4.2), layout="constrained")
     panels = figure.subplots(1, len(histograms), squeeze=False)[0]

@@ -39,7 +39,7 @@ from uml_tf.training.interruption import stop_requests
 from uml_tf.training.locator import Locator, open_locator
 from uml_tf.training.loop import Loop
 from uml_tf.training.recording import log_files, log_start, recorded, recording_listener
-from uml_tf.training.specs import check_dirichlet_options
+from uml_tf.training.specs import check_options
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def train(
     """
     cluster = Cluster.join()
     own = config.resolved()
-    check_dirichlet_options(own)
+    check_options(own)
     text = cluster.from_chief(lambda: own.to_yaml().encode()).decode()
     config = own if cluster.is_chief else parse_config(text, "config of the chief", {"data": own.data})
     dataset = open_same_dataset(config, display, cluster)

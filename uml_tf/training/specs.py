@@ -52,12 +52,17 @@ def _weights(config: TrainingConfig) -> tuple[float, float, float]:
     return (loss.cls, 0.0, 0.0) if config.tasks == "class" else (0.0, loss.seg, loss.mut)
 
 
-def check_dirichlet_options(config: TrainingConfig) -> None:
+def check_options(config: TrainingConfig) -> None:
     """Refuses, before anything is read, options that the network of a config cannot learn by.
 
     Raises:
         UmlError: one needs Dirichlet heads where there are softmax heads, or more images in a batch.
     """
+    if config.masked_share is not None and config.batch_size == 1:
+        raise UmlError(
+            f"masked_share: found {config.masked_share:g} of batches of 1 image, expected batch_size 2 or "
+            "more: an image with a mask and one without"
+        )
     if config.augmentation.destroyed and config.batch_size == 1:
         raise UmlError("augmentation.destroyed: found batches of 1 image, expected 2 or more")
     if without(preset(config.preset), *config.without).ablation.evidential:

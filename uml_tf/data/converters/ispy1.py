@@ -35,9 +35,9 @@ from uml_tf.data.converter import (
     RawDataset,
 )
 from uml_tf.data.dataset import DatasetInfo
+from uml_tf.data.masks import read_foreground
 from uml_tf.data.raw.dicom_volumes import MASK_NAME, DicomVolume, find_volume
 from uml_tf.data.raw.image_facts import split_of_folders
-from uml_tf.data.raw.mask_files import read_region
 from uml_tf.data.raw.named_files import published
 from uml_tf.data.raw.table import read_table
 from uml_tf.runtime.errors import UmlError
@@ -254,7 +254,7 @@ def _find_slices(raw: Path, options: Ispy1Options, images: list[Path]) -> RawDat
         mask, problems = None, []
         if mask_path.is_file():
             try:
-                mask = read_region(mask_path).astype(np.uint8)
+                mask = read_foreground(mask_path).astype(np.uint8)
             except UmlError as error:
                 problems.append(str(error))
         return Case(

@@ -24,6 +24,7 @@ VALUES = PixelValues.parse("255=background,128=rim,0=cup")
 _SPLIT_OF_INITIAL = {"g": "train", "n": "train", "V": "val", "T": "test"}
 _LABEL_OF_INITIAL = {"g": GLAUCOMA, "n": NORMAL}
 _LABEL_OF_FOLDER = {"g": GLAUCOMA, "glaucoma": GLAUCOMA, "n": NORMAL, "non-glaucoma": NORMAL}
+_PLACES = {0.0: 0, 1.0: 1}
 _LABEL_COLUMNS = ("Label", "Glaucoma Label", "Label (Glaucoma=1)")
 
 INFO = DatasetInfo(
@@ -36,28 +37,33 @@ INFO = DatasetInfo(
 )
 
 
-def _label(value: Any, path: Path) -> str:
+def _label(value: Any, image: str, path: Path) -> str:
+    """The class of a stored label; "" where it is empty."""
+    text = "" if value is None else str(value).strip()
     try:
-        return CLASSES[int(float(value))]
-    except (ValueError, IndexError):
-        raise UmlError(f"{path}: label: found '{value}', expected 0 or 1") from None
+        return CLASSES[_PLACES[float(text)]] if text else ""
+    except (ValueError, KeyError):
+        raise UmlError(
+            f"{path}: {image}: label: found '{text}', expected 0 or 1, or nothing where it is not known"
+        ) from None
 
 
 def _listed_labels(raw: Path) -> dict[str, str]:
     """Name of an image without suffix -> label, of every CSV and every ``index.json`` that has ImgName."""
-    labels: dict[str, str] = {}
+    stored: list[tuple[str, Any, Path]] = []
     for path in sorted(raw.rglob("*.csv")):
         table = read_table(path)
         column = next((name for name in _LABEL_COLUMNS if name in table.columns), None)
         if column is not None and "ImgName" in table.columns:
-            labels |= {Path(row["ImgName"]).stem: _label(row[column], path) for row in table.records}
+            stored += [(row["ImgName"], row[column], path) for row in table.records]
     for path in sorted(raw.rglob("index.json")):
         try:
             entries = json.loads(read_text(path)).values()
-            labels |= {Path(e["ImgName"]).stem: _label(e["Label"], path) for e in entries if "Label" in e}
+            stored += [(str(e["ImgName"]), e["Label"], path) for e in entries if "Label" in e]
         except (json.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
             raise UmlError(f"{path}: found {error}, expected entries with ImgName and Label") from error
-    return labels
+    labels = ((Path(image).stem, _label(value, image, path)) for image, value, path in stored)
+    return {stem: label for stem, label in labels if label}
 
 
 def _find(raw: Path, options: PublishedFundusOptions) -> RawDataset:

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uml_tf.data.converter import PublishedSplitOptions, RawOptions, near_duplicate_field
+from uml_tf.data.masks import read_foreground
 from uml_tf.data.near_duplicates import PHOTOGRAPH_DISTANCE
-from uml_tf.data.raw.mask_files import read_region
 from uml_tf.runtime.errors import UmlError
 
 PIXEL_CLASSES = ("background", "lesion")
@@ -36,6 +36,6 @@ def read_lesion(path: Path | None) -> tuple[NDArray[np.uint8] | None, tuple[str,
     if path is None:
         return None, ()
     try:
-        return read_region(path).astype(np.uint8), ()
+        return read_foreground(path).astype(np.uint8), ()
     except UmlError as error:
         return None, (str(error),)

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 
+from uml_tf.data.masks import read_foreground, read_together
 from uml_tf.data.raw.file_patterns import FilePattern
 from uml_tf.data.raw.pixel_values import class_index, read_class_mask
 from uml_tf.data.raw.values import PixelValues, parse_pairs, pixel_classes
 from uml_tf.runtime.errors import UmlError
-from uml_tf.runtime.files import read_bytes
-from uml_tf.runtime.images import Array, decode_image
+from uml_tf.runtime.images import Array
 from uml_tf.runtime.regions import UNKNOWN_PIXEL
 
 FOREGROUND = "foreground"
-_MID_GREY = 127
 
 
 @dataclass(frozen=True)
@@ -90,26 +88,24 @@ class MaskFiles:
             size: its (H, W).
 
         Returns:
-            ``(H, W)`` uint8 class indices, or None where no file fits; and a line for each that does not fit.
+            ``(H, W)`` uint8 class indices, or None where there is no file or one does not fit; and a line for
+            each that does not fit.
         """
-        mask, problems = None, []
-        for rule in self.rules:
-            for path in rule.pattern.matches(image):
-                try:
-                    drawn = self._read(path, rule.region)
-                    _check_size(drawn, size, path, image)
-                except UmlError as error:
-                    problems.append(str(error))
-                else:
-                    mask = np.zeros(size, np.uint8) if mask is None else mask
-                    draw_over(mask, drawn, covers_all=bool(rule.region))
-        return mask, problems
+        found = [(path, rule.region) for rule in self.rules for path in rule.pattern.matches(image)]
+        readers = [(path, partial(self._read, region=region)) for path, region in found]
+        pictures, problems = read_together(readers, size, image.name)
+        if not pictures:
+            return None, problems
+        mask = np.zeros(size, np.uint8)
+        for (_, region), drawn in zip(found, pictures, strict=True):
+            draw_over(mask, drawn, covers_all=bool(region))
+        return mask, []
 
     def _read(self, path: Path, region: str) -> Array:
         if not region:
             return read_class_mask(path, self.values)
         index = class_index(region, self.values)
-        return np.where(read_region(path), np.uint8(index), np.uint8(0))
+        return np.where(read_foreground(path), np.uint8(index), np.uint8(0))
 
 
 def draw_over(mask: Array, drawn: Array, covers_all: bool) -> None:
@@ -124,26 +120,3 @@ def draw_over(mask: Array, drawn: Array, covers_all: bool) -> None:
     if not covers_all:
         covering &= (drawn != UNKNOWN_PIXEL) | (mask == 0)
     mask[covering] = drawn[covering]
-
-
-def read_region(path: Path) -> Array:
-    """A picture of a region, ``(H, W)`` bool: True where it is brighter than mid-grey.
-
-    In a picture that has black and one other value alone, such as 0 and 1, True is the other.
-
-    Raises:
-        UmlError: as ``uml_tf.runtime.images.read_image``.
-    """
-    grey = cv2.cvtColor(decode_image(read_bytes(path), str(path)), cv2.COLOR_RGB2GRAY)
-    present = np.flatnonzero(np.bincount(grey.ravel(), minlength=256))
-    if len(present) == 2 and present[0] == 0:
-        return grey > 0
-    return grey > _MID_GREY
-
-
-def _check_size(mask: Array, size: Sequence[int], path: Path, image: Path) -> None:
-    if mask.shape != tuple(size):
-        raise UmlError(
-            f"{path}: found {mask.shape[1]} x {mask.shape[0]} pixels, "
-            f"expected {size[1]} x {size[0]} as {image.name}"
-        )
