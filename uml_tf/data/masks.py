@@ -83,7 +83,7 @@ def read_together(
         image_name: the image's name, for messages.
 
     Returns:
-        The pictures in the order of the files, none where one does not fit; and a line for each such file.
+        The pictures in the order of the files, none where one does not fit; and a line for each that does not.
     """
     pictures, problems = [], []
     others = f"; with it the other mask files of {image_name}" if len(files) > 1 else ""
@@ -99,7 +99,7 @@ def read_together(
 def read_union(
     paths: Sequence[Path], size: tuple[int, int], image_name: str
 ) -> tuple[Array | None, list[str]]:
-    """The union of several pictures of a region, for formats with a file for each region of one class.
+    """The union of several black-and-white pictures, for formats with a file for each region of one class.
 
     Args:
         paths: the pictures; see ``read_foreground``.
@@ -107,11 +107,18 @@ def read_union(
         image_name: the image's name, for messages.
 
     Returns:
-        ``(H, W)`` bool, or None where there is no picture or one does not fit; and a line for each that does
-        not fit.
+        ``(H, W)`` bool, or None when no picture fits; and one line for each that does not fit.
     """
-    regions, problems = read_together([(path, read_foreground) for path in paths], size, image_name)
-    return (np.any(regions, axis=0) if regions else None), problems
+    union, problems = None, []
+    for path in paths:
+        try:
+            region = read_foreground(path)
+            _check_size(region, size, str(path), image_name)
+        except UmlError as error:
+            problems.append(str(error))
+        else:
+            union = region if union is None else union | region
+    return union, problems
 
 
 def check_mask(mask: Array, size: tuple[int, int], pixel_classes: int, name: str, image_name: str) -> None:
