@@ -66,6 +66,7 @@ def test_conversion(raw, tmp_path):
     assert check_dataset(dataset).problems == []
     (problem,) = problems
     assert "benign (2)_mask_1.png" in problem
+    assert problem.endswith("(the mask of the other files of benign (2).png is kept); left out")
     assert "found 30 x 30 pixels, expected 72 x 60" in problem
     assert rows["benign_2"].mask != ""
 

@@ -99,7 +99,10 @@ def read_together(
 def read_union(
     paths: Sequence[Path], size: tuple[int, int], image_name: str
 ) -> tuple[Array | None, list[str]]:
-    """The union of several black-and-white pictures, for formats with a file for each region of one class.
+    """The union of several pictures of a region, for formats with a file for each region of one class.
+
+    One that does not fit is left out and the others are kept: in the published BUSI this is the second file of
+    "benign (4)", which is of another picture, and the first shows the lesion.
 
     Args:
         paths: the pictures; see ``read_foreground``.
@@ -118,6 +121,8 @@ def read_union(
             problems.append(str(error))
         else:
             union = region if union is None else union | region
+    if union is not None:
+        problems = [f"{line} (the mask of the other files of {image_name} is kept)" for line in problems]
     return union, problems
 
 
