@@ -83,7 +83,7 @@ def read_together(
         image_name: the image's name, for messages.
 
     Returns:
-        The pictures in the order of the files, none where one does not fit; and a line for each that does not.
+        The pictures in the order of the files, none where one does not fit; and a line for each of those.
     """
     pictures, problems = [], []
     others = f"; with it the other mask files of {image_name}" if len(files) > 1 else ""
@@ -101,8 +101,8 @@ def read_union(
 ) -> tuple[Array | None, list[str]]:
     """The union of several pictures of a region, for formats with a file for each region of one class.
 
-    One that does not fit is left out and the others are kept: in the published BUSI this is the second file of
-    "benign (4)", which is of another picture, and the first shows the lesion.
+    One that does not fit is left out and the others are kept: in the published BUSI this is the second file
+    of "benign (4)", which is of another picture, and the first shows the lesion.
 
     Args:
         paths: the pictures; see ``read_foreground``.
