@@ -74,6 +74,7 @@ def test_tensorrt_without_a_gpu_writes_the_build_command(trained_quickly, uml_tf
         (("--onnx", "--quantize", "float16"), "--quantize: found float16, --onnx takes int8, none", 2),
         (("--tflite", "--precision", "fp16"), "--precision: not an option of --tflite", 2),
         (("--onnx", "--allow-deferred-build"), "--allow-deferred-build: not an option of --onnx", 2),
+        (("--onnx", "--sbom"), "--sbom: not an option of --onnx", 2),
         (("--tflite", "--quantize", "int8-logits", "--input", "uint8"), "--input: found uint8", 1),
         (("--tflite", "--quantize", "int8", "--calibration", "nowhere"), "nowhere: no such folder", 1),
     ],

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import zipfile
 
+import mlflow
+import numpy as np
 import pytest
 
 from uml_tf.runtime.errors import UmlError
+from uml_tf.study.cell_process import _run
 from uml_tf.study.cells import cells_by_seed, open_study
+from uml_tf.study.runs import CELL_TAG, find_runs
+from uml_tf.tracking.store import CHECKPOINT_FILE, run_folder, use_store
+from uml_tf.training.checkpoint_format import FORMAT
 
 
 class _Told:
@@ -136,3 +143,26 @@ def test_a_locator_of_a_file_counts_by_its_content(opened, trained_quickly, tmp_
     same, second = opened(LOCATED.format("locator.keras")).cells
     assert same.key == plain.key
     assert second.key != first.key
+
+
+def test_a_cell_that_another_process_finished_meanwhile_is_not_trained_again(trained_quickly, monkeypatch):
+    monkeypatch.chdir(trained_quickly)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{trained_quickly}/mlruns/mlflow.db")
+    (model,) = trained_quickly.glob("mlruns/runs/*/model.keras")
+    order = {"run_id": model.parent.name}
+    assert _run(order, None) == order
+
+
+def test_only_a_checkpoint_that_can_be_resumed_makes_a_cell_begun(opened):
+    cell = opened(TEXT).cells[0]
+    use_store()
+    with mlflow.start_run(tags={CELL_TAG: cell.key}) as run:
+        pass
+    path = run_folder(run.info.run_id) / CHECKPOINT_FILE
+    path.parent.mkdir(parents=True)
+    for number, is_begun in ((FORMAT - 1, False), (FORMAT, True)):
+        with path.open("wb") as file:
+            np.savez(file, progress=np.frombuffer(json.dumps({"format": number}).encode(), np.uint8))
+        assert (cell.key in find_runs([cell])) == is_begun
+    path.write_bytes(path.read_bytes()[:50])  # cut off
+    assert find_runs([cell]) == {}
