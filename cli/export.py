@@ -150,8 +150,9 @@ def export(model: str, tolerance: tuple[str, ...], **options: Any) -> None:
     import_tensorflow()
     from uml_tf.export.job import ExportJob
     from uml_tf.export.run import export as run_export
-    from uml_tf.tracking.models import load_pair
+    from uml_tf.tracking.models import fixed_reference, load_pair
 
+    model = fixed_reference(model)  # a training that ends meanwhile is another "last"
     job = ExportJob(
         model=model,
         out=options["out"],

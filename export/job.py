@@ -15,7 +15,8 @@ class ExportJob:
 
     Attributes:
         out: a new folder.
-        model: the MODEL that is exported, to whose run the export is logged; None for that on its card.
+        model: the MODEL that is exported, as ``uml_tf.tracking.models.fixed_reference`` returns it; the
+            export is logged to its run, and without one to that on its card.
         kind: name of an export kind, e.g. "tflite-int8" (``uml_tf.export.kinds.KINDS``).
         input_type: "float32" or "uint8"; None for the kind's default.
         batch: the fixed batch size.

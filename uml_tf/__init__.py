@@ -185,10 +185,11 @@ def export_model(
     """
     from uml_tf.export.job import ExportJob
     from uml_tf.export.run import export
-    from uml_tf.tracking.models import load_pair
+    from uml_tf.tracking.models import fixed_reference, load_pair
 
-    network, locator = load_pair(str(model))
-    job = ExportJob(out=Path(out), model=str(model), kind=kind, **options)
+    reference = fixed_reference(str(model))  # a training that ends meanwhile is another "last"
+    network, locator = load_pair(reference)
+    job = ExportJob(out=Path(out), model=reference, kind=kind, **options)
     return export(network, job, lambda name, total: lambda done: None, locator)
 
 

@@ -54,8 +54,10 @@ def check_tested_unseen(
             if model not in known:
                 known[model] = _seen(model, warn)
             seen = known[model]
-            for dataset in folds[arm] if seen is not None else ():
-                check_unseen(dataset, "test", {f"the model '{model}' of arm '{arm}'": seen or ()})
+            if seen is None:
+                continue
+            for dataset in folds[arm]:
+                check_unseen(dataset, "test", {f"the model '{model}' of arm '{arm}'": seen})
 
 
 def _seen(model: str, warn: Callable[[str], None]) -> frozenset[str] | None:

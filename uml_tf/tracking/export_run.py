@@ -9,7 +9,7 @@ import mlflow
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.model_card import ModelCard
 from uml_tf.tracking.card import fitted_anew, read_stated
-from uml_tf.tracking.models import MODEL_NAME, fixed_reference
+from uml_tf.tracking.models import MODEL_NAME
 from uml_tf.tracking.store import use_store
 
 _VERSION = re.compile(r"models:/([^/@]+)/(\d+)")
@@ -24,16 +24,16 @@ def run_of_export(card: ModelCard, reference: str | None) -> str:
 
     Args:
         card: of the model.
-        reference: the MODEL that is exported; None for a network without a name.
+        reference: the MODEL that is exported, as ``fixed_reference`` returns it; None for a network without a
+            name.
 
     Raises:
         UmlError: a file was calibrated after its training, whose exports would decide otherwise.
     """
     use_store()
-    reference = fixed_reference(reference or "")
-    if version := _VERSION.fullmatch(reference):
+    if version := _VERSION.fullmatch(reference or ""):
         return str(mlflow.MlflowClient().get_model_version(*version.groups()).run_id)
-    if run := _RUN.fullmatch(reference):
+    if run := _RUN.fullmatch(reference or ""):
         return run[1]
     try:
         trained = read_stated(f"runs:/{card.run_id}/{MODEL_NAME}").card
