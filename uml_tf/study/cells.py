@@ -16,6 +16,7 @@ from uml_tf.data.dataset import MANIFEST_NAME, YAML_NAME, PreparedDataset
 from uml_tf.evaluation.selection import check_names, default_names
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import read_bytes
+from uml_tf.study.fewer_subjects import with_fewer_subjects
 from uml_tf.study.folds import Division, fold_datasets
 from uml_tf.study.other_models import by_content, check_tested_unseen, with_fixed_models
 from uml_tf.study.spec import StudySpec, arm_configs, read_study
@@ -97,15 +98,20 @@ class _Fold:
     digest: str
 
 
-def _folds(dataset: PreparedDataset, spec: StudySpec) -> list[_Fold]:
-    if spec.folds == 1:
-        return [_Fold(dataset, dataset.fingerprint)]
-    division = Division(spec.folds, spec.split_seed, spec.validation_share)
+def _folds(dataset: PreparedDataset, spec: StudySpec, share: float) -> list[_Fold]:
+    """The folds of a data set, or itself, with a share of the training subjects."""
+    parent, divided = local_store() / "folds", [dataset]
+    if spec.folds > 1:
+        division = Division(spec.folds, spec.split_seed, spec.validation_share)
+        divided = fold_datasets(dataset, division, parent)
     found = []
-    for fold in fold_datasets(dataset, division, local_store() / "folds"):
-        # The images are those of the data set, which are read once.
-        texts = [read_bytes(fold.root / name) for name in (YAML_NAME, MANIFEST_NAME)]
-        digest = hashlib.sha256(b"\n".join([dataset.fingerprint.encode(), *texts])).hexdigest()
+    for whole in divided:
+        fold = with_fewer_subjects(whole, share, spec.split_seed, parent) if share < 1 else whole
+        digest = dataset.fingerprint
+        if fold is not dataset:
+            # The images are those of the data set, which are read once.
+            texts = [read_bytes(fold.root / name) for name in (YAML_NAME, MANIFEST_NAME)]
+            digest = hashlib.sha256(b"\n".join([digest.encode(), *texts])).hexdigest()
         found.append(_Fold(fold, digest))
     return found
 
@@ -122,19 +128,23 @@ def _arm_folds(
     configs: dict[str, TrainingConfig], spec: StudySpec, display: StageDisplay
 ) -> dict[str, list[_Fold]]:
     """Arm -> its folds; each data set is opened and read once."""
-    opened: dict[str, list[_Fold]] = {}
+    datasets: dict[str, PreparedDataset] = {}
+    divided: dict[tuple[str, float], list[_Fold]] = {}
     found = {}
     for arm, config in configs.items():
         which = str(config.data) if config.data is not None else config.phantoms.model_dump_json()
-        if which not in opened:
-            opened[which] = _folds(open_dataset(config, display), spec)
-        found[arm] = opened[which]
+        if which not in datasets:
+            datasets[which] = open_dataset(config, display)
+        key = (which, spec.share_of(arm))
+        if key not in divided:
+            divided[key] = _folds(datasets[which], spec, key[1])
+        found[arm] = divided[key]
     return found
 
 
 def _cell(spec: StudySpec, arm: str, config: TrainingConfig, seed: int, number: int, fold: _Fold) -> Cell:
     fields: dict[str, Any] = {"seed": seed}
-    if config.data is not None or spec.folds > 1:
+    if config.data is not None or spec.folds > 1 or spec.share_of(arm) < 1:
         fields["data"] = fold.dataset.root.resolve()
     own = config.model_copy(update=fields)
     return Cell(arm, seed, number, spec.folds, own, fold.dataset, _key(own, fold))

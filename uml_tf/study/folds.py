@@ -40,12 +40,12 @@ class Division:
     validation_share: float
 
 
-def _subject(row: Row) -> str:
+def subject_of(row: Row) -> str:
     """Equal for the images of one subject; an image without a subject is a subject of its own."""
     return f"subject {row.subject}" if row.subject else f"image {row.image}"
 
 
-def _stratum(row: Row) -> str:
+def stratum_of(row: Row) -> str:
     """As the converters stratify, and by source in a merged data set."""
     return f"{row.label} {'mask' if row.mask else 'label only'} {row.dataset}"
 
@@ -66,7 +66,7 @@ def divide(rows: Sequence[Row], division: Division) -> list[list[str]]:
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
-    subjects, strata = [_subject(row) for row in rows], [_stratum(row) for row in rows]
+    subjects, strata = [subject_of(row) for row in rows], [stratum_of(row) for row in rows]
     found = len(set(subjects))
     # In every fold at least one subject is trained on and one is validated on.
     needed = max(division.folds, 3)
@@ -102,14 +102,15 @@ def _fold(
 
 
 def _manifest(text: str, splits: Sequence[str]) -> str:
-    """A manifest with other splits; all other columns stay as they are."""
+    """A manifest with other splits, without the rows whose split is ""; other columns stay as they are."""
     reader = csv.DictReader(io.StringIO(text))
     buffer = io.StringIO()
     writer = csv.DictWriter(
         buffer, reader.fieldnames or (), extrasaction="ignore", restval="", lineterminator="\n"
     )
     writer.writeheader()
-    writer.writerows({**record, "split": split} for record, split in zip(reader, splits, strict=True))
+    chosen = zip(reader, splits, strict=True)
+    writer.writerows({**record, "split": split} for record, split in chosen if split)
     return buffer.getvalue()
 
 
@@ -131,19 +132,42 @@ def _write(folder: Path, dataset: PreparedDataset, info: str, manifest: str) -> 
                 (temporary / path.name).symlink_to(path.resolve())
 
 
+def divided_anew(dataset: PreparedDataset, splits: Sequence[str], parent: Path, part: str) -> PreparedDataset:
+    """A data set's images with other splits, in a folder of its own, which is written where there is none.
+
+    Args:
+        dataset: the data set.
+        splits: of each row; "" for one that is left out.
+        parent: of the folder, whose name follows from its content.
+        part: a word for the folder's name.
+
+    Raises:
+        UmlError: the folder cannot be written.
+    """
+    info = read_text(dataset.root / YAML_NAME)
+    manifest = _manifest(read_text(dataset.root / MANIFEST_NAME), splits)
+    content = "\n".join((str(dataset.root.resolve()), info, manifest))
+    digest = hashlib.sha256(content.encode()).hexdigest()[:12]
+    name = re.sub(r"[^\w.-]+", "-", dataset.info.name)
+    folder = parent / f"{name}-{part}-{digest}"
+    try:
+        _write(folder, dataset, info, manifest)
+    except OSError as error:
+        raise UmlError(f"{folder}: cannot be written ({error.strerror or error})") from error
+    return PreparedDataset.open(folder)
+
+
 def fold_datasets(dataset: PreparedDataset, division: Division, parent: Path) -> list[PreparedDataset]:
-    """The folds of a data set, each in a folder of its own, which is written where it is not there yet.
+    """The folds of a data set, each in a folder of its own.
 
     Args:
         dataset: the data set.
         division: how it is divided.
-        parent: the folder of all folds; a fold's name in it follows from its content.
+        parent: the folder of all folds; see ``divided_anew``.
 
     Raises:
         UmlError: there are too few subjects, a split of a fold is empty, or a folder cannot be written.
     """
-    info = read_text(dataset.root / YAML_NAME)
-    text = read_text(dataset.root / MANIFEST_NAME)
     found = []
     for number, splits in enumerate(divide(dataset.rows, division), start=1):
         for split in SPLITS:
@@ -152,14 +176,5 @@ def fold_datasets(dataset: PreparedDataset, division: Division, parent: Path) ->
                     f"{dataset.root}: fold {number} of {division.folds}: found no image for its split "
                     f"'{split}', expected at least one"
                 )
-        manifest = _manifest(text, splits)
-        content = "\n".join((str(dataset.root.resolve()), info, manifest))
-        digest = hashlib.sha256(content.encode()).hexdigest()[:12]
-        name = re.sub(r"[^\w.-]+", "-", dataset.info.name)
-        folder = parent / f"{name}-fold{number}of{division.folds}-{digest}"
-        try:
-            _write(folder, dataset, info, manifest)
-        except OSError as error:
-            raise UmlError(f"{folder}: cannot be written ({error.strerror or error})") from error
-        found.append(PreparedDataset.open(folder))
+        found.append(divided_anew(dataset, splits, parent, f"fold{number}of{division.folds}"))
     return found

@@ -16,6 +16,7 @@ from uml_tf.runtime.files import read_text
 from uml_tf.training.config import LARGEST_SEED, TrainingConfig, parse_config
 
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
+Share = Annotated[float, Field(gt=0, le=1)]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.-]*")
 
@@ -69,11 +70,13 @@ class StudySpec(BaseModel):
             the fields themselves.
         arms: name -> dotted field -> value, as ``uml-tf train --set`` takes them. The others are compared
             with the first.
+        training_share: arm -> share of the training subjects that it learns from, in (0, 1]; 1 for an arm
+            that is not named. See ``uml_tf.study.fewer_subjects``.
         combined: name -> how networks of an arm are asked several times; compared with the first arm too.
         seeds: each arm is trained with each of them.
         folds: 1 for the data set's own splits. N > 1 divides all images, those of its test split too, into N
             parts by subject; each is the test split of one training.
-        split_seed: seed of that division.
+        split_seed: seed of that division, and of the choice of ``training_share``.
         validation_share: share of the images outside the test part that are the validation split then.
         metrics: reported names, e.g. "dice_lesion"; empty for the headline and decisive metrics.
     """
@@ -82,6 +85,7 @@ class StudySpec(BaseModel):
 
     config: Path | dict[str, Any] = Field(default_factory=dict)
     arms: dict[str, dict[str, Any]] = Field(min_length=1)
+    training_share: dict[str, Share] = Field(default_factory=dict)
     combined: dict[str, Combination] = Field(default_factory=dict)
     seeds: tuple[Seed, ...] = Field(default=(0, 1, 2), min_length=1)
     folds: int = Field(default=1, ge=1)
@@ -97,11 +101,11 @@ class StudySpec(BaseModel):
             return arms
         return {str(name): {} if fields is None else fields for name, fields in arms.items()}
 
-    @field_validator("combined", mode="before")
+    @field_validator("combined", "training_share", mode="before")
     @classmethod
-    def _named_by_text(cls, combined: Any) -> Any:
+    def _named_by_text(cls, named: Any) -> Any:
         """YAML reads a name of digits as a number."""
-        return {str(k): v for k, v in combined.items()} if isinstance(combined, dict) else combined
+        return {str(k): v for k, v in named.items()} if isinstance(named, dict) else named
 
     @model_validator(mode="after")
     def _consistent(self) -> StudySpec:
@@ -114,10 +118,20 @@ class StudySpec(BaseModel):
         self._check_combined()
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds: found {list(self.seeds)}, expected each seed once")
+        for arm in self.training_share:
+            if arm not in self.arms:
+                raise ValueError(
+                    f"training_share: found '{arm}', expected an arm, one of {', '.join(self.arms)}"
+                )
         for field in ("split_seed", "validation_share"):
-            if self.folds == 1 and field in self.model_fields_set:
+            chooses = field == "split_seed" and self.training_share
+            if self.folds == 1 and field in self.model_fields_set and not chooses:
                 raise ValueError(f"{field}: found it with 1 fold, expected more folds: it divides the images")
         return self
+
+    def share_of(self, arm: str) -> float:
+        """Share of the training subjects that an arm learns from, in (0, 1]."""
+        return self.training_share.get(arm, 1.0)
 
     def _check_combined(self) -> None:
         known: dict[Combination, str] = {}
@@ -188,7 +202,7 @@ def arm_configs(spec: StudySpec, path: Path) -> dict[str, TrainingConfig]:
         except UmlError as error:
             raise UmlError(f"{path}: arms.{arm}: {str(error).removeprefix('options: ')}") from error
         for other, known in configs.items():
-            if known == config:
+            if known == config and spec.share_of(other) == spec.share_of(arm):
                 raise UmlError(f"{path}: arms.{arm}: found the config of arm '{other}', expected another one")
         configs[arm] = config
     return configs
