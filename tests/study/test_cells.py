@@ -64,6 +64,19 @@ def test_arms_times_seeds_times_folds(opened):
     assert len({cell.config.data for cell in study.cells}) == 2
 
 
+@pytest.mark.parametrize("folds", [1, 2])
+def test_an_arm_with_a_share_of_the_subjects_has_the_same_test_images(opened, folds):
+    text = f"arms: {{all: , half: }}\ntraining_share: {{half: 0.5}}\nseeds: [0]\nfolds: {folds}\n"
+    study = opened(text)
+    for whole, half in zip(study.of_arm("all"), study.of_arm("half"), strict=True):
+        assert half.config.data == half.dataset.root
+        assert half.dataset.split("test") == whole.dataset.split("test")
+        assert len(half.dataset.split("train")) < 0.6 * len(whole.dataset.split("train"))
+    assert len({cell.key for cell in study.cells}) == 2 * folds
+    plain = opened(f"arms: {{all: }}\nseeds: [0]\nfolds: {folds}\n")
+    assert [cell.key for cell in plain.cells] == [cell.key for cell in study.of_arm("all")]
+
+
 def test_the_identity_is_the_content_and_not_the_form(opened):
     study = opened(TEXT)
     assert opened("# a comment\n" + TEXT, "other.yaml").identity == study.identity

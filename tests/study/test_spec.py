@@ -77,6 +77,16 @@ def test_the_config_can_be_a_file(tmp_path, monkeypatch):
         ("arms: {a/b: }", "arms: found 'a/b', expected names of letters"),
         ("arms: {a: }\nfolds: 0", "study.yaml: folds: found 0, expected at least 1"),
         ("arms: {a: }\nsplit_seed: 1", "split_seed: found it with 1 fold, expected more folds"),
+        (
+            "arms: {a: , b: {epochs: 3}}\ntraining_share: {c: 0.5}",
+            "training_share: found 'c', expected an arm, one of a, b",
+        ),
+        ("arms: {a: }\ntraining_share: {a: 0}", "training_share.a: found 0"),
+        ("arms: {a: }\ntraining_share: {a: 1.5}", "training_share.a: found 1.5, expected at most 1"),
+        (
+            "arms: {a: , b: }\ntraining_share: {a: 1}",
+            "arms.b: found the config of arm 'a', expected another one",
+        ),
         ("arms: {a: {epochs: 0}}", "study.yaml: arms.a: epochs: found 0"),
         ("arms: {a: {loss.clss: 1}}", "study.yaml: arms.a: loss.clss: found 1 for an unknown field"),
         ("arms: {a: {seed: 1}}", "arms.a: seed: found it in an arm, expected it in 'seeds' alone"),
