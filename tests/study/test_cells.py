@@ -114,6 +114,19 @@ def test_metrics_are_those_of_the_registry_unless_they_are_named(opened):
         opened(TEXT + "metrics: [dice_lesion]\n")
 
 
+def test_the_study_as_it_is_written_opens_though_its_config_file_had_another_seed(opened, tmp_path):
+    (tmp_path / "config.yaml").write_text("{data: set, epochs: 3, seed: 5}")
+    path = tmp_path / "named.yaml"
+    path.write_text("config: config.yaml\n" + TEXT)
+    display = _Told()
+    study = open_study(path, display)
+    assert display.warnings == ["study: config.yaml: seed: 5 is not used, the study's 'seeds' are 0, 7"]
+    assert study.identity == opened(TEXT).identity
+    path.write_text(study.text)
+    assert open_study(path, display).identity == study.identity
+    assert len(display.warnings) == 1
+
+
 LOCATED = "arms: {{plain: , located: {{roi: {{model: {}}}}}}}\nseeds: [0]\n"
 
 

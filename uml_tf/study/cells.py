@@ -172,7 +172,7 @@ def open_study(path: Path, display: OpeningDisplay) -> Study:
             test images.
     """
     spec = read_study(path)
-    configs = with_fixed_models(arm_configs(spec, path))
+    configs = with_fixed_models(arm_configs(spec, path, display.warn))
     folds = _arm_folds(configs, spec, display)
     _common_classes(folds, path)
     tested = {arm: [fold.dataset for fold in own] for arm, own in folds.items()}
@@ -189,10 +189,14 @@ def open_study(path: Path, display: OpeningDisplay) -> Study:
 
 
 def _whole_text(spec: StudySpec) -> str:
-    """The study's YAML, in which the common config stands in place of the name of its file."""
+    """The study's YAML, in which the common config stands in place of the name of its file.
+
+    A seed in that file, which is not used, would be refused there.
+    """
     data = spec.model_dump(mode="json", exclude_unset=True)
     if isinstance(spec.config, Path):
-        data["config"] = yaml.safe_load(read_bytes(spec.config)) or {}
+        common = yaml.safe_load(read_bytes(spec.config)) or {}
+        data["config"] = {name: value for name, value in common.items() if name != "seed"}
     return yaml.safe_dump(data, sort_keys=False)
 
 
