@@ -77,6 +77,16 @@ def test_tensorrt_without_a_gpu_writes_the_build_command(trained_quickly, uml_tf
         (("--onnx", "--sbom"), "--sbom: not an option of --onnx", 2),
         (("--tflite", "--quantize", "int8-logits", "--input", "uint8"), "--input: found uint8", 1),
         (("--tflite", "--quantize", "int8", "--calibration", "nowhere"), "nowhere: no such folder", 1),
+        (
+            ("--tflite", "--calibration", "nowhere"),
+            "--calibration: not an option of --tflite --quantize none, expected --quantize int8 or",
+            2,
+        ),
+        (
+            ("--tensorrt", "--calibration-images", 9),
+            "--calibration-images: not an option of --tensorrt --precision fp16, expected --precision int8",
+            2,
+        ),
     ],
 )
 def test_bad_options_get_one_line(trained_quickly, run, monkeypatch, arguments, line, status):
