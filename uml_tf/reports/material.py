@@ -26,7 +26,7 @@ from uml_tf.runtime.files import read_text
 from uml_tf.runtime.model_card import ModelCard
 from uml_tf.tracking.card import read_stated
 from uml_tf.tracking.exports import EXPORT_METRIC, ROOT_PARAM
-from uml_tf.tracking.models import MODEL_NAME
+from uml_tf.tracking.models import MODEL_NAME, fetch
 from uml_tf.tracking.store import FINISHED_TAG, last_run_id, store_exists, use_store
 
 METRICS_FILE = "metrics.json"
@@ -101,8 +101,8 @@ def _run(run_id: str) -> Run | None:
 def _artifact(run_id: str, name: str) -> Path | None:
     """The local path of an artifact; None where the run has none of this name."""
     try:
-        return Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=name))
-    except (MlflowException, OSError):
+        return fetch(f"runs:/{run_id}/{name}")
+    except UmlError:
         return None
 
 
