@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.files import read_bytes
+from uml_tf.study import other_models
 from uml_tf.study.cell_process import _run
 from uml_tf.study.cells import cells_by_seed, open_study
 from uml_tf.study.runs import CELL_TAG, find_runs
@@ -89,6 +91,21 @@ def test_other_images_and_other_encoder_weights_are_other_cells(opened, phantoms
     image.write_bytes((tmp_path / "set" / phantoms.rows[1].image).read_bytes())
     third = opened(text).cells[0].key
     assert len({first, second, third}) == 3
+
+
+def test_a_file_that_cells_have_in_common_is_read_once(opened, tmp_path, monkeypatch):
+    read = []
+
+    def counted(path):
+        read.append(path.name)
+        return read_bytes(path)
+
+    monkeypatch.setattr(other_models, "read_bytes", counted)
+    (tmp_path / "weights.h5").write_bytes(b"one")
+    weights = "encoder_weights: weights.h5"
+    study = opened(f"arms: {{plain: {{{weights}}}, longer: {{{weights}, epochs: 5}}}}\nseeds: [0, 7]\n")
+    assert len(study.cells) == 4
+    assert read == ["weights.h5"]
 
 
 def test_the_place_of_the_data_is_not_a_part_of_a_cell(opened, tmp_path):

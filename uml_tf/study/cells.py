@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,7 +17,7 @@ from uml_tf.evaluation.selection import check_names, default_names
 from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import read_bytes
 from uml_tf.study.folds import Division, fold_datasets
-from uml_tf.study.other_models import by_content, check_tested_unseen, with_fixed_models
+from uml_tf.study.other_models import by_content, check_tested_unseen, digest_once, with_fixed_models
 from uml_tf.study.spec import StudySpec, arm_configs, read_study
 from uml_tf.tracking.store import local_store
 from uml_tf.training.config import TrainingConfig
@@ -110,11 +110,11 @@ def _folds(dataset: PreparedDataset, spec: StudySpec) -> list[_Fold]:
     return found
 
 
-def _key(config: TrainingConfig, fold: _Fold) -> str:
-    content: dict[str, Any] = by_content(config).model_dump(mode="json", exclude={"data"})
+def _key(config: TrainingConfig, fold: _Fold, digest: Callable[[Path], str]) -> str:
+    content: dict[str, Any] = by_content(config, digest).model_dump(mode="json", exclude={"data"})
     weights = Path(config.encoder_weights or "")
     if weights.is_file():
-        content["encoder_weights"] = hashlib.sha256(read_bytes(weights)).hexdigest()
+        content["encoder_weights"] = digest(weights)
     return hashlib.sha256(json.dumps([content, fold.digest], sort_keys=True).encode()).hexdigest()
 
 
@@ -132,12 +132,20 @@ def _arm_folds(
     return found
 
 
-def _cell(spec: StudySpec, arm: str, config: TrainingConfig, seed: int, number: int, fold: _Fold) -> Cell:
+def _cell(
+    spec: StudySpec,
+    arm: str,
+    config: TrainingConfig,
+    seed: int,
+    number: int,
+    fold: _Fold,
+    digest: Callable[[Path], str],
+) -> Cell:
     fields: dict[str, Any] = {"seed": seed}
     if config.data is not None or spec.folds > 1:
         fields["data"] = fold.dataset.root.resolve()
     own = config.model_copy(update=fields)
-    return Cell(arm, seed, number, spec.folds, own, fold.dataset, _key(own, fold))
+    return Cell(arm, seed, number, spec.folds, own, fold.dataset, _key(own, fold, digest))
 
 
 def _common_classes(folds: dict[str, list[_Fold]], path: Path) -> None:
@@ -179,8 +187,9 @@ def open_study(path: Path, display: OpeningDisplay) -> Study:
     check_tested_unseen(configs, tested, display.warn)
     info = next(iter(folds.values()))[0].dataset.info
     check_names(spec.metrics, info, f"{path}: metrics")
+    digest = digest_once()
     cells = [
-        _cell(spec, arm, configs[arm], seed, number + 1, folds[arm][number])
+        _cell(spec, arm, configs[arm], seed, number + 1, folds[arm][number], digest)
         for seed in spec.seeds
         for number in range(spec.folds)
         for arm in spec.arms
