@@ -8,22 +8,15 @@ from images that are so unlike the training images that their confidence is 1 / 
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-
 import numpy as np
+from val_and_test import asked_for, looked_at, with_temperature
 
-from uml_tf.data.dataset import PreparedDataset
-from uml_tf.evaluation.keras_predictor import KerasPredictor
-from uml_tf.evaluation.opening import as_model
 from uml_tf.metrics.calibration import expected_calibration_error
 from uml_tf.metrics.generalized_risk import area_under_generalized_risk
 from uml_tf.metrics.selective import aurc, failure_detection_auroc
 from uml_tf.runtime.contract import confidence
-from uml_tf.tracking.models import load_pair
-from uml_tf.training.calibrate import site_examples
-from uml_tf.training.confidence_fit import fit_confidence, fit_temperature, log_loss
-from uml_tf.training.trust_fit import ALONE, CLASS_MIXES, class_answers, familiarity_of, look
+from uml_tf.training.confidence_fit import fit_confidence, log_loss
+from uml_tf.training.trust_fit import ALONE, CLASS_MIXES, class_answers, familiarity_of
 
 COLUMNS = ("AURC", "AUGRC", "failure AUROC", "ECE", "log-loss", "below 1 / K", "unlike: AUROC")
 
@@ -46,13 +39,9 @@ def _measured(chance, right, guess):
 
 def _rows(reference, data):
     """What the confidence rises from -> the figures of the test images."""
-    network, locator = load_pair(reference)
-    model, dataset = as_model(network, locator), PreparedDataset.open(data)
+    network, *seen = looked_at(reference, data)
     evidential = network.spec.ablation.evidential
-    seen = [look(KerasPredictor(network), site_examples(model, dataset, split)) for split in ("val", "test")]
-    val, test = (class_answers(one, network.trust, evidential) for one in seen)
-    temperature = fit_temperature(val.opinion.probability, val.targets, len(val.targets))
-    val, test = val.tempered(temperature), test.tempered(temperature)
+    val, test = with_temperature(*(class_answers(one, network.trust, evidential) for one in seen))
     guess = 1 / test.opinion.probability.shape[-1]
     familiarity = familiarity_of(seen[1], network.trust)
     if familiarity is not None:
@@ -67,12 +56,9 @@ def _rows(reference, data):
 
 def main() -> None:
     """Prints two lines for each network, and the means."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("networks", nargs="+", metavar="MODEL=DATA")
     every = []
-    for network in parser.parse_args().networks:
-        reference, _, data = network.rpartition("=")
-        every.append(_rows(reference, Path(data)))
+    for reference, data in asked_for(__doc__):
+        every.append(_rows(reference, data))
         for name, row in every[-1].items():
             told = ", ".join(f"{column} {value:.4f}" for column, value in zip(COLUMNS, row, strict=True))
             print(f"{reference}, {name}: {told}", flush=True)

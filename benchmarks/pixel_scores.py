@@ -8,37 +8,16 @@ images unlike the training images, as those of a model do.
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
+from val_and_test import asked_for, looked_at, with_temperature
 
-from uml_tf.data.dataset import PreparedDataset
-from uml_tf.evaluation.keras_predictor import KerasPredictor
-from uml_tf.evaluation.opening import as_model
-from uml_tf.networks import UML
 from uml_tf.runtime.confidence import Confidence
-from uml_tf.tracking.models import load_pair
-from uml_tf.training.calibrate import site_examples
-from uml_tf.training.confidence_fit import fit_confidence, fit_mix, fit_temperature, log_loss
-from uml_tf.training.trust_fit import ALONE, Answers, look, mask_answers, pixel_scores
+from uml_tf.training.confidence_fit import fit_confidence, fit_mix, log_loss
+from uml_tf.training.trust_fit import ALONE, Answers, mask_answers, pixel_scores
 
 NEAR = ("largest", "surroundings")
-
-
-def _answers(reference: str, data: Path) -> tuple[UML, Answers, Answers]:
-    """The network, and the pixels of its validation and test masks with calibrated probabilities."""
-    network, locator = load_pair(reference)
-    model, dataset = as_model(network, locator), PreparedDataset.open(data)
-    found = []
-    for split in ("val", "test"):
-        seen = look(KerasPredictor(network), site_examples(model, dataset, split))
-        found.append(mask_answers(seen, network.trust, network))
-    val = found[0]
-    temperature = fit_temperature(val.opinion.probability, val.targets, len(np.unique(val.owners)))
-    return network, found[0].tempered(temperature), found[1].tempered(temperature)
 
 
 def _measured(fitted: Confidence, test: Answers) -> tuple[float, float]:
@@ -51,12 +30,10 @@ def _measured(fitted: Confidence, test: Answers) -> tuple[float, float]:
 
 def main() -> None:
     """Prints a line for each network, and the means."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("networks", nargs="+", metavar="MODEL=DATA")
     rows = []
-    for network in parser.parse_args().networks:
-        reference, _, data = network.rpartition("=")
-        model, val, test = _answers(reference, Path(data))
+    for reference, data in asked_for(__doc__):
+        model, *seen = looked_at(reference, data)
+        val, test = with_temperature(*(mask_answers(one, model.trust, model) for one in seen))
         together = pixel_scores(model)
         scores = val.scores({*ALONE, *NEAR, *together})
         fits = {

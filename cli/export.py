@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from uml_tf.export.kind import ExportKind, Target
 from uml_tf.export.kinds import KINDS, check_packages, input_type_of, kinds_of, targets
@@ -74,6 +75,18 @@ def _kind(options: dict[str, Any]) -> ExportKind:
     raise click.UsageError(f"--{target.setting}: found {value}, --{target.name} takes {_values(target)}")
 
 
+def _check_calibration(kind: ExportKind) -> None:
+    """Refuses options of the calibration for a kind that would ignore them."""
+    if kind.calibrated:
+        return
+    given = click.get_current_context().get_parameter_source
+    for name in ("calibration", "calibration-images"):
+        if given(_key(name)) is not ParameterSource.DEFAULT:
+            others = [k.value for k in kinds_of(kind.target) if k.calibrated]
+            expected = f", expected --{kind.target.setting} {' or '.join(others)}" if others else ""
+            raise click.UsageError(f"--{name}: not an option of {kind.options}{expected}")
+
+
 def _check_data(options: dict[str, Any]) -> None:
     """Refuses data that do not exist, before the wait for TensorFlow."""
     from uml_tf.data.dataset import PreparedDataset
@@ -94,7 +107,13 @@ def _check_data(options: dict[str, Any]) -> None:
     type=click.Path(path_type=Path),
     help="Training images for int8: a data set or a folder.  [default: the model's training split]",
 )
-@click.option("--calibration-images", type=click.IntRange(1), default=200, show_default=True)
+@click.option(
+    "--calibration-images",
+    type=click.IntRange(1),
+    default=200,
+    show_default=True,
+    help="At most so many of them.",
+)
 @click.option(
     "--input",
     type=click.Choice(list(dict.fromkeys(t for _, kind in KINDS.items() for t in kind.input_types))),
@@ -136,6 +155,7 @@ def export(model: str, tolerance: tuple[str, ...], **options: Any) -> None:
     Past the tolerance, only the fidelity report is written, and the exit code is 1.
     """
     kind = _kind(options)
+    _check_calibration(kind)
     check_packages(kind)
     input_type = input_type_of(kind, options["input"])
     bounds = Tolerance.parse(tolerance)

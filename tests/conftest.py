@@ -27,9 +27,7 @@ os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")  # test
 if "PYTEST_XDIST_WORKER" not in os.environ:  # one folder for all test processes, and none of the user's
     os.environ["UML_TF_CACHE"] = tempfile.mkdtemp(prefix="uml-tf-cache-")
 
-pytest_plugins = ["slowest_first"]
-
-SHARED = Path(__file__).resolve().parents[2] / "shared"
+pytest_plugins = ["slowest_first", "reference_material"]
 
 
 def pytest_unconfigure() -> None:
@@ -44,41 +42,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     reasons = [report.longrepr[2] for report in terminalreporter.stats.get("skipped", [])]
     for line in sorted({reason.removeprefix("Skipped: ") for reason in reasons if "NOT CHECKED" in reason}):
         terminalreporter.write_line(line, yellow=True, bold=True)
-
-
-def _shared(part: str) -> Path:
-    path = SHARED / part
-    if not path.is_dir():
-        message = f"{part}/ with the reference material is not beside this checkout: NOT CHECKED"
-        warnings.warn(message, stacklevel=2)
-        pytest.skip(message)
-    return path
-
-
-@pytest.fixture(scope="session")
-def reference() -> Path:
-    """The folder of the reference values, which belongs to the repository: a missing file is a failure."""
-    return Path(__file__).parent / "reference"
-
-
-@pytest.fixture(scope="session")
-def busi_raw() -> Path:
-    return _shared("data") / "busi"
-
-
-@pytest.fixture(scope="session")
-def drishti_raw() -> Path:
-    return _shared("data/drishti")
-
-
-@pytest.fixture(scope="session")
-def origa_raw() -> Path:
-    return _shared("data/origa")
-
-
-@pytest.fixture(scope="session")
-def isic_raw() -> Path:
-    return _shared("data/isic2017")
 
 
 @pytest.fixture(scope="session")

@@ -65,6 +65,19 @@ def test_the_confidence_of_a_mean_is_its_largest_probability():
     assert found["familiarity"].tolist() == [[pytest.approx(0.6)]]
 
 
+def test_means_of_other_members_or_asked_in_another_way_are_other_models(model, other):
+    means = [
+        ensemble([model, other]),
+        ensemble([model, model]),
+        with_flips(model),
+        with_flips(other),
+        with_passes(model, 2),
+        with_passes(model, 3),
+    ]
+    assert len({model.identity, *(mean.identity for mean in means)}) == 7
+    assert ensemble([model, other]).identity == means[0].identity
+
+
 def test_members_that_do_not_fit_are_one_line(model, other, monkeypatch):
     monkeypatch.setattr(other.model, "card", replace(other.model.card, image_classes=("a", "b")))
     with pytest.raises(UmlError, match="ensemble: image_classes: found"):

@@ -8,6 +8,7 @@ import shutil
 
 import mlflow
 import pytest
+from small_networks import quick_network
 
 from uml_tf.runtime.device_model import DeviceModel
 
@@ -39,6 +40,25 @@ def test_export_that_the_store_refuses_to_log_is_written_all_the_same(trained, u
     done = uml_tf_command("export", model, "--tflite", "--no-web", "--out", "bundle", cwd=tmp_path)
     assert re.search(f"^not logged: .*{model.parent.name}.*deleted", done.stdout, re.M), done.stdout
     assert DeviceModel(tmp_path / "bundle/model.tflite").metadata.quantize == "none"
+
+
+def test_a_server_that_cannot_be_reached_is_one_line_and_hinders_no_export_of_a_file(
+    phantoms, start_uml_tf, tmp_path
+):
+    quick_network(0, phantoms.info).save(tmp_path / "model.keras")
+    # MLflow would ask again for minutes.
+    store = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+    command = ("export", "model.keras", "--tflite", "--no-web", "--force", "--out", "bundle")
+    line = "MLflow store http://127.0.0.1:9: cannot be used (Connection refused)"
+    process = start_uml_tf(*command, cwd=tmp_path, **store)
+    output, errors = process.communicate(timeout=600)
+    assert (process.returncode, output) == (1, "")
+    assert errors == f"uml-tf: {line}; give one with --verify\n"
+    process = start_uml_tf(*command, "--verify", phantoms.root, cwd=tmp_path, **store)
+    output, errors = process.communicate(timeout=600)
+    assert process.returncode == 0, errors
+    assert f"not logged: {line}\n" in output
+    assert (tmp_path / "bundle/model.tflite").is_file()
 
 
 def test_tensorrt_without_a_gpu_writes_the_build_command(trained_quickly, uml_tf_command):
@@ -77,6 +97,16 @@ def test_tensorrt_without_a_gpu_writes_the_build_command(trained_quickly, uml_tf
         (("--onnx", "--sbom"), "--sbom: not an option of --onnx", 2),
         (("--tflite", "--quantize", "int8-logits", "--input", "uint8"), "--input: found uint8", 1),
         (("--tflite", "--quantize", "int8", "--calibration", "nowhere"), "nowhere: no such folder", 1),
+        (
+            ("--tflite", "--calibration", "nowhere"),
+            "--calibration: not an option of --tflite --quantize none, expected --quantize int8 or",
+            2,
+        ),
+        (
+            ("--tensorrt", "--calibration-images", 9),
+            "--calibration-images: not an option of --tensorrt --precision fp16, expected --precision int8",
+            2,
+        ),
     ],
 )
 def test_bad_options_get_one_line(trained_quickly, run, monkeypatch, arguments, line, status):

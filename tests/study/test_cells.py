@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from uml_tf.runtime.errors import UmlError
+from uml_tf.runtime.files import read_bytes
+from uml_tf.study import other_models
 from uml_tf.study.cell_process import _run
 from uml_tf.study.cells import cells_by_seed, open_study
 from uml_tf.study.runs import CELL_TAG, find_runs
@@ -104,6 +106,21 @@ def test_other_images_and_other_encoder_weights_are_other_cells(opened, phantoms
     assert len({first, second, third}) == 3
 
 
+def test_a_file_that_cells_have_in_common_is_read_once(opened, tmp_path, monkeypatch):
+    read = []
+
+    def counted(path):
+        read.append(path.name)
+        return read_bytes(path)
+
+    monkeypatch.setattr(other_models, "read_bytes", counted)
+    (tmp_path / "weights.h5").write_bytes(b"one")
+    weights = "encoder_weights: weights.h5"
+    study = opened(f"arms: {{plain: {{{weights}}}, longer: {{{weights}, epochs: 5}}}}\nseeds: [0, 7]\n")
+    assert len(study.cells) == 4
+    assert read == ["weights.h5"]
+
+
 def test_the_place_of_the_data_is_not_a_part_of_a_cell(opened, tmp_path):
     first = [cell.key for cell in opened(TEXT).cells]
     (tmp_path / "set").rename(tmp_path / "moved")
@@ -125,6 +142,19 @@ def test_metrics_are_those_of_the_registry_unless_they_are_named(opened):
         UmlError, match=r"study\.yaml: metrics: found 'dice_lesion', expected some of .*dice_cup"
     ):
         opened(TEXT + "metrics: [dice_lesion]\n")
+
+
+def test_the_study_as_it_is_written_opens_though_its_config_file_had_another_seed(opened, tmp_path):
+    (tmp_path / "config.yaml").write_text("{data: set, epochs: 3, seed: 5}")
+    path = tmp_path / "named.yaml"
+    path.write_text("config: config.yaml\n" + TEXT)
+    display = _Told()
+    study = open_study(path, display)
+    assert display.warnings == ["study: config.yaml: seed: 5 is not used, the study's 'seeds' are 0, 7"]
+    assert study.identity == opened(TEXT).identity
+    path.write_text(study.text)
+    assert open_study(path, display).identity == study.identity
+    assert len(display.warnings) == 1
 
 
 LOCATED = "arms: {{plain: , located: {{roi: {{model: {}}}}}}}\nseeds: [0]\n"

@@ -66,6 +66,19 @@ def test_the_config_can_be_a_file(tmp_path, monkeypatch):
     assert configs["plain"].epochs == 7
 
 
+def test_a_seed_in_the_file_of_a_training_is_named_unless_it_is_one_of_the_seeds(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config.yaml").write_text("seed: 5\n")
+    for seeds, lines in (
+        ("[1, 5]", []),
+        ("[0, 1]", ["study: config.yaml: seed: 5 is not used, the study's 'seeds' are 0, 1"]),
+    ):
+        path = _write(tmp_path, f"config: config.yaml\narms: {{a: }}\nseeds: {seeds}\n")
+        told = []
+        arm_configs(read_study(path), path, told.append)
+        assert told == lines
+
+
 @pytest.mark.parametrize(
     ("text", "line"),
     [
@@ -90,6 +103,10 @@ def test_the_config_can_be_a_file(tmp_path, monkeypatch):
         ("arms: {a: {epochs: 0}}", "study.yaml: arms.a: epochs: found 0"),
         ("arms: {a: {loss.clss: 1}}", "study.yaml: arms.a: loss.clss: found 1 for an unknown field"),
         ("arms: {a: {seed: 1}}", "arms.a: seed: found it in an arm, expected it in 'seeds' alone"),
+        (
+            "config: {seed: 1}\narms: {a: }\nseeds: [1]",
+            "study.yaml: config: seed: found it in the config, expected it in 'seeds' alone",
+        ),
         ("arms: {a: , b: {epochs: 14}}", "arms.b: found the config of arm 'a', expected another one"),
         (
             "arms: {a: }\ncombined: {a: {of: a, flips: true}}",

@@ -84,10 +84,21 @@ class MeanModel:
         first: tells how a picture becomes an input, and the card.
         members: each returns outputs for ``(N, h, w, 3)``, N at most the batch size.
         batch_size: the smallest of the members; None for the first's.
+        way: how the models are asked, e.g. "flips".
+        others: the models that answer beside the first.
     """
 
-    def __init__(self, first: Model, members: Sequence[Member], batch_size: int | None = None) -> None:
+    def __init__(
+        self,
+        first: Model,
+        members: Sequence[Member],
+        batch_size: int | None = None,
+        *,
+        way: str = "ensemble",
+        others: Sequence[Model] = (),
+    ) -> None:
         self._first, self._members = first, tuple(members)
+        self._way, self._others = way, tuple(others)
         self.image_size, self.batch_size = first.image_size, batch_size or first.batch_size
 
     @property
@@ -104,8 +115,9 @@ class MeanModel:
 
     @property
     def identity(self) -> str:
-        """Of the first, with the number of predictions; see ``uml_tf.runtime.prediction.Model``."""
-        return sha256(f"mean of {len(self._members)} {self._first.identity}".encode()).hexdigest()
+        """Of all models and the way they are asked; see ``uml_tf.runtime.prediction.Model``."""
+        models = " ".join(model.identity for model in (self._first, *self._others))
+        return sha256(f"mean of {len(self._members)}, {self._way}: {models}".encode()).hexdigest()
 
     def __call__(self, images: Array) -> Outputs:
         """The outputs for ``(N, h, w, 3)`` images in [0, 255], N at most ``batch_size``."""
@@ -136,7 +148,7 @@ def ensemble(models: Sequence[Model]) -> MeanModel:
             raise UmlError(
                 f"ensemble: image size: found {model.image_size}, expected the first's {first.image_size}"
             )
-    return MeanModel(first, models, min(model.batch_size for model in models))
+    return MeanModel(first, models, min(model.batch_size for model in models), others=models[1:])
 
 
 def with_flips(model: Model) -> MeanModel:
@@ -146,4 +158,4 @@ def with_flips(model: Model) -> MeanModel:
         outputs = model(np.ascontiguousarray(images[:, :, ::-1]))
         return {name: value[:, :, ::-1] if value.ndim == 4 else value for name, value in outputs.items()}
 
-    return MeanModel(model, [model, mirrored])
+    return MeanModel(model, [model, mirrored], way="flips")

@@ -58,6 +58,16 @@ def promise(card: ModelCard) -> str:
     )
 
 
+def decided(material: Material) -> str:
+    """``promise`` of what was measured, which may be a mean of several predictions."""
+    if material.mean_of:
+        return (
+            f"No decision is made: the answers are the mean of {material.averaged}, and thresholds are "
+            "fitted for a single prediction of one network."
+        )
+    return promise(material.card)
+
+
 def _behind(confidence: Confidence) -> str:
     """What a fitted confidence follows from: the name of its score, as the card has it, and its parts."""
     parts = ", ".join(SCORES.get(name, name) for name in confidence.weights)
@@ -94,6 +104,14 @@ def confidence_facts(card: ModelCard, params: Mapping[str, str]) -> Facts:
     }
 
 
+def measured_confidence(material: Material) -> Facts:
+    """``confidence_facts`` of what was measured, which may be a mean of several predictions."""
+    if material.mean_of:
+        text = "the largest mean probability: nothing is fitted for a mean of several predictions"
+        return {"Confidence of class and pixels": text}
+    return confidence_facts(material.card, material.params)
+
+
 def _with_what(card: ModelCard, params: Mapping[str, str]) -> Facts:
     reads = "the whole picture" if card.roi is None else f"the part around the {card.roi.name}"
     weights = params.get("encoder_weights", "")
@@ -115,6 +133,9 @@ def training_facts(material: Material) -> Facts:
     card, params = material.card, material.params
     counts = split_counts(Path(params.get(ROOT_PARAM, "")), card.fingerprint) if params else {}
     facts = {
+        "One of several": f"what follows is of the first of {material.averaged}"
+        if material.of_models
+        else "",
         "Answers": f"which of {listed(card.image_classes)}; where {listed(card.pixel_classes[1:])} "
         + ("are" if len(card.pixel_classes) > 2 else "is"),
         "Trained on": card.dataset or "unnamed data",
@@ -136,23 +157,31 @@ def _distances(material: Material) -> str:
     return f"in {material.unit}"
 
 
+def _use_in_training(material: Material) -> str:
+    """What the training used the measured images for, where they are of the data set that it had."""
+    if material.fingerprint != material.card.fingerprint:
+        return "another data set"
+    who = "the first model" if material.of_models else "the model"
+    chosen = f"the epoch of {who} was chosen" if material.mean_of else "its thresholds were fitted"
+    used = {
+        "train": f"{who} was trained on these images: its figures are too good",
+        "val": f"{chosen} on these images: its figures are too good",
+        "test": "none of them was used in training" + (f" {who}" if material.of_models else ""),
+    }
+    return used.get(material.split, "")
+
+
 def measured_facts(material: Material) -> Facts:
     """On which images it was measured."""
     measures = material.measures
     subjects = len({m.resampled_with for m in measures})
-    own = material.fingerprint == material.card.fingerprint
-    kept = {
-        "train": "the model was trained on these images: its figures are too good",
-        "val": "its thresholds were fitted on these images: its figures are too good",
-        "test": "none of them was used in training",
-    }
     facts = {
         "Measured on": f"{len(measures)} images of {subjects} subjects, split '{material.split}' of "
-        f"{material.dataset}" + (f"; {kept.get(material.split, '')}" if own else "; another data set"),
+        f"{material.dataset}; {_use_in_training(material)}",
         "With a class that is known": str(sum(m.label >= 0 for m in measures)),
         "With an expert's outline": str(sum(m.masked for m in measures)),
         "Distances": _distances(material),
-        "Averaged": material.mean_of,
+        "Averaged": material.averaged,
         "Not checked": "" if material.fingerprint else "that its data set is still the one that was measured",
     }
     return {label: text for label, text in facts.items() if text}

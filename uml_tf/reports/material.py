@@ -26,7 +26,7 @@ from uml_tf.runtime.files import read_text
 from uml_tf.runtime.model_card import ModelCard
 from uml_tf.tracking.card import read_stated
 from uml_tf.tracking.exports import EXPORT_METRIC, ROOT_PARAM
-from uml_tf.tracking.models import MODEL_NAME
+from uml_tf.tracking.models import MODEL_NAME, fetch
 from uml_tf.tracking.store import FINISHED_TAG, last_run_id, store_exists, use_store
 
 METRICS_FILE = "metrics.json"
@@ -45,10 +45,11 @@ class Material:
         fingerprint: SHA-256 of that data set.
         measures: of the images.
         metrics: of these measures.
-        mean_of: how several predictions were averaged; "" for one prediction an image.
+        mean_of: how several predictions were averaged, e.g. "flips"; "" for one prediction an image.
         robustness: what was measured on corrupted images; None where nothing was.
         params: what the training run recorded; empty where the run is not in the store.
-        exports: kind -> content of ``fidelity.json``, of the exports that the run recorded.
+        exports: kind -> content of ``fidelity.json``, of the exports that the run recorded; none for a mean,
+            which no file gives.
     """
 
     model: str
@@ -63,6 +64,16 @@ class Material:
     robustness: Robustness | None = None
     params: Mapping[str, str] = field(default_factory=dict)
     exports: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def averaged(self) -> str:
+        """What the mean of several predictions is of, for people; "" for one prediction an image."""
+        return {"flips": "each picture and its mirror image"}.get(self.mean_of, self.mean_of)
+
+    @property
+    def of_models(self) -> bool:
+        """Whether it is the mean of several models; ``model`` and ``card`` are those of the first."""
+        return self.mean_of.endswith(" models")
 
     def images(self) -> PreparedDataset | None:
         """The data set of the images; None where it is no longer there."""
@@ -101,8 +112,8 @@ def _run(run_id: str) -> Run | None:
 def _artifact(run_id: str, name: str) -> Path | None:
     """The local path of an artifact; None where the run has none of this name."""
     try:
-        return Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=name))
-    except (MlflowException, OSError):
+        return fetch(f"runs:/{run_id}/{name}")
+    except UmlError:
         return None
 
 
@@ -166,7 +177,7 @@ def _of_evaluation(folder: Path) -> Material:
         mean_of=origin.mean_of,
         robustness=read_robustness(corrupted) if corrupted.is_file() else None,
         params={} if run is None else run.data.params,
-        exports=_exports(run),
+        exports={} if origin.mean_of else _exports(run),
     )
 
 

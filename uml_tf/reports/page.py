@@ -23,7 +23,7 @@ from uml_tf.reports.examples import (
     most_doubtful,
     wrong_and_accepted,
 )
-from uml_tf.reports.facts import confidence_facts, measured_facts, promise, training_facts
+from uml_tf.reports.facts import decided, measured_confidence, measured_facts, training_facts
 from uml_tf.reports.groups import SHOWN, Grouping
 from uml_tf.reports.material import Material
 from uml_tf.reports.words import UNDEFINED, chief, percent, shown
@@ -237,9 +237,10 @@ def render(material: Material, choices: Choices) -> str:
         model=material.model,
         training=training_facts(material),
         measured=measured_facts(material),
-        promise=promise(material.card),
-        confidence=confidence_facts(material.card, material.params),
-        class_is_fitted=material.card.trust.class_confidence is not None,
+        promise=decided(material),
+        confidence=measured_confidence(material),
+        averaged=material.averaged,
+        class_is_fitted=not material.mean_of and material.card.trust.class_confidence is not None,
         metrics=_metric_rows(material),
         all_metrics=[(name, *shown(e), e.images) for name, e in sorted(material.metrics.items())],
         confusion=_confusion(material),

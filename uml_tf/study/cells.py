@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,7 +18,7 @@ from uml_tf.runtime.errors import UmlError
 from uml_tf.runtime.files import read_bytes
 from uml_tf.study.fewer_subjects import with_fewer_subjects
 from uml_tf.study.folds import Division, fold_datasets
-from uml_tf.study.other_models import by_content, check_tested_unseen, with_fixed_models
+from uml_tf.study.other_models import by_content, check_tested_unseen, digest_once, with_fixed_models
 from uml_tf.study.spec import StudySpec, arm_configs, read_study
 from uml_tf.tracking.store import local_store
 from uml_tf.training.config import TrainingConfig
@@ -116,11 +116,11 @@ def _folds(dataset: PreparedDataset, spec: StudySpec, share: float) -> list[_Fol
     return found
 
 
-def _key(config: TrainingConfig, fold: _Fold) -> str:
-    content: dict[str, Any] = by_content(config).model_dump(mode="json", exclude={"data"})
+def _key(config: TrainingConfig, fold: _Fold, digest: Callable[[Path], str]) -> str:
+    content: dict[str, Any] = by_content(config, digest).model_dump(mode="json", exclude={"data"})
     weights = Path(config.encoder_weights or "")
     if weights.is_file():
-        content["encoder_weights"] = hashlib.sha256(read_bytes(weights)).hexdigest()
+        content["encoder_weights"] = digest(weights)
     return hashlib.sha256(json.dumps([content, fold.digest], sort_keys=True).encode()).hexdigest()
 
 
@@ -142,12 +142,20 @@ def _arm_folds(
     return found
 
 
-def _cell(spec: StudySpec, arm: str, config: TrainingConfig, seed: int, number: int, fold: _Fold) -> Cell:
+def _cell(
+    spec: StudySpec,
+    arm: str,
+    config: TrainingConfig,
+    seed: int,
+    number: int,
+    fold: _Fold,
+    digest: Callable[[Path], str],
+) -> Cell:
     fields: dict[str, Any] = {"seed": seed}
     if config.data is not None or spec.folds > 1 or spec.share_of(arm) < 1:
         fields["data"] = fold.dataset.root.resolve()
     own = config.model_copy(update=fields)
-    return Cell(arm, seed, number, spec.folds, own, fold.dataset, _key(own, fold))
+    return Cell(arm, seed, number, spec.folds, own, fold.dataset, _key(own, fold, digest))
 
 
 def _common_classes(folds: dict[str, list[_Fold]], path: Path) -> None:
@@ -182,15 +190,16 @@ def open_study(path: Path, display: OpeningDisplay) -> Study:
             test images.
     """
     spec = read_study(path)
-    configs = with_fixed_models(arm_configs(spec, path))
+    configs = with_fixed_models(arm_configs(spec, path, display.warn))
     folds = _arm_folds(configs, spec, display)
     _common_classes(folds, path)
     tested = {arm: [fold.dataset for fold in own] for arm, own in folds.items()}
     check_tested_unseen(configs, tested, display.warn)
     info = next(iter(folds.values()))[0].dataset.info
     check_names(spec.metrics, info, f"{path}: metrics")
+    digest = digest_once()
     cells = [
-        _cell(spec, arm, configs[arm], seed, number + 1, folds[arm][number])
+        _cell(spec, arm, configs[arm], seed, number + 1, folds[arm][number], digest)
         for seed in spec.seeds
         for number in range(spec.folds)
         for arm in spec.arms
@@ -199,10 +208,14 @@ def open_study(path: Path, display: OpeningDisplay) -> Study:
 
 
 def _whole_text(spec: StudySpec) -> str:
-    """The study's YAML, in which the common config stands in place of the name of its file."""
+    """The study's YAML, in which the common config stands in place of the name of its file.
+
+    A seed in that file, which is not used, would be refused there.
+    """
     data = spec.model_dump(mode="json", exclude_unset=True)
     if isinstance(spec.config, Path):
-        data["config"] = yaml.safe_load(read_bytes(spec.config)) or {}
+        common = yaml.safe_load(read_bytes(spec.config)) or {}
+        data["config"] = {name: value for name, value in common.items() if name != "seed"}
     return yaml.safe_dump(data, sort_keys=False)
 
 

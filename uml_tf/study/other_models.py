@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 from uml_tf.data.dataset import PreparedDataset
@@ -27,10 +28,15 @@ def with_fixed_models(configs: Mapping[str, TrainingConfig]) -> dict[str, Traini
     return {arm: config.with_models(fixed) for arm, config in configs.items()}
 
 
-def by_content(config: TrainingConfig) -> TrainingConfig:
-    """The config with the SHA-256 of its models' files in place of their paths."""
+def digest_once() -> Callable[[Path], str]:
+    """A function that returns the SHA-256 of a file, and reads each file once: cells have many in common."""
+    return cache(lambda path: hashlib.sha256(read_bytes(path)).hexdigest())
+
+
+def by_content(config: TrainingConfig, digest: Callable[[Path], str]) -> TrainingConfig:
+    """The config with the SHA-256 of its models' files, as ``digest`` tells it, in place of their paths."""
     files = [model for model in config.models if Path(model).is_file()]
-    return config.with_models({file: hashlib.sha256(read_bytes(Path(file))).hexdigest() for file in files})
+    return config.with_models({file: digest(Path(file)) for file in files})
 
 
 def check_tested_unseen(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -178,12 +178,28 @@ def _set_field(fields: Mapping[str, Any], name: str) -> bool:
     return any(field == name or field.startswith(f"{name}.") for field in fields)
 
 
-def arm_configs(spec: StudySpec, path: Path) -> dict[str, TrainingConfig]:
+def _check_common_seed(
+    common: TrainingConfig, spec: StudySpec, path: Path, warn: Callable[[str], None]
+) -> None:
+    """Refuses a seed in the study's own YAML; warns of another in a file, which may be that of a training."""
+    if "seed" not in common.model_fields_set:
+        return
+    if not isinstance(spec.config, Path):
+        raise UmlError(f"{path}: config: seed: found it in the config, expected it in 'seeds' alone")
+    if common.seed not in spec.seeds:
+        seeds = ", ".join(map(str, spec.seeds))
+        warn(f"study: {spec.config}: seed: {common.seed} is not used, the study's 'seeds' are {seeds}")
+
+
+def arm_configs(
+    spec: StudySpec, path: Path, warn: Callable[[str], None] = lambda line: None
+) -> dict[str, TrainingConfig]:
     """Arm -> its resolved config, with the config's own seed.
 
     Args:
         spec: the study.
         path: of its YAML, for messages.
+        warn: is told of a seed in the common config's file that is none of the study's.
 
     Raises:
         UmlError: a field is unknown or out of range, sets what the study sets, or two arms are equal.
@@ -192,7 +208,7 @@ def arm_configs(spec: StudySpec, path: Path) -> dict[str, TrainingConfig]:
         text, source = read_text(spec.config), str(spec.config)
     else:
         text, source = yaml.safe_dump(spec.config), f"{path}: config"
-    parse_config(text, source, {})
+    _check_common_seed(parse_config(text, source, {}), spec, path, warn)
     configs: dict[str, TrainingConfig] = {}
     for arm, fields in spec.arms.items():
         if _set_field(fields, "seed"):

@@ -7,6 +7,7 @@ import json
 import re
 import tempfile
 import warnings
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,8 +89,16 @@ def _keras_file(folder: Path, reference: str) -> Path:
     return files[0]
 
 
+@cache
+def _fetched() -> tempfile.TemporaryDirectory[str]:
+    """Holds the copies of this process; it is removed when the process ends, since they are opened later."""
+    return tempfile.TemporaryDirectory(prefix="uml-tf-", ignore_cleanup_errors=True)
+
+
 def fetch(reference: str) -> Path:
     """The local file or folder of a path or of an MLflow URI (``runs:/...``, ``models:/...``).
+
+    Of a URI it is a copy, which lasts until this process ends.
 
     Raises:
         UmlError: it is not in the store.
@@ -98,7 +107,8 @@ def fetch(reference: str) -> Path:
         return Path(reference)
     use_store()
     try:
-        return Path(mlflow.artifacts.download_artifacts(artifact_uri=reference))
+        folder = tempfile.mkdtemp(dir=_fetched().name)
+        return Path(mlflow.artifacts.download_artifacts(artifact_uri=reference, dst_path=folder))
     except (MlflowException, OSError) as error:
         raise _not_in_store(reference, error) from error
 
