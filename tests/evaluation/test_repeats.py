@@ -54,6 +54,12 @@ def test_one_seed_is_the_plain_comparison():
     assert differences_of_means([first], [second]) == differences(first, second)
 
 
+def test_images_in_another_order_are_refused():
+    measures = random_measures(20, seed=1)
+    with pytest.raises(ValueError, match="another order"):
+        differences_of_means([measures], [measures[1:] + measures[:1]])
+
+
 def test_the_difference_of_two_arms_is_that_of_their_means_over_the_same_images():
     worse, better = _seeds(3, 0.6), _seeds(2, 0.9)
     found = _by_name(differences_of_means(worse, better, names=["mean_dice", "accuracy"]))

@@ -51,7 +51,13 @@ def commonly_defined(repeats: Sequence[Measures]) -> list[list[ImageMeasure]]:
 
     A value that is undefined in one of them (e.g. the cup-to-disc error where no disc was found) is left out
     of all, so that all means are over the same images.
+
+    Raises:
+        ValueError: the images or their order differ: differences would pair one image with another.
     """
+    names = [[one.image for one in measures] for measures in repeats]
+    if any(found != names[0] for found in names):
+        raise ValueError("repeats: found other images or another order, expected those of the first repeat")
     images = [_common_image(versions) for versions in zip(*repeats, strict=True)]
     return [list(measures) for measures in zip(*images, strict=True)]
 

@@ -89,6 +89,11 @@ class Study:
         """The cells of an arm, by seed and fold."""
         return [cell for cell in self.cells if cell.arm == arm]
 
+    def training_images(self, arm: str) -> float:
+        """Number of training images of an arm, the mean of its folds."""
+        counts = [len(cell.dataset.split("train")) for cell in self.of_arm(arm)]
+        return sum(counts) / len(counts)
+
 
 @dataclass(frozen=True)
 class _Fold:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from uml_tf.study.cells import Study
 from uml_tf.study.results import ArmMetric
 from uml_tf.study.runs import CellRun, finished_runs
-from uml_tf.study.spec import Combination, StudySpec
+from uml_tf.study.spec import Combination
 
 
 def _line(cells: Sequence[str]) -> str:
@@ -20,9 +20,10 @@ def _how(one: Combination, seeds: int) -> str:
     return f"{one.of}, {f'{one.passes} passes with dropout' if one.passes else 'with its mirror image'}"
 
 
-def _fewer(spec: StudySpec, arm: str) -> list[str]:
-    share = spec.share_of(arm)
-    return [f"{share:.3g} of the training subjects"] if share < 1 else []
+def _fewer(study: Study, arm: str) -> list[str]:
+    share = study.spec.share_of(arm)
+    images = study.training_images(arm)
+    return [f"{share:.3g} of the training subjects ({images:.0f} images)"] if share < 1 else []
 
 
 def rows_markdown(
@@ -46,7 +47,7 @@ def rows_markdown(
     for arm, fields in spec.arms.items():
         own = finished_runs(study, arm, runs)
         changes = (
-            ", ".join([f"`{name}={value}`" for name, value in fields.items()] + _fewer(spec, arm)) or "none"
+            ", ".join([f"`{name}={value}`" for name, value in fields.items()] + _fewer(study, arm)) or "none"
         )
         seeds = f"{repeats.get(arm, 0)} of {len(spec.seeds)}"
         parameters, minutes = "", ""

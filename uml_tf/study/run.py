@@ -14,6 +14,7 @@ from uml_tf.study.combined import measure_combined, measured_repeats, unmeasured
 from uml_tf.study.dask_pool import DaskPool
 from uml_tf.study.display import StudyDisplay
 from uml_tf.study.forecast import Forecast
+from uml_tf.study.learning_curve import learning_curve_figure
 from uml_tf.study.pool import Message, Outcome, Pool, Task
 from uml_tf.study.report import notes, rows_markdown
 from uml_tf.study.results import Pooled, pooled, study_results
@@ -41,7 +42,7 @@ class StudyResult:
 
     Attributes:
         run_id: of the parent run.
-        files: Markdown, CSV and figure; nothing where no arm has a finished seed.
+        files: Markdown, CSV, figures and YAML; nothing where no arm has a finished seed.
         failures: name of a cell -> why it failed, in one line.
         cells: number of all cells.
         unmeasured: name of a combination -> why it could not be measured, in one line.
@@ -150,6 +151,9 @@ def _write(
     write_text(files[1], results_csv(rows, gigaflop))
     save_figure(results_figure(rows), files[2])
     write_text(files[3], study.text)
+    if study.spec.training_share:
+        files = (*files, out / "learning_curve.png")
+        save_figure(learning_curve_figure(study, rows), files[-1])
     return files, {f"{row.arm}/{row.metric}": row.mean.value for row in rows if row.mean.value is not None}
 
 

@@ -105,10 +105,16 @@ def results_csv(rows: Sequence[ArmMetric], gigaflop: Mapping[str, float]) -> str
     return buffer.getvalue()
 
 
-def _drawn(estimate: Estimate | None) -> Interval | None:
+def drawn(estimate: Estimate | None) -> Interval | None:
+    """Value and interval as a figure draws them; None where one is undefined."""
     if estimate is None or estimate.value is None or estimate.low is None or estimate.high is None:
         return None
     return estimate.value, estimate.low, estimate.high
+
+
+def metric_title(metric: str) -> str:
+    """A metric's name, with the direction that is better."""
+    return f"{metric} ({_better(metric)} is better)"
 
 
 def results_figure(rows: Sequence[ArmMetric]) -> Figure:
@@ -122,12 +128,12 @@ def results_figure(rows: Sequence[ArmMetric]) -> Figure:
         groups = [
             IntervalGroup(
                 row.arm,
-                _drawn(row.mean),
+                drawn(row.mean),
                 [value for value in row.by_seed if not math.isnan(value)],
-                _drawn(row.difference.change if row.difference is not None else None),
+                drawn(row.difference.change if row.difference is not None else None),
             )
             for row in rows
             if row.metric == metric
         ]
-        panels.append(IntervalRow(f"{metric} ({_better(metric)} is better)", groups))
+        panels.append(IntervalRow(metric_title(metric), groups))
     return interval_figure(panels, rows[0].arm)
