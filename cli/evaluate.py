@@ -46,15 +46,6 @@ def _as_asked(model: Model, passes: int | None, flips: bool, others: tuple[str, 
     return combined_model([model, *members], passes, flips)
 
 
-def _mean_of(passes: int | None, flips: bool, others: tuple[str, ...]) -> str:
-    """How several predictions are averaged, for ``evaluation.json``."""
-    if passes is not None:
-        return f"{passes} passes with dropout"
-    if others:
-        return f"{1 + len(others)} models"
-    return "flips" if flips else ""
-
-
 def _save_origin(
     folder: Path, model: str, card: ModelCard, dataset: PreparedDataset, found: Evaluation, mean_of: str
 ) -> None:
@@ -175,6 +166,7 @@ def evaluate(
     kinds = {name: foreign_rows(path, split) for name, path in zip(named, foreign, strict=True)}
     from uml_tf.evaluation.evaluate import check_classes
     from uml_tf.evaluation.evaluate import evaluate as measure
+    from uml_tf.evaluation.origin import averaged_words
     from uml_tf.evaluation.overview import measures_by_name
     from uml_tf.evaluation.report import write_evaluation, write_evaluations
     from uml_tf.evaluation.sources import compared_groups, foreground_warnings
@@ -206,7 +198,7 @@ def evaluate(
         table = write_evaluations(out, found, card)[0]
     for dataset, (name, one) in zip(datasets, found.items(), strict=True):
         folder = out if len(datasets) == 1 else out / name
-        _save_origin(folder, model, card, dataset, one, _mean_of(passes, flips, others))
+        _save_origin(folder, model, card, dataset, one, averaged_words(passes, flips, 1 + len(others)))
     for file in (table, *tables):
         click.echo(file.read_text(encoding="utf-8"))
     click.echo(f"written to {out}")

@@ -247,6 +247,8 @@ def export(network: UML, job: ExportJob, stage: Stage, locator: UML | None = Non
     assert network.card is not None
     kind = KINDS[job.kind]
     check_packages(kind)
+    if job.calibration is not None and not kind.calibrated:
+        raise UmlError(f"calibration: found {job.calibration} for {kind.name}, which is not calibrated")
     input_type_of(kind, job.input_type)
     source = _Source(network, locator)
     if locator is not None and not kind.target.bundle:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from pathlib import Path
 
 import mlflow
 import pytest
 from small_networks import quick_network
 
+import uml_tf
 from uml_tf.runtime.device_model import DeviceModel
+from uml_tf.runtime.errors import UmlError
 
 
 def test_past_the_tolerance_only_the_report_is_written(trained_quickly, uml_tf_command):
@@ -112,4 +115,13 @@ def test_tensorrt_without_a_gpu_writes_the_build_command(trained_quickly, uml_tf
 def test_bad_options_get_one_line(trained_quickly, run, monkeypatch, arguments, line, status):
     monkeypatch.chdir(trained_quickly)
     assert line in run("export", "last", *arguments, "--out", "never", expect=status)
+    assert not (trained_quickly / "never").exists()
+
+
+def test_calibration_images_of_a_kind_that_is_not_calibrated_are_refused_from_python_too(
+    trained_quickly, monkeypatch
+):
+    monkeypatch.chdir(trained_quickly)
+    with pytest.raises(UmlError, match=r"calibration: found set for tflite-float16, which is not calibrated"):
+        uml_tf.export_model("last", "never", kind="tflite-float16", calibration=Path("set"))
     assert not (trained_quickly / "never").exists()

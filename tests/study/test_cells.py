@@ -79,6 +79,27 @@ def test_an_arm_with_a_share_of_the_subjects_has_the_same_test_images(opened, fo
     assert [cell.key for cell in plain.cells] == [cell.key for cell in study.of_arm("all")]
 
 
+def test_phantoms_have_shares_too(opened, tmp_path):
+    (tmp_path / "drawn.yaml").write_text(
+        "config: {phantoms: {images: 30, size: 64}}\narms: {all: , half: }\n"
+        "training_share: {half: 0.5}\nseeds: [0]\n"
+    )
+    whole, half = open_study(tmp_path / "drawn.yaml", _Told()).cells
+    assert whole.config.data is None
+    assert half.config.data == half.dataset.root
+    assert half.dataset.split("test") == whole.dataset.split("test")
+
+
+@pytest.mark.parametrize("share", [0.999, 0.601])
+def test_shares_that_keep_the_same_subjects_are_refused(opened, share):
+    text = f"arms: {{all: , half: , other: }}\nseeds: [0]\ntraining_share: {{half: 0.6, other: {share}}}\n"
+    with pytest.raises(UmlError) as error:
+        opened(text)
+    arm = "half" if share < 0.9 else "all"
+    line = f"training_share.other: found the training images of arm '{arm}', expected others"
+    assert str(error.value).endswith(f"study.yaml: {line}")
+
+
 def test_the_identity_is_the_content_and_not_the_form(opened):
     study = opened(TEXT)
     assert opened("# a comment\n" + TEXT, "other.yaml").identity == study.identity

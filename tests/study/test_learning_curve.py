@@ -55,6 +55,10 @@ def test_a_metric_that_is_undefined_has_a_panel_without_points(study):
     assert not [line for line in panel.lines if line.get_marker() == "o"]
 
 
+def test_without_a_result_of_its_arms_there_is_no_curve(study):
+    assert learning_curve_figure(study, study_results({"other": [_seed(9)]}, ["accuracy"])) is None
+
+
 def test_the_table_tells_the_share_and_its_images(study):
     text = rows_markdown(study, {}, {}, {})
     images = len(study.of_arm("half")[0].dataset.split("train"))

@@ -91,6 +91,10 @@ def test_a_seed_in_the_file_of_a_training_is_named_unless_it_is_one_of_the_seeds
         ("arms: {a: }\nfolds: 0", "study.yaml: folds: found 0, expected at least 1"),
         ("arms: {a: }\nsplit_seed: 1", "split_seed: found it with 1 fold, expected more folds"),
         (
+            "arms: {a: }\nsplit_seed: 1\ntraining_share: {a: 1}",
+            "split_seed: found it with 1 fold, expected more folds",
+        ),
+        (
             "arms: {a: , b: {epochs: 3}}\ntraining_share: {c: 0.5}",
             "training_share: found 'c', expected an arm, one of a, b",
         ),

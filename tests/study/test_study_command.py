@@ -24,6 +24,7 @@ BASE = """\
 config: {data: set, preset: unet-edge, encoder_weights: none, image_size: 32, epochs: 1}
 seeds: [3]
 folds: 2
+training_share: {joint: 0.8}
 metrics: [accuracy, mean_dice]
 """
 JOINT = BASE + "arms: {joint: {averaging: 0}}\n"
@@ -178,7 +179,8 @@ def test_results_are_printed_written_and_logged_to_the_parent_run(story):
     assert cv2.imread(str(story.folder / "results/study.png")).std() > 5
     parent = _parent(story.folder)
     artifacts = {item.path for item in mlflow.MlflowClient().list_artifacts(parent.info.run_id)}
-    assert artifacts == {"study.md", "study.csv", "study.png", "study.yaml"}
+    assert artifacts == {"study.md", "study.csv", "study.png", "learning_curve.png", "study.yaml"}
+    assert re.search(r"0\.8 of the training subjects \(\d+ images\)", text)
     mean = float(_table(story.folder / "results/study.csv")["accuracy", "joint"]["mean"])
     assert parent.data.metrics["joint/accuracy"] == mean
 

@@ -38,6 +38,31 @@ def test_copies_are_removed_at_the_end_of_the_process(run_id, tmp_path, run_pyth
     assert list((tmp_path / "temporary").iterdir()) == []
 
 
+FORK = """
+import os, shutil, sys
+from uml_tf.tracking.models import fetch
+(first,) = map(fetch, sys.argv[1:])
+child = os.fork()
+if child == 0:
+    fetch(sys.argv[1])
+    sys.exit(0)
+assert os.waitpid(child, 0)[1] == 0
+print(first.read_text())
+shutil.rmtree(first.parents[1])
+print(fetch(sys.argv[1]).read_text())
+"""
+
+
+def test_a_forked_process_leaves_the_copies_alone_and_a_folder_that_was_tidied_up_is_made_anew(
+    run_id, tmp_path, run_python
+):
+    (tmp_path / "temporary").mkdir()
+    reference, folder = f"runs:/{run_id}/measures.json", tmp_path / "temporary"
+    told, _ = run_python("-c", FORK, reference, cwd=tmp_path, TMPDIR=str(folder))
+    assert told.split() == ["figures", "figures"]
+    assert list(folder.iterdir()) == []
+
+
 def test_copies_of_one_name_do_not_replace_each_other(run_id, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with mlflow.start_run() as other:

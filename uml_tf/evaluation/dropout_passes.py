@@ -48,4 +48,4 @@ def with_passes(model: Model, passes: int, seed: int = 0, asked_by: str = "--pas
             "expected a network that was built with dropout"
         )
     active.restart()
-    return MeanModel(model, [one_pass] * passes, way="passes")
+    return MeanModel(model, [one_pass] * passes, way=f"passes, seed {seed}")

@@ -16,6 +16,7 @@ from uml_tf.runtime.model_card import ModelCard
 from uml_tf.runtime.version import VERSION
 
 ORIGIN_FILE = "evaluation.json"
+_OF_MODELS = " models"
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,26 @@ class Origin:
     def from_dict(cls, data: dict[str, Any]) -> Origin:
         """The inverse of ``asdict``."""
         return cls(**{**data, "card": ModelCard.from_dict(data["card"])})
+
+
+def averaged_words(passes: int | None, flips: bool, models: int) -> str:
+    """How several predictions are averaged, as ``Origin.mean_of``.
+
+    Args:
+        passes: with dropout; None for none.
+        flips: whether mirror images are read too.
+        models: number of models that answer.
+    """
+    if passes is not None:
+        return f"{passes} passes with dropout"
+    if models > 1:
+        return f"{models}{_OF_MODELS}"
+    return "flips" if flips else ""
+
+
+def is_of_models(mean_of: str) -> bool:
+    """Whether ``Origin.mean_of`` says that several models answered."""
+    return mean_of.endswith(_OF_MODELS)
 
 
 def save_origin(folder: Path, origin: Origin, measures: Sequence[ImageMeasure]) -> list[Path]:

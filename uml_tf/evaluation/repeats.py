@@ -55,10 +55,12 @@ def commonly_defined(repeats: Sequence[Measures]) -> list[list[ImageMeasure]]:
     Raises:
         ValueError: the images or their order differ: differences would pair one image with another.
     """
-    names = [[one.image for one in measures] for measures in repeats]
-    if any(found != names[0] for found in names):
-        raise ValueError("repeats: found other images or another order, expected those of the first repeat")
-    images = [_common_image(versions) for versions in zip(*repeats, strict=True)]
+    together = list(zip(*repeats, strict=True))
+    for first, *others in together:
+        for other in others:
+            if other.image != first.image:
+                raise ValueError(f"found {other.image} in another order, expected {first.image} in its place")
+    images = [_common_image(versions) for versions in together]
     return [list(measures) for measures in zip(*images, strict=True)]
 
 

@@ -17,7 +17,7 @@ from uml_tf.data.dataset import MANIFEST_NAME, PreparedDataset
 from uml_tf.data.pixel_size import distance_unit
 from uml_tf.evaluation.measure import ImageMeasure
 from uml_tf.evaluation.measures_file import MEASURES_FILE, load_measures
-from uml_tf.evaluation.origin import load_origin
+from uml_tf.evaluation.origin import is_of_models, load_origin
 from uml_tf.evaluation.robustness import ROBUSTNESS_FILE, Robustness, read_robustness
 from uml_tf.evaluation.summary import Metrics
 from uml_tf.metrics.bootstrap import Estimate
@@ -73,7 +73,7 @@ class Material:
     @property
     def of_models(self) -> bool:
         """Whether it is the mean of several models; ``model`` and ``card`` are those of the first."""
-        return self.mean_of.endswith(" models")
+        return is_of_models(self.mean_of)
 
     def images(self) -> PreparedDataset | None:
         """The data set of the images; None where it is no longer there."""

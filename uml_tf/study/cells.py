@@ -110,8 +110,9 @@ def _folds(dataset: PreparedDataset, spec: StudySpec, share: float) -> list[_Fol
         division = Division(spec.folds, spec.split_seed, spec.validation_share)
         divided = fold_datasets(dataset, division, parent)
     found = []
-    for whole in divided:
-        fold = with_fewer_subjects(whole, share, spec.split_seed, parent) if share < 1 else whole
+    for number, whole in enumerate(divided, start=1):
+        part = f"fold{number}of{spec.folds}-" if spec.folds > 1 else ""
+        fold = with_fewer_subjects(whole, share, spec.split_seed, parent, f"{part}share{share:g}")
         digest = dataset.fingerprint
         if fold is not dataset:
             # The images are those of the data set, which are read once.
@@ -209,7 +210,20 @@ def open_study(path: Path, display: OpeningDisplay) -> Study:
         for number in range(spec.folds)
         for arm in spec.arms
     ]
+    _check_other_trainings(cells, spec, path)
     return Study(path.stem, spec, tuple(cells), spec.metrics or tuple(default_names(info)), _whole_text(spec))
+
+
+def _check_other_trainings(cells: Sequence[Cell], spec: StudySpec, path: Path) -> None:
+    """Refuses arms that would have the same trainings, as two shares that keep the same subjects do."""
+    owners: dict[str, str] = {}
+    for cell in cells:
+        other = owners.setdefault(cell.key, cell.arm)
+        if other != cell.arm:
+            field, what = "arms", "trainings"
+            if spec.training_share.keys() & {other, cell.arm}:
+                field, what = "training_share", "training images"
+            raise UmlError(f"{path}: {field}.{cell.arm}: found the {what} of arm '{other}', expected others")
 
 
 def _whole_text(spec: StudySpec) -> str:

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 
 from uml_tf.data.dataset import PreparedDataset, Row
-from uml_tf.runtime.errors import UmlError
 from uml_tf.study.folds import divided_anew, stratum_of, subject_of
 
 
@@ -22,16 +21,17 @@ def trained_subjects(rows: Sequence[Row], share: float, seed: int) -> set[str]:
 
     Args:
         rows: of the data set; those of other splits are passed over.
-        share: of the subjects, in (0, 1]; of each stratum (see ``stratum_of``) at least one is kept.
+        share: of the subjects, in (0, 1]. At least one is kept of each stratum, which is formed by the kinds
+            of image that its subjects have (see ``stratum_of``).
         seed: of the choice.
     """
-    strata: dict[str, list[str]] = defaultdict(list)
-    known: set[str] = set()
+    kinds: dict[str, set[str]] = defaultdict(set)
     for row in rows:
-        subject = subject_of(row)
-        if row.split == "train" and subject not in known:
-            known.add(subject)
-            strata[stratum_of(row)].append(subject)
+        if row.split == "train":
+            kinds[subject_of(row)].add(stratum_of(row))
+    strata: dict[str, list[str]] = defaultdict(list)
+    for subject, found in kinds.items():
+        strata[", ".join(sorted(found))].append(subject)
     rng = np.random.default_rng(seed)
     kept: set[str] = set()
     for name in sorted(strata):
@@ -40,23 +40,21 @@ def trained_subjects(rows: Sequence[Row], share: float, seed: int) -> set[str]:
     return kept
 
 
-def with_fewer_subjects(dataset: PreparedDataset, share: float, seed: int, parent: Path) -> PreparedDataset:
-    """The data set with a share of its training subjects, in a folder of its own.
+def with_fewer_subjects(
+    dataset: PreparedDataset, share: float, seed: int, parent: Path, part: str
+) -> PreparedDataset:
+    """The data set with a share of its training subjects, in a folder of its own; itself where all are kept.
 
     Args:
         dataset: the data set.
-        share: of the subjects, in (0, 1).
+        share: of the subjects, in (0, 1].
         seed: of the choice.
-        parent: of the folder; see ``divided_anew``.
+        parent: of the folder.
+        part: a word for the folder's name; see ``divided_anew``.
 
     Raises:
-        UmlError: all subjects would be kept, or the folder cannot be written.
+        UmlError: the folder cannot be written.
     """
     kept = trained_subjects(dataset.rows, share, seed)
     splits = [row.split if row.split != "train" or subject_of(row) in kept else "" for row in dataset.rows]
-    if "" not in splits:
-        raise UmlError(
-            f"training_share: found {share:g}, which leaves out none of the {len(kept)} training subjects of "
-            f"{dataset.root}, expected less"
-        )
-    return divided_anew(dataset, splits, parent, f"share{share:g}")
+    return dataset if "" not in splits else divided_anew(dataset, splits, parent, part)

@@ -13,17 +13,23 @@ from uml_tf.study.results import ArmMetric
 from uml_tf.study.table import drawn, metric_title
 
 
-def learning_curve_figure(study: Study, rows: Sequence[ArmMetric]) -> Figure:
-    """For each metric a panel: the first arm and those with a share of the subjects, by their images.
+def learning_curve_figure(study: Study, rows: Sequence[ArmMetric]) -> Figure | None:
+    """For each metric a panel: the first arm and those of ``training_share``, by their training images.
 
     Args:
-        study: with ``training_share``.
-        rows: from ``study_results``, at least one of these arms.
+        study: the study.
+        rows: from ``study_results``.
+
+    Returns:
+        The figure; None for a study without a share, or where none of these arms has a result.
     """
     first = next(iter(study.spec.arms))
-    arms = [arm for arm in study.spec.arms if arm == first or arm in study.spec.training_share]
+    arms = {first, *study.spec.training_share}
+    rows = [row for row in rows if row.arm in arms]
+    if not rows or not study.spec.has_shares:
+        return None
     panels = []
-    for metric in dict.fromkeys(row.metric for row in rows if row.arm in arms):
+    for metric in dict.fromkeys(row.metric for row in rows):
         points = [
             Point(
                 row.arm,
@@ -32,7 +38,7 @@ def learning_curve_figure(study: Study, rows: Sequence[ArmMetric]) -> Figure:
                 [value for value in row.by_seed if not math.isnan(value)],
             )
             for row in rows
-            if row.metric == metric and row.arm in arms
+            if row.metric == metric
         ]
         panels.append((metric_title(metric), points))
     return point_figure(panels, "training images")

@@ -81,6 +81,8 @@ def notes(study: Study, rows: Sequence[ArmMetric], runs: Mapping[str, CellRun]) 
         f"Better or worse: the interval of the difference excludes 0, and the difference is larger than "
         f"seeds explain (Welch's t-test at 5 %)."
     ]
+    if spec.has_shares:
+        found.append(f"Training subjects of a share: chosen by split seed {spec.split_seed}.")
     if len(spec.seeds) == 1:
         found.append("One seed: what another training of the same arm would change is not known.")
     elif single := dict.fromkeys(row.arm for row in rows if len(row.by_seed) == 1):

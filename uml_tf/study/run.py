@@ -151,9 +151,10 @@ def _write(
     write_text(files[1], results_csv(rows, gigaflop))
     save_figure(results_figure(rows), files[2])
     write_text(files[3], study.text)
-    if study.spec.training_share:
+    curve = learning_curve_figure(study, rows)
+    if curve is not None:
         files = (*files, out / "learning_curve.png")
-        save_figure(learning_curve_figure(study, rows), files[-1])
+        save_figure(curve, files[-1])
     return files, {f"{row.arm}/{row.metric}": row.mean.value for row in rows if row.mean.value is not None}
 
 

@@ -124,10 +124,15 @@ class StudySpec(BaseModel):
                     f"training_share: found '{arm}', expected an arm, one of {', '.join(self.arms)}"
                 )
         for field in ("split_seed", "validation_share"):
-            chooses = field == "split_seed" and self.training_share
+            chooses = field == "split_seed" and self.has_shares
             if self.folds == 1 and field in self.model_fields_set and not chooses:
                 raise ValueError(f"{field}: found it with 1 fold, expected more folds: it divides the images")
         return self
+
+    @property
+    def has_shares(self) -> bool:
+        """Whether an arm learns from fewer than all training subjects."""
+        return any(share < 1 for share in self.training_share.values())
 
     def share_of(self, arm: str) -> float:
         """Share of the training subjects that an arm learns from, in (0, 1]."""

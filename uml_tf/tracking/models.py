@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import base64
 import json
+import os
 import re
+import shutil
 import tempfile
 import warnings
 from functools import cache
@@ -90,9 +93,35 @@ def _keras_file(folder: Path, reference: str) -> Path:
 
 
 @cache
-def _fetched() -> tempfile.TemporaryDirectory[str]:
-    """Holds the copies of this process; it is removed when the process ends, since they are opened later."""
-    return tempfile.TemporaryDirectory(prefix="uml-tf-", ignore_cleanup_errors=True)
+def _copies(process: int) -> Path:
+    """The folder of what a process fetched, removed when it ends: the copies are opened later.
+
+    A process that it forks has one of its own, and leaves this one alone.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="uml-tf-"))
+
+    def remove() -> None:
+        if os.getpid() == process:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    atexit.register(remove)
+    return folder
+
+
+def _new_folder() -> Path:
+    """An empty folder for a copy.
+
+    Raises:
+        UmlError: it cannot be made.
+    """
+    try:
+        folder = _copies(os.getpid())
+        folder.mkdir(exist_ok=True)  # where something tidied up
+        return Path(tempfile.mkdtemp(dir=folder))
+    except OSError as error:
+        raise UmlError(
+            f"folder for temporary files: cannot be written ({error.strerror or error})"
+        ) from error
 
 
 def fetch(reference: str) -> Path:
@@ -101,14 +130,14 @@ def fetch(reference: str) -> Path:
     Of a URI it is a copy, which lasts until this process ends.
 
     Raises:
-        UmlError: it is not in the store.
+        UmlError: it is not in the store, or the copy cannot be written.
     """
     if not reference.startswith(_IN_STORE):
         return Path(reference)
     use_store()
+    folder = _new_folder()
     try:
-        folder = tempfile.mkdtemp(dir=_fetched().name)
-        return Path(mlflow.artifacts.download_artifacts(artifact_uri=reference, dst_path=folder))
+        return Path(mlflow.artifacts.download_artifacts(artifact_uri=reference, dst_path=str(folder)))
     except (MlflowException, OSError) as error:
         raise _not_in_store(reference, error) from error
 
