@@ -48,6 +48,12 @@ def test_the_metrics_of_the_documented_studies_exist(path, phantoms):
 def test_a_metric_of_a_region_needs_the_region(phantoms):
     check_names(("quality_error_cup", f"interval_coverage_{RATIO}"), phantoms.info, "metrics")
     for name in ("quality_error", "quality_error_lesion", "interval_coverage"):
-        with pytest.raises(UmlError, match=f"metrics: found '{name}', expected some of accuracy, "):
+        with pytest.raises(
+            UmlError, match=rf"^metrics: found '{name}' \(perhaps .+\), expected some of accuracy, "
+        ):
             check_names((name,), phantoms.info, "metrics")
+    with pytest.raises(UmlError, match=r"found 'acuracy' \(perhaps accuracy.*\), expected"):
+        check_names(("acuracy",), phantoms.info, "metrics")
+    with pytest.raises(UmlError, match=r"found 'qqqq', expected"):
+        check_names(("qqqq",), phantoms.info, "metrics")
     assert f"interval_coverage_{RATIO}" not in reported_names(LESIONS)

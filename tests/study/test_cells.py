@@ -160,7 +160,8 @@ def test_metrics_are_those_of_the_registry_unless_they_are_named(opened):
         "class_aurc_entropy",
     )
     with pytest.raises(
-        UmlError, match=r"study\.yaml: metrics: found 'dice_lesion', expected some of .*dice_cup"
+        UmlError,
+        match=r"study\.yaml: metrics: found 'dice_lesion' \(perhaps dice_.*\), expected some of .*dice_cup",
     ):
         opened(TEXT + "metrics: [dice_lesion]\n")
 

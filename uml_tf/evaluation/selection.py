@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
+
 from uml_tf.data.dataset import DatasetInfo
 from uml_tf.metrics.chief import chief_name
 from uml_tf.metrics.metric import (
@@ -77,4 +79,6 @@ def check_names(names: tuple[str, ...], info: DatasetInfo, field: str) -> None:
     known = reported_names(info)
     for name in names:
         if name not in known:
-            raise UmlError(f"{field}: found '{name}', expected some of {', '.join(known)}")
+            close = get_close_matches(name, known, 3)
+            hint = f" (perhaps {' or '.join(close)})" if close else ""
+            raise UmlError(f"{field}: found '{name}'{hint}, expected some of {', '.join(known)}")

@@ -7,10 +7,19 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from uml_tf.metrics.calibration import BINS
 from uml_tf.metrics.selective import perfect_risk, risk_coverage
+
+_NARROWEST = 0.02
+"""Least width of an axis of confidences: below it ticks would be too long to read."""
+
+
+def _marker(values: Sequence[float]) -> str:
+    """A line of one epoch would not be seen."""
+    return "o" if len(values) == 1 else ""
 
 
 def training_curves(
@@ -26,15 +35,17 @@ def training_curves(
     figure = Figure(figsize=(10, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
     for term, values in losses.items():
-        left.plot(range(1, len(values) + 1), values, label=term, lw=2 if term == "total" else 1)
+        wide = 2 if term == "total" else 1
+        left.plot(range(1, len(values) + 1), values, label=term, lw=wide, marker=_marker(values))
     left.set(xlabel="epoch", ylabel="training loss", yscale="log")
     for name, values in scores.items():
-        right.plot(range(1, len(values) + 1), values, label=name)
+        right.plot(range(1, len(values) + 1), values, label=name, marker=_marker(values))
     right.axvline(kept_epoch, color="grey", ls=":", label="kept epoch")
     right.set(xlabel="epoch", ylabel="validation", ylim=(0, 1))
     for axes in (left, right):
         axes.legend(fontsize=8)
         axes.grid(alpha=0.3)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     return figure
 
 
@@ -115,6 +126,9 @@ def decided_images(
     axes.set_yticks([1, 0], [f"{name}: {count}\n{accepted} accepted" for name, accepted, count in lanes])
     axes.set(xlabel="class confidence", ylim=(-0.5, 1.5))
     axes.axhline(0.5, color="grey", lw=0.5)
+    low, high = axes.get_xlim()
+    beyond = max(_NARROWEST - (high - low), 0) / 2
+    axes.set_xlim(low - beyond, high + beyond)
     axes.legend(fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=len(_LANES), frameon=False)
     return figure
 

@@ -166,7 +166,8 @@ def _use_in_training(material: Material) -> str:
     used = {
         "train": f"{who} was trained on these images: its figures are too good",
         "val": f"{chosen} on these images: its figures are too good",
-        "test": "none of them was used in training" + (f" {who}" if material.of_models else ""),
+        "test": "none of them was used in training"
+        + (f" {who}; of the others it is not known" if material.of_models else ""),
     }
     return used.get(material.split, "")
 

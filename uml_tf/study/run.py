@@ -196,9 +196,12 @@ def run_study(
             without = measure_combined(study, waiting, parent, display)
             files, numbers = _write(study, runs, out, display)
             status = "FAILED" if failures or without else "FINISHED"
-        except (StoppedError, KeyboardInterrupt):
+        except StoppedError:
             status = "KILLED"
             raise
+        except KeyboardInterrupt:  # between the stages that watch for it
+            status = "KILLED"
+            raise StoppedError("study: stopped, all saved; the same command resumes it") from None
         finally:
             end_study(parent, status, files, numbers)
     return StudyResult(parent, files, failures, len(study.cells), without)
