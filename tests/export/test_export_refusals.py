@@ -119,9 +119,9 @@ def test_bad_options_get_one_line(trained_quickly, run, monkeypatch, arguments, 
 
 
 def test_calibration_images_of_a_kind_that_is_not_calibrated_are_refused_from_python_too(
-    trained_quickly, monkeypatch
+    trained_quickly, tmp_path
 ):
-    monkeypatch.chdir(trained_quickly)
+    (model,) = trained_quickly.glob("mlruns/runs/*/model.keras")
     with pytest.raises(UmlError, match=r"calibration: found set for tflite-float16, which is not calibrated"):
-        uml_tf.export_model("last", "never", kind="tflite-float16", calibration=Path("set"))
-    assert not (trained_quickly / "never").exists()
+        uml_tf.export_model(model, tmp_path / "never", kind="tflite-float16", calibration=Path("set"))
+    assert not (tmp_path / "never").exists()
