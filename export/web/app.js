@@ -46,6 +46,7 @@ async function load() {
   $("model").textContent = text("loading");
   model = await Model.open();
   describeModel();
+  listen(); // before the buttons can be pressed
   for (const id of ["file", "camera", "example"]) $(id).disabled = false;
   $("camera").hidden = !navigator.mediaDevices?.getUserMedia;
   document.body.classList.remove("loading");
@@ -160,10 +161,7 @@ function showOffline() {
   }).catch((error) => failed(error.message));
 }
 
-load().then(() => {
-  listen();
-  showOffline();
-}).catch((error) => {
+load().then(showOffline).catch((error) => {
   $("model").textContent = "";
   say(text("model.failed", { message: error.message }), true);
 });

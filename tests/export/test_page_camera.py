@@ -47,6 +47,17 @@ def test_one_stream_runs_however_often_the_camera_is_opened(page):
     assert page.evaluate(ACTIVE) == [False, False]
 
 
+def test_the_buttons_answer_as_soon_as_they_can_be_pressed(page, browser):
+    """The list of kept results may take long, here for ever: what was pressed meanwhile was lost."""
+    other = browser.new_page()
+    other.add_init_script("indexedDB.open = () => ({})")
+    other.goto(page.url)
+    other.wait_for_selector("#camera:enabled", timeout=120_000)
+    other.click("#camera")
+    other.wait_for_selector("#viewfinder:visible")
+    other.close()
+
+
 def test_pictures_follow_each_other(page):
     page.click("#camera")
     page.wait_for_selector("#viewfinder:visible")
