@@ -28,12 +28,13 @@ def learning_curve_figure(study: Study, rows: Sequence[ArmMetric]) -> Figure | N
     rows = [row for row in rows if row.arm in arms]
     if not rows or not study.spec.has_shares:
         return None
+    images = {arm: study.training_images(arm) for arm in arms}
     panels = []
     for metric in dict.fromkeys(row.metric for row in rows):
         points = [
             Point(
                 row.arm,
-                study.training_images(row.arm),
+                images[row.arm],
                 drawn(row.mean),
                 [value for value in row.by_seed if not math.isnan(value)],
             )

@@ -22,8 +22,9 @@ def _how(one: Combination, seeds: int) -> str:
 
 def _fewer(study: Study, arm: str) -> list[str]:
     share = study.spec.share_of(arm)
-    images = study.training_images(arm)
-    return [f"{share:.3g} of the training subjects ({images:.0f} images)"] if share < 1 else []
+    if share == 1:
+        return []
+    return [f"{share:.3g} of the training subjects ({study.training_images(arm):.0f} images)"]
 
 
 def rows_markdown(
@@ -46,15 +47,13 @@ def rows_markdown(
 
     for arm, fields in spec.arms.items():
         own = finished_runs(study, arm, runs)
-        changes = (
-            ", ".join([f"`{name}={value}`" for name, value in fields.items()] + _fewer(study, arm)) or "none"
-        )
+        changes = [*(f"`{name}={value}`" for name, value in fields.items()), *_fewer(study, arm)]
         seeds = f"{repeats.get(arm, 0)} of {len(spec.seeds)}"
         parameters, minutes = "", ""
         if own:
             parameters = f"{own[0].parameters:,}"
             minutes = f"{sum(run.minutes for run in own) / len(own):.1f}"
-        lines.append(_line([arm, changes, seeds, parameters, flop(arm), minutes]))
+        lines.append(_line([arm, ", ".join(changes) or "none", seeds, parameters, flop(arm), minutes]))
     for name, one in spec.combined.items():
         own = finished_runs(study, one.of, runs)
         parameters = f"{own[0].parameters * one.networks(len(spec.seeds)):,}" if own else ""
