@@ -20,6 +20,7 @@ from uml_tf.runtime.model_card import ModelCard
 from uml_tf.study.cells import Cell, Study
 from uml_tf.study.display import StudyDisplay
 from uml_tf.study.measured_runs import find_measured, save_measured
+from uml_tf.study.pool import STOPPED
 from uml_tf.study.results import Pooled, pooled
 from uml_tf.study.runs import CellRun, finished_seeds, nested_tags, network_of, run_measures
 from uml_tf.study.spec import Combination
@@ -104,7 +105,7 @@ def _until_asked_to_stop(done: Callable[[int], None], is_asked: Callable[[], boo
     def progress(count: int) -> None:
         done(count)
         if is_asked():
-            raise StoppedError("study: stopped, all saved; the same command resumes it")
+            raise StoppedError(STOPPED)
 
     return progress
 

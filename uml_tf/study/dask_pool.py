@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from uml_tf.runtime.errors import UmlError
-from uml_tf.study.pool import Message, Outcome, Pool, Task
+from uml_tf.study.pool import STOPPED, Message, Outcome, Pool, Task
 from uml_tf.training.interruption import StoppedError, stop_requests
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class DaskPool:
                 if not stop.is_set():
                     self.ended(named[name], outcomes[name])
             if stop.is_set():
-                raise StoppedError("study: stopped, all saved; the same command resumes it")
+                raise StoppedError(STOPPED)
         return outcomes
 
 

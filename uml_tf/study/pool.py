@@ -24,6 +24,9 @@ Message = dict[str, Any]
 _POLL = 0.5
 """Seconds between two looks whether the study was asked to stop."""
 
+STOPPED = "study: stopped, all saved; the same command resumes it"
+"""What is said of a study that was asked to stop."""
+
 
 @dataclass(frozen=True)
 class Task:
@@ -171,7 +174,7 @@ class Pool:
                 while waiting or running:
                     if stop.is_set() or self.asked_to_stop():
                         self._stop(running, inbox)
-                        raise StoppedError("study: stopped, all saved; the same command resumes it")
+                        raise StoppedError(STOPPED)
                     while waiting and len(running) < self.jobs:
                         running.add(self._start(waiting.popleft(), inbox))
                     try:

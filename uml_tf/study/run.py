@@ -15,7 +15,7 @@ from uml_tf.study.dask_pool import DaskPool
 from uml_tf.study.display import StudyDisplay
 from uml_tf.study.forecast import Forecast
 from uml_tf.study.learning_curve import learning_curve_figure
-from uml_tf.study.pool import Message, Outcome, Pool, Task
+from uml_tf.study.pool import STOPPED, Message, Outcome, Pool, Task
 from uml_tf.study.report import notes, rows_markdown
 from uml_tf.study.results import Pooled, pooled, study_results
 from uml_tf.study.runs import (
@@ -201,7 +201,7 @@ def run_study(
             raise
         except KeyboardInterrupt:  # between the stages that watch for it
             status = "KILLED"
-            raise StoppedError("study: stopped, all saved; the same command resumes it") from None
+            raise StoppedError(STOPPED) from None
         finally:
             end_study(parent, status, files, numbers)
     return StudyResult(parent, files, failures, len(study.cells), without)
